@@ -1,0 +1,355 @@
+//! The table behind the three devices: which address reaches what.
+
+use super::{DmaDirection, MapError, PeerMemory};
+use crate::memory::{DmaAddr, Page};
+use crate::mm::{PAGE_SIZE, page_address, page_size};
+use crate::sync::{AtomicU64, Lock};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// A device used an address that reaches nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DmaFault {
+    /// Nothing is mapped there, or not any more.
+    #[error(
+        "DMA fault: {len} bytes at {addr:#x}, where nothing is mapped: the buffer was unmapped or never was mapped"
+    )]
+    Unmapped {
+        /// First address.
+        addr: usize,
+        /// How many bytes.
+        len: usize,
+    },
+    /// The mapping ends before the range does.
+    #[error("DMA fault: {len} bytes at {addr:#x} run over the end of the mapping, which has {room} bytes from there")]
+    Beyond {
+        /// First address.
+        addr: usize,
+        /// How many bytes.
+        len: usize,
+        /// How many bytes are mapped from there.
+        room: usize,
+    },
+    /// The peer whose memory is mapped there refused.
+    #[error("DMA fault: the memory behind {addr:#x} refused {len} bytes: is its exporter gone?")]
+    Peer {
+        /// First address.
+        addr: usize,
+        /// How many bytes.
+        len: usize,
+    },
+}
+
+/// What a device has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DmaStats {
+    /// Mappings made.
+    pub maps: u64,
+    /// Mappings ended.
+    pub unmaps: u64,
+    /// Syncs for the CPU.
+    pub syncs_for_cpu: u64,
+    /// Syncs for the device.
+    pub syncs_for_device: u64,
+    /// Accesses that reached nothing.
+    pub faults: u64,
+}
+
+impl DmaStats {
+    /// Mappings that exist now.
+    pub fn mapped(&self) -> u64 {
+        self.maps - self.unmaps
+    }
+}
+
+/// What an address reaches.
+enum Target {
+    /// A block of pages.
+    Host(NonNull<u8>),
+    /// A buffer of the device's own that stands for a block of pages.
+    Bounced { host: NonNull<u8>, buffer: Vec<u8>, direction: DmaDirection },
+    /// A peer's memory, from an offset on.
+    Peer(Arc<dyn PeerMemory>, usize),
+}
+
+struct Region {
+    len: usize,
+    target: Target,
+    /// How often this very address was handed out; more than once only where it is the page's own.
+    maps: u32,
+}
+
+// SAFETY: the pointers name bytes of pages, and are followed only in functions whose callers say who owns those bytes.
+unsafe impl Send for Region {}
+
+/// How new addresses come about.
+#[derive(Clone, Copy)]
+pub(super) enum Addresses {
+    /// A page's is its physical address; a peer's is a new one.
+    Identity,
+    /// Always new ones.
+    Fresh,
+}
+
+struct Table {
+    regions: BTreeMap<usize, Region>,
+    next: usize,
+}
+
+/// Addresses of one device.
+pub(super) struct AddressSpace {
+    addresses: Addresses,
+    table: Lock<Table>,
+    maps: AtomicU64,
+    unmaps: AtomicU64,
+    syncs_for_cpu: AtomicU64,
+    syncs_for_device: AtomicU64,
+    faults: AtomicU64,
+}
+
+impl AddressSpace {
+    /// An empty space whose new addresses start at `first`.
+    pub(super) fn new(addresses: Addresses, first: usize) -> Self {
+        AddressSpace {
+            addresses,
+            table: Lock::new(Table { regions: BTreeMap::new(), next: first }),
+            maps: AtomicU64::new(0),
+            unmaps: AtomicU64::new(0),
+            syncs_for_cpu: AtomicU64::new(0),
+            syncs_for_device: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn stats(&self) -> DmaStats {
+        DmaStats {
+            maps: self.maps.load(Relaxed),
+            unmaps: self.unmaps.load(Relaxed),
+            syncs_for_cpu: self.syncs_for_cpu.load(Relaxed),
+            syncs_for_device: self.syncs_for_device.load(Relaxed),
+            faults: self.faults.load(Relaxed),
+        }
+    }
+
+    fn insert(&self, at: Option<usize>, len: usize, target: Target) -> DmaAddr {
+        let addr = self.table.with(|table| {
+            let addr = at.unwrap_or_else(|| {
+                let addr = table.next;
+                // A page lies between two mappings, so that running over the end of one faults.
+                table.next += len.next_multiple_of(PAGE_SIZE) + PAGE_SIZE;
+                addr
+            });
+            table.regions.entry(addr).or_insert(Region { len, target, maps: 0 }).maps += 1;
+            addr
+        });
+        self.maps.fetch_add(1, Relaxed);
+        // SAFETY: the address is in the table from now on; it leaves the table when the mapping ends.
+        unsafe { DmaAddr::new(addr) }
+    }
+
+    /// Maps the block of a page.
+    pub(super) fn map(&self, page: &Page) -> DmaAddr {
+        let at = match self.addresses {
+            Addresses::Identity => Some(crate::mm::page_to_pfn(page) << crate::mm::PAGE_SHIFT),
+            Addresses::Fresh => None,
+        };
+        self.insert(at, page_size(page), Target::Host(page_address(page)))
+    }
+
+    /// Maps a buffer in place of the block of a page. `None` when there is no memory for it.
+    pub(super) fn map_bounced(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+        let len = page_size(page);
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(len).ok()?;
+        buffer.resize(len, 0);
+        Some(self.insert(None, len, Target::Bounced { host: page_address(page), buffer, direction }))
+    }
+
+    /// Maps a range of a peer's memory.
+    pub(super) fn map_peer(&self, memory: Arc<dyn PeerMemory>, offset: usize, len: usize) -> Result<DmaAddr, MapError> {
+        let size = memory.len();
+        if len == 0 || offset.checked_add(len).is_none_or(|end| end > size) {
+            return Err(MapError::Range { offset, len, size });
+        }
+        Ok(self.insert(None, len, Target::Peer(memory, offset)))
+    }
+
+    /// Ends a mapping. An address that is not mapped is a fault, and counted.
+    pub(super) fn unmap(&self, addr: DmaAddr) {
+        // The region is dropped outside the lock: it may be the last holder of a peer's memory.
+        let found = self.table.with(|table| {
+            let region = table.regions.get_mut(&addr.get())?;
+            region.maps -= 1;
+            if region.maps == 0 { Some(table.regions.remove(&addr.get())) } else { Some(None) }
+        });
+        match found {
+            Some(_) => self.unmaps.fetch_add(1, Relaxed),
+            None => self.faults.fetch_add(1, Relaxed),
+        };
+    }
+
+    /// Finds what `addr..addr + len` reaches and gives it to `f`, with the offset into it.
+    fn reach<R>(&self, addr: usize, len: usize, f: impl FnOnce(&mut Target, usize) -> R) -> Result<R, DmaFault> {
+        let reached = self.table.with(|table| {
+            let (start, region) =
+                table.regions.range_mut(..=addr).next_back().ok_or(DmaFault::Unmapped { addr, len })?;
+            let offset = addr - start;
+            if offset >= region.len {
+                return Err(DmaFault::Unmapped { addr, len });
+            }
+            let room = region.len - offset;
+            if len > room {
+                return Err(DmaFault::Beyond { addr, len, room });
+            }
+            Ok(f(&mut region.target, offset))
+        });
+        if reached.is_err() {
+            self.faults.fetch_add(1, Relaxed);
+        }
+        reached
+    }
+
+    /// The device writes.
+    ///
+    /// # Safety
+    ///
+    /// That of [`DmaBus::write`](super::DmaBus::write).
+    pub(super) unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), DmaFault> {
+        let len = bytes.len();
+        let peer = self.reach(addr, len, |target, offset| match target {
+            Target::Host(start) => {
+                // SAFETY: `reach` found the whole range inside the block at `start`.
+                let to = unsafe { start.add(offset) };
+                // SAFETY: the block is allocated while it is mapped; its bytes belong to a posted buffer, as the caller
+                // says, so nobody else reads or writes them; `bytes` is a Rust slice and so is not among them.
+                unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), len) };
+                None
+            }
+            Target::Bounced { buffer, .. } => {
+                buffer[offset..offset + len].copy_from_slice(bytes);
+                None
+            }
+            Target::Peer(memory, base) => Some((memory.clone(), *base + offset)),
+        })?;
+        match peer {
+            None => Ok(()),
+            Some((memory, offset)) => memory.write(offset, bytes).map_err(|_| {
+                self.faults.fetch_add(1, Relaxed);
+                DmaFault::Peer { addr, len }
+            }),
+        }
+    }
+
+    /// Copies between a bounced page and its buffer.
+    ///
+    /// # Safety
+    ///
+    /// That of [`DmaDevice::sync_for_cpu`](super::DmaDevice::sync_for_cpu).
+    unsafe fn sync(&self, addr: DmaAddr, offset: usize, len: usize, for_cpu: bool) {
+        // A range that is not mapped has been counted as a fault; there is nothing to copy.
+        let _ = self.reach(addr.get() + offset, len, |target, offset| {
+            if let Target::Bounced { host, buffer, direction } = target {
+                // SAFETY: `reach` found the whole range inside the block at `host`.
+                let host = unsafe { host.add(offset) };
+                let buffer = NonNull::from(&mut buffer[offset..offset + len]).cast::<u8>();
+                if for_cpu && direction.device_writes() {
+                    // SAFETY: the block is allocated while it is mapped, nobody touches these bytes meanwhile as the
+                    // caller says, and the buffer is memory of its own.
+                    unsafe { host.copy_from_nonoverlapping(buffer, len) }
+                } else if !for_cpu && direction.device_reads() {
+                    // SAFETY: as above, in the other direction.
+                    unsafe { buffer.copy_from_nonoverlapping(host, len) }
+                }
+            }
+        });
+    }
+
+    /// Shows the CPU what the device wrote.
+    ///
+    /// # Safety
+    ///
+    /// That of [`DmaDevice::sync_for_cpu`](super::DmaDevice::sync_for_cpu).
+    pub(super) unsafe fn sync_for_cpu(&self, addr: DmaAddr, offset: usize, len: usize) {
+        self.syncs_for_cpu.fetch_add(1, Relaxed);
+        // SAFETY: promised by the caller.
+        unsafe { self.sync(addr, offset, len, true) }
+    }
+
+    /// Shows the device what the CPU wrote.
+    ///
+    /// # Safety
+    ///
+    /// That of [`DmaDevice::sync_for_device`](super::DmaDevice::sync_for_device).
+    pub(super) unsafe fn sync_for_device(&self, addr: DmaAddr, offset: usize, len: usize) {
+        self.syncs_for_device.fetch_add(1, Relaxed);
+        // SAFETY: promised by the caller.
+        unsafe { self.sync(addr, offset, len, false) }
+    }
+}
+
+/// Implements the two traits for a device that is an [`AddressSpace`] named `space`, a way to map a page, and an answer
+/// to `needs_sync`.
+macro_rules! device {
+    ($ty:ident, needs_sync: $needs_sync:expr, sync: $sync:expr, map: |$this:ident, $page:ident, $direction:ident| $map:expr) => {
+        // SAFETY: addresses come from an address space, which reaches what was mapped and nothing else; when the device
+        // may write is the promise of whoever calls `DmaBus::write`, which is unsafe for that reason; no method panics
+        // or calls out, but to the peer memory that was given to it.
+        unsafe impl $crate::dma::DmaDevice for $ty {
+            fn map(&self, $page: &$crate::Page, $direction: $crate::dma::DmaDirection) -> Option<$crate::DmaAddr> {
+                let $this = self;
+                $map
+            }
+            unsafe fn unmap(&self, addr: $crate::DmaAddr) {
+                self.space.unmap(addr);
+            }
+            fn map_peer(
+                &self,
+                memory: alloc::sync::Arc<dyn $crate::dma::PeerMemory>,
+                offset: usize,
+                len: usize,
+            ) -> Result<$crate::DmaAddr, $crate::dma::MapError> {
+                self.space.map_peer(memory, offset, len)
+            }
+            unsafe fn unmap_peer(&self, addr: $crate::DmaAddr) {
+                self.space.unmap(addr);
+            }
+            fn needs_sync(&self) -> bool {
+                $needs_sync
+            }
+            unsafe fn sync_for_cpu(&self, addr: $crate::DmaAddr, offset: usize, len: usize) {
+                let $this = self;
+                if $sync {
+                    // SAFETY: promised by the caller.
+                    unsafe { self.space.sync_for_cpu(addr, offset, len) }
+                }
+            }
+            unsafe fn sync_for_device(&self, addr: $crate::DmaAddr, offset: usize, len: usize) {
+                let $this = self;
+                if $sync {
+                    // SAFETY: promised by the caller.
+                    unsafe { self.space.sync_for_device(addr, offset, len) }
+                }
+            }
+        }
+
+        // SAFETY: a write reaches exactly what the address space finds, whole or not at all.
+        unsafe impl $crate::dma::DmaBus for $ty {
+            unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), $crate::dma::DmaFault> {
+                // SAFETY: promised by the caller.
+                unsafe { self.space.write(addr, bytes) }
+            }
+            fn stats(&self) -> $crate::dma::DmaStats {
+                self.space.stats()
+            }
+            fn driver_side(self: alloc::sync::Arc<Self>) -> alloc::sync::Arc<dyn $crate::dma::DmaDevice> {
+                self
+            }
+        }
+    };
+}
+pub(super) use device;

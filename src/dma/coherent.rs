@@ -1,0 +1,35 @@
+//! [`Coherent`]: a device that sees memory as the CPU does.
+
+use super::address_space::{AddressSpace, Addresses, device};
+
+/// A device whose addresses are physical addresses, in a machine that keeps CPU and device coherent. Needs no sync.
+///
+/// ```
+/// use netmem::{dma::{Coherent, DmaDevice, DmaDirection}, mm::{Zone, page_to_pfn}};
+///
+/// let (zone, device) = (Zone::new(1)?, Coherent::new());
+/// let page = zone.alloc(0).expect("one page is free");
+/// let addr = device.map(page.page(), DmaDirection::FromDevice).expect("there is no limit");
+/// assert_eq!(addr.get(), page_to_pfn(page.page()) << 12);
+/// assert!(!device.needs_sync());
+/// # Ok::<(), netmem::mm::ZoneError>(())
+/// ```
+pub struct Coherent {
+    space: AddressSpace,
+}
+
+impl Coherent {
+    /// A device that has mapped nothing.
+    pub fn new() -> Self {
+        // Peer memory lies above 2^40, where no page frame of a zone is.
+        Coherent { space: AddressSpace::new(Addresses::Identity, 1 << 40) }
+    }
+}
+
+impl Default for Coherent {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+device!(Coherent, needs_sync: false, sync: { let _ = this; false }, map: |this, page, _direction| Some(this.space.map(page)));

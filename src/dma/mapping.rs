@@ -1,0 +1,124 @@
+//! [`DmaMapping`]: memory without pages, as a device sees it.
+
+use super::DmaDevice;
+use crate::assert::assert_not_impl_any;
+use crate::memory::DmaAddr;
+use alloc::sync::Arc;
+use core::fmt;
+
+/// Memory of another device (a GPU's, say), which devices may reach and the CPU does not.
+///
+/// What a dma-buf exporter offers. The methods are the bus's, not the CPU's: a model of hardware calls them when it
+/// does DMA.
+pub trait PeerMemory: Send + Sync {
+    /// How many bytes there are. Does not change.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A device writes `bytes` at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] when the range is not all there, or the memory is gone.
+    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), PeerError>;
+}
+
+/// Peer memory did not take a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the peer's memory took no write of {len} bytes at offset {offset}: out of range, or the memory is gone")]
+pub struct PeerError {
+    /// Where the write began.
+    pub offset: usize,
+    /// How many bytes it had.
+    pub len: usize,
+}
+
+/// Why a range of peer memory could not be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MapError {
+    /// The range is empty or leaves the memory.
+    #[error("cannot map {len} bytes at offset {offset} of a memory of {size} bytes: give a range inside it")]
+    Range {
+        /// First byte.
+        offset: usize,
+        /// How many bytes.
+        len: usize,
+        /// How large the memory is.
+        size: usize,
+    },
+    /// The device has no address for it.
+    #[error("the device has no room to map {len} bytes: unmap something first")]
+    NoRoom {
+        /// How many bytes.
+        len: usize,
+    },
+}
+
+/// A range of peer memory that one device can reach, for as long as this value lives (rule O5).
+///
+/// An area of net_iovs is made from it and keeps it, so no net_iov outlives its mapping, and none is made from a bare
+/// address. Dropping it unmaps the range.
+pub struct DmaMapping {
+    device: Arc<dyn DmaDevice>,
+    addr: DmaAddr,
+    len: usize,
+}
+
+assert_not_impl_any!(DmaMapping: Clone, Copy, Default);
+
+impl DmaMapping {
+    /// Maps `len` bytes of `memory` from `offset` on for `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`], as the device says.
+    #[doc(alias = "dma_buf_map_attachment")]
+    pub fn new(
+        device: Arc<dyn DmaDevice>,
+        memory: Arc<dyn PeerMemory>,
+        offset: usize,
+        len: usize,
+    ) -> Result<Self, MapError> {
+        let addr = device.map_peer(memory, offset, len)?;
+        Ok(DmaMapping { device, addr, len })
+    }
+
+    /// Where the device finds the first byte.
+    pub fn addr(&self) -> DmaAddr {
+        self.addr
+    }
+
+    /// How many bytes are mapped.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none are; no device maps nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether it was made by this device.
+    pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+        // The data pointers: the vtable of one type may have several addresses.
+        core::ptr::addr_eq(Arc::as_ptr(&self.device), Arc::as_ptr(device))
+    }
+}
+
+impl Drop for DmaMapping {
+    fn drop(&mut self) {
+        // SAFETY: the address came from `map_peer` of this device, and only this value unmaps it, once.
+        unsafe { self.device.unmap_peer(self.addr) }
+    }
+}
+
+impl fmt::Debug for DmaMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmaMapping").field("addr", &self.addr).field("len", &self.len).finish()
+    }
+}

@@ -1,0 +1,149 @@
+//! DMA: how a device reaches memory, and three devices that make mistakes visible.
+//!
+//! [`DmaDevice`] is what a pool knows of a device: it maps pages, and it says whether CPU and device must be told when
+//! a buffer changes hands. [`DmaQueue`] is what a receive ring knows of it: buffers go out as descriptors and come back
+//! as completions. Both are unsafe traits, because both promise the one thing that makes `&[u8]` over DMA memory sound:
+//! **between the completion of a buffer and its next post, the device does not write it.**
+//!
+//! | device | address | a mistake shows as |
+//! | --- | --- | --- |
+//! | [`Coherent`] | where the page is | DMA to memory that is not mapped faults, and is counted |
+//! | [`Bounce`] | that of a buffer of its own | a missing or short sync: the CPU reads old bytes |
+//! | [`Iommu`] | a new one each time, never used again | DMA after unmap or out of range faults, and is counted |
+//!
+//! All three are models, and stop bad DMA instead of suffering it. Real hardware without an IOMMU would not.
+//!
+//! Only a `&Page` can be mapped (rules C5 and D3). Memory that has no page has an address because its exporter gave it
+//! to the device as a whole: [`DmaMapping`].
+
+mod address_space;
+mod bounce;
+mod coherent;
+mod iommu;
+mod mapping;
+mod queue;
+
+pub use address_space::{DmaFault, DmaStats};
+pub use bounce::Bounce;
+pub use coherent::Coherent;
+pub use iommu::Iommu;
+pub use mapping::{DmaMapping, MapError, PeerError, PeerMemory};
+pub use queue::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
+
+use crate::memory::{DmaAddr, Page};
+use alloc::sync::Arc;
+
+/// Which way data goes through a mapping: `enum dma_data_direction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[doc(alias = "dma_data_direction")]
+pub enum DmaDirection {
+    /// The device writes, the CPU reads: receive.
+    #[default]
+    #[doc(alias = "DMA_FROM_DEVICE")]
+    FromDevice,
+    /// The CPU writes, the device reads: transmit.
+    #[doc(alias = "DMA_TO_DEVICE")]
+    ToDevice,
+    /// Both: receive, then transmit from the same buffer (XDP).
+    #[doc(alias = "DMA_BIDIRECTIONAL")]
+    Bidirectional,
+}
+
+impl DmaDirection {
+    /// Whether the device writes.
+    pub const fn device_writes(self) -> bool {
+        !matches!(self, DmaDirection::ToDevice)
+    }
+
+    /// Whether the device reads.
+    pub const fn device_reads(self) -> bool {
+        !matches!(self, DmaDirection::FromDevice)
+    }
+}
+
+/// What a pool needs of a device: `struct device` as the DMA API sees it.
+///
+/// # Safety
+///
+/// An implementation promises that
+/// - an address from [`map`](Self::map) reaches the bytes of that page's block and no others, until it is unmapped;
+/// - an address from [`map_peer`](Self::map_peer) reaches that range of the peer's memory and no others;
+/// - the device writes a buffer only from its post to its completion (or to the stop of its queue), never between the
+///   completion and the next post;
+/// - no method panics, or calls into a pool, a provider or a hook.
+pub unsafe trait DmaDevice: Send + Sync {
+    /// Makes the block of `page` reachable for the device. `None` when the device has no room for it.
+    #[doc(alias = "dma_map_page")]
+    #[doc(alias = "dma_map_page_attrs")]
+    fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr>;
+
+    /// Ends a mapping.
+    ///
+    /// # Safety
+    ///
+    /// `addr` came from [`map`](Self::map) of this device, has not been unmapped, and its page is still allocated.
+    #[doc(alias = "dma_unmap_page")]
+    #[doc(alias = "dma_unmap_page_attrs")]
+    #[doc(alias = "netmem_dma_unmap_page_attrs")]
+    unsafe fn unmap(&self, addr: DmaAddr);
+
+    /// Makes a range of a peer's memory reachable, without the CPU. Use [`DmaMapping::new`], which unmaps it again.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`], with the range that was refused.
+    fn map_peer(&self, memory: Arc<dyn PeerMemory>, offset: usize, len: usize) -> Result<DmaAddr, MapError>;
+
+    /// Ends a mapping of peer memory.
+    ///
+    /// # Safety
+    ///
+    /// `addr` came from [`map_peer`](Self::map_peer) of this device and has not been unmapped.
+    unsafe fn unmap_peer(&self, addr: DmaAddr);
+
+    /// Whether a buffer that changes hands must be synced. Asked once, when a pool is made.
+    #[doc(alias = "dma_dev_need_sync")]
+    fn needs_sync(&self) -> bool;
+
+    /// Shows the CPU what the device wrote to `offset..offset + len` of a mapped page.
+    ///
+    /// # Safety
+    ///
+    /// `addr` is mapped, the range is inside its page's block, and neither the device nor anybody else touches those
+    /// bytes meanwhile.
+    #[doc(alias = "dma_sync_single_range_for_cpu")]
+    unsafe fn sync_for_cpu(&self, addr: DmaAddr, offset: usize, len: usize);
+
+    /// Shows the device what the CPU wrote to `offset..offset + len` of a mapped page.
+    ///
+    /// # Safety
+    ///
+    /// As for [`sync_for_cpu`](Self::sync_for_cpu).
+    #[doc(alias = "dma_sync_single_range_for_device")]
+    unsafe fn sync_for_device(&self, addr: DmaAddr, offset: usize, len: usize);
+}
+
+/// The other end of a [`DmaDevice`]: the wires the device itself writes through. For models of hardware.
+///
+/// # Safety
+///
+/// As for [`DmaDevice`]; a write that does not return a fault has reached what is mapped at that address, and a write
+/// that does has reached nothing.
+pub unsafe trait DmaBus: DmaDevice {
+    /// The device writes `bytes` at `addr`.
+    ///
+    /// # Errors
+    ///
+    /// [`DmaFault`] when any of the range is not mapped; it is counted, and nothing is written.
+    ///
+    /// # Safety
+    ///
+    /// If the range is mapped, it belongs to a buffer that has been posted to the device and not completed yet.
+    unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), DmaFault>;
+
+    /// What the device has counted.
+    fn stats(&self) -> DmaStats;
+
+    /// The driver's end.
+    fn driver_side(self: Arc<Self>) -> Arc<dyn DmaDevice>;
+}

@@ -1,0 +1,17 @@
+//! Typed network memory.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+
+extern crate alloc;
+
+mod assert;
+mod sync;
+
+pub mod dma;
+pub mod memory;
+pub mod mm;
+pub mod page_pool;
+pub mod provider;
+
+pub use memory::{Backing, DmaAddr, Kind, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};
+pub use mm::{FreePage, PageRef};
+pub use page_pool::{Frag, FreeIov, MemoryProvider, Netmem, PagePool, Shares};

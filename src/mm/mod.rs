@@ -1,0 +1,52 @@
+//! mm: a page allocator, and the functions that take pages and nothing else.
+//!
+//! A [`Zone`] is a range of page frames with its array of [`Page`]s and a buddy allocator of orders 0 to
+//! [`MAX_ORDER`]. Memory leaves it as a [`FreePage`], which is a value and unique (rule O5), and comes back when the
+//! last reference to it goes.
+//!
+//! The functions here take `&Page` or [`PageRef`] (rule C5). A [`NetIov`](crate::NetIov) cannot be given to them, and
+//! neither can a handle whose kind is not known to be `Page`: the nack of 2023, "calling mm APIs on something that only
+//! looks like a page", is a type error.
+//!
+//! ```
+//! use netmem::mm::{self, Zone};
+//!
+//! let zone = Zone::new(16)?;
+//! let page = zone.alloc(2).expect("16 frames hold an order 2");
+//! let extra = mm::get_page(page.page());
+//! assert_eq!(mm::page_ref_count(&extra), 2);
+//! drop(page);
+//! assert_eq!(zone.free_frames(), 12, "a reference is left");
+//! mm::put_page(extra);
+//! assert_eq!(zone.free_frames(), 16);
+//! # Ok::<(), mm::ZoneError>(())
+//! ```
+
+mod free_page;
+mod netmem;
+mod page;
+mod page_ref;
+mod zone;
+
+pub use free_page::FreePage;
+pub use netmem::{
+    netmem_address, netmem_compound_head, netmem_is_pfmemalloc, netmem_is_pref_nid, netmem_pfn_trace, netmem_ref_count,
+};
+pub use page::{
+    compound_head, compound_order, page_address, page_is_pfmemalloc, page_ref_count, page_size, page_to_nid,
+    page_to_pfn,
+};
+pub use page_ref::{PageRef, get_page, put_page};
+pub use zone::{Zone, ZoneError};
+
+pub(crate) use page_ref::put_page_raw;
+
+use crate::memory::Page;
+
+/// log2 of [`PAGE_SIZE`].
+pub const PAGE_SHIFT: u32 = 12;
+/// Bytes in a page.
+pub const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+/// The largest order that a zone serves: 1024 pages, 4 MiB.
+#[doc(alias = "MAX_PAGE_ORDER")]
+pub const MAX_ORDER: u32 = 10;

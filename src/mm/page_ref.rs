@@ -1,0 +1,101 @@
+//! [`PageRef`]: one reference of mm's.
+
+use super::zone::ZoneInner;
+use super::{Page, compound_head};
+use crate::assert::assert_not_impl_any;
+use core::fmt;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+/// One owned reference in `_refcount`: what [`get_page`] takes and [`put_page`] gives back.
+///
+/// It has nothing to do with a pool's reference, keeps the page from being freed, and gives identity and address, never
+/// bytes (rule O6). Not `Clone`: a second reference is a second `get_page` (rule O2).
+///
+/// # Invariants
+///
+/// `page` is the head of an allocated block, and one of its `_refcount` is this value.
+pub struct PageRef {
+    page: NonNull<Page>,
+}
+
+assert_not_impl_any!(PageRef: Clone, Copy, Default, AsRef<[u8]>);
+
+// SAFETY: a count in an atomic; the page's fields are atomics.
+unsafe impl Send for PageRef {}
+// SAFETY: as above.
+unsafe impl Sync for PageRef {}
+
+impl PageRef {
+    /// Takes over one reference.
+    ///
+    /// # Safety
+    ///
+    /// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
+    pub(super) unsafe fn from_raw(page: NonNull<Page>) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        PageRef { page }
+    }
+}
+
+impl Deref for PageRef {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        // SAFETY: the page lives while one of its references does, and this value is one.
+        unsafe { self.page.as_ref() }
+    }
+}
+
+impl Drop for PageRef {
+    fn drop(&mut self) {
+        // SAFETY: this value is one reference, and it is gone after this.
+        unsafe { put_page_raw(self.page) }
+    }
+}
+
+impl fmt::Debug for PageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PageRef(pfn {:#x})", super::page_to_pfn(self))
+    }
+}
+
+/// Takes one more reference of mm's on the block that `page` is part of.
+///
+/// # Panics
+///
+/// When 2^31 - 1 references are out, which takes as many `forget`s: going on would wrap the count to a free page.
+#[doc(alias = "page_ref_inc")]
+pub fn get_page(page: &Page) -> PageRef {
+    let head = compound_head(page);
+    let before = head.refcount_ref().fetch_add(1, Relaxed);
+    if before == i32::MAX {
+        // Undo, so that nobody sees the wrapped count for longer than this.
+        head.refcount_ref().fetch_sub(1, Relaxed);
+        panic!("get_page: _refcount is at its end (2^31 - 1): references were forgotten, not put");
+    }
+    let zone = ZoneInner::of(head);
+    // SAFETY: `head` is the head of its block, and the count was just raised by the one that this value is.
+    unsafe { PageRef::from_raw(zone.page_ptr(zone.index(head))) }
+}
+
+/// Gives back one reference of mm's. The reference is consumed: putting one that is not held does not compile.
+pub fn put_page(page: PageRef) {
+    drop(page);
+}
+
+/// Drops one of `_refcount`, and frees the block with the last.
+///
+/// # Safety
+///
+/// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
+pub(crate) unsafe fn put_page_raw(page: NonNull<Page>) {
+    // SAFETY: the block is allocated, so its page can be read.
+    let count = unsafe { page.as_ref() }.refcount_ref();
+    if count.fetch_sub(1, Release) == 1 {
+        crate::sync::fence(core::sync::atomic::Ordering::Acquire);
+        // SAFETY: that was the last reference, and the fence orders every use of the block before this.
+        unsafe { ZoneInner::free(page) }
+    }
+}

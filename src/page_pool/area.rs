@@ -1,0 +1,214 @@
+//! [`FreeIov`]: memory without pages that is nobody's, and the areas it is cut into.
+
+use crate::assert::assert_not_impl_any;
+use crate::dma::{DmaDevice, DmaMapping};
+use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
+use crate::mm::PAGE_SIZE;
+use crate::sync::{AtomicUsize, fence};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+/// Why a mapping could not be cut into net_iovs.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AreaError {
+    /// net_iovs are 4 KiB or a larger power of two.
+    #[error("net_iovs of {size} bytes are not possible: use {PAGE_SIZE} or a larger power of two, at most 2 GiB")]
+    Size {
+        /// What was asked for.
+        size: usize,
+    },
+    /// The mapping does not divide into them.
+    #[error("{len} bytes at {addr:#x} do not divide into net_iovs of {size} bytes: align start and length to {size}")]
+    Misaligned {
+        /// Where the mapping starts.
+        addr: usize,
+        /// How long it is.
+        len: usize,
+        /// The size of a net_iov.
+        size: usize,
+    },
+    /// No memory for the descriptors.
+    #[error("no memory for {niovs} net_iovs: use larger ones, or map less")]
+    NoMemory {
+        /// How many.
+        niovs: usize,
+    },
+}
+
+/// One net_iov with one owner: what a provider of device memory hands to a pool and gets back (rule O5).
+///
+/// # Invariants
+///
+/// `iov` is part of an [`AreaBox`], and is this value or, while it is in a pool, that pool's; never both.
+pub struct FreeIov {
+    iov: NonNull<NetIov>,
+}
+
+assert_not_impl_any!(FreeIov: Clone, Copy, Default);
+
+// SAFETY: it owns a net_iov, whose fields are atomics; the area's count is one too.
+unsafe impl Send for FreeIov {}
+// SAFETY: `&FreeIov` gives `&NetIov` and nothing else.
+unsafe impl Sync for FreeIov {}
+
+/// The container of an area: the area first, so that an owner pointer is a pointer to this.
+#[repr(C)]
+struct AreaBox {
+    area: NetIovArea,
+    /// How many net_iovs exist, free or in pools. The area goes with the last.
+    left: AtomicUsize,
+    niov_size: usize,
+    mapping: DmaMapping,
+    /// Made of a `Box<[NetIov]>`, and made into one again in `drop`.
+    niovs: NonNull<[NetIov]>,
+}
+
+impl Drop for AreaBox {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from `Box::into_raw`, and no net_iov of the area exists any more.
+        drop(unsafe { Box::from_raw(self.niovs.as_ptr()) });
+    }
+}
+
+impl NetIovArea {
+    /// Cuts a mapping into net_iovs of `niov_size` bytes, all free. The mapping lives until the last of them is gone.
+    ///
+    /// `base_virtual` is the offset of the mapping's first byte within the memory that it is a part of, for the offsets
+    /// that user space sees.
+    ///
+    /// # Errors
+    ///
+    /// [`AreaError`]; the mapping is undone.
+    pub fn carve(
+        mapping: DmaMapping,
+        niov_size: usize,
+        ty: NetIovType,
+        base_virtual: usize,
+    ) -> Result<Vec<FreeIov>, AreaError> {
+        if !niov_size.is_power_of_two() || !(PAGE_SIZE..=1 << 31).contains(&niov_size) {
+            return Err(AreaError::Size { size: niov_size });
+        }
+        let (addr, len) = (mapping.addr(), mapping.len());
+        if (addr.get() | len) & (niov_size - 1) != 0 {
+            return Err(AreaError::Misaligned { addr: addr.get(), len, size: niov_size });
+        }
+        let count = len / niov_size;
+        let no_memory = |_| AreaError::NoMemory { niovs: count };
+        let mut free = Vec::new();
+        free.try_reserve_exact(count).map_err(no_memory)?;
+        let mut niovs = Vec::new();
+        niovs.try_reserve_exact(count).map_err(no_memory)?;
+        niovs.extend((0..count).map(|i| {
+            let iov = NetIov::new(ty);
+            iov.desc().set_dma_addr(Some(addr.add(i * niov_size)));
+            iov
+        }));
+        let niovs = NonNull::from(Box::leak(niovs.into_boxed_slice()));
+        let first = niovs.cast::<NetIov>();
+        let area = Box::into_raw(Box::new(AreaBox {
+            area: NetIovArea::new(base_virtual),
+            left: AtomicUsize::new(count),
+            niov_size,
+            mapping,
+            niovs,
+        }));
+        // CAST: the area is the first field of its container, which is `repr(C)`; the provenance stays that of the whole.
+        let owner = area.cast::<NetIovArea>();
+        // SAFETY: just made, and given to nobody.
+        let shared = unsafe { &*owner };
+        // SAFETY: the array has `count` net_iovs and is freed with the area; the loop below stamps each.
+        unsafe { shared.set_niovs(first.as_ptr(), count) };
+        for i in 0..count {
+            // SAFETY: `i` is below the length of the array.
+            let iov = unsafe { first.add(i) };
+            // SAFETY: just made, and given to nobody.
+            let niov = unsafe { iov.as_ref() };
+            // SAFETY: this is the area whose array it is in, and it lives until the last of them is gone.
+            unsafe { niov.set_owner(owner) };
+            // INVARIANT: each net_iov of the container becomes one value.
+            free.push(FreeIov { iov });
+        }
+        Ok(free)
+    }
+}
+
+impl FreeIov {
+    /// Takes a net_iov out of a pool.
+    ///
+    /// # Safety
+    ///
+    /// `iov` came from [`into_raw`](Self::into_raw), and nobody has a handle on it any more.
+    pub(super) unsafe fn from_raw(iov: NonNull<NetIov>) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        FreeIov { iov }
+    }
+
+    /// Puts it into a pool.
+    pub(super) fn into_raw(self) -> NonNull<NetIov> {
+        let iov = self.iov;
+        core::mem::forget(self);
+        iov
+    }
+
+    /// The net_iov. There is no `Deref`: nothing of it should look like a page's.
+    pub fn net_iov(&self) -> &NetIov {
+        // SAFETY: a net_iov lives until its area's count says that none is left, and this value is one.
+        unsafe { self.iov.as_ref() }
+    }
+
+    /// Where the device finds it.
+    pub fn dma_addr(&self) -> DmaAddr {
+        self.net_iov().desc().dma_addr()
+    }
+
+    fn container(&self) -> &AreaBox {
+        // CAST: `carve` stamps the pointer to the container, whose first field the area is.
+        let container = self.net_iov().owner().cast::<AreaBox>();
+        // SAFETY: every `FreeIov` is part of an `AreaBox`, which lives while it does; nobody has it exclusively.
+        unsafe { &*container }
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.container().niov_size
+    }
+
+    /// Whether its memory was mapped for this device.
+    pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+        self.container().mapping.is_for(device)
+    }
+}
+
+impl Drop for FreeIov {
+    fn drop(&mut self) {
+        // CAST: as in `container`.
+        let container = self.net_iov().owner().cast::<AreaBox>();
+        // SAFETY: the container lives while this value is counted in `left`.
+        let left = unsafe { &(*container).left };
+        if left.fetch_sub(1, Release) == 1 {
+            fence(Acquire);
+            // SAFETY: the container came from `Box::into_raw`; no net_iov of it is left, and the fence orders every use
+            // of them before this.
+            drop(unsafe { Box::from_raw(container) });
+        }
+    }
+}
+
+impl fmt::Debug for FreeIov {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FreeIov").field("index", &self.net_iov().index()).field("size", &self.size()).finish()
+    }
+}
+
+// The container is shared by the threads that own its net_iovs.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<NetIovArea>();
+    shared::<AtomicUsize>();
+    shared::<DmaMapping>();
+};

@@ -1,0 +1,205 @@
+//! [`Frag`]: a reference with a range that nobody else has.
+
+use super::{Netmem, Readable};
+use crate::assert::assert_not_impl_any;
+use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
+use core::fmt;
+
+/// An owned reference to memory of a pool, an offset and a length: what a buffer is to a driver, and a frag to an skb.
+///
+/// A `Frag` is never duplicated, only split, so its range is its own: that is why it gives bytes (rule O6). It has no
+/// `get`. Dropping it puts the reference.
+///
+/// ```
+/// # use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
+/// # let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+/// let mut head = pool.alloc_frag(2048).expect("64 pages are free");
+/// let mut tail = head.split_off(128).expect("128 is inside");
+/// head.bytes_mut().fill(1);
+/// tail.bytes_mut().fill(2);
+/// assert_eq!((head.bytes()[127], tail.bytes()[0]), (1, 2));
+/// head.try_merge(tail).expect("they touch");
+/// assert_eq!(head.len(), 2048);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Invariants
+///
+/// `offset..offset + len` is inside the memory, and no other value gives access to those bytes, devices included.
+pub struct Frag<K: Kind = PageOrIov> {
+    netmem: Netmem<K>,
+    offset: u32,
+    len: u32,
+}
+
+assert_not_impl_any!(Frag: Clone, Copy, Default, core::ops::Deref);
+assert_not_impl_any!(Frag<NetIov>: Clone, core::ops::Deref, AsRef<[u8]>, Into<Frag<Page>>, TryInto<Frag<Page>>);
+assert_not_impl_any!(Frag<PageOrIov>: Into<Frag<Page>>, Into<Frag<NetIov>>, AsRef<[u8]>);
+
+impl<K: Kind> Frag<K> {
+    /// Makes a reference and a range into a frag.
+    ///
+    /// # Safety
+    ///
+    /// What the type's invariant says.
+    #[inline]
+    pub(super) unsafe fn new(netmem: Netmem<K>, offset: u32, len: u32) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Frag { netmem, offset, len }
+    }
+
+    /// Gives up the range and keeps the reference.
+    #[inline]
+    pub(super) fn into_netmem(self) -> Netmem<K> {
+        self.netmem
+    }
+
+    /// The memory it is a part of, borrowed.
+    #[inline]
+    #[doc(alias = "skb_frag_netmem")]
+    pub fn netmem(&self) -> NetmemRef<'_, K> {
+        self.netmem.as_ref()
+    }
+
+    /// First byte of the range, within the memory.
+    #[inline]
+    #[doc(alias = "skb_frag_off")]
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// Bytes in the range.
+    #[inline]
+    #[doc(alias = "skb_frag_size")]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether the range is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where a device finds the first byte of the range.
+    #[inline]
+    pub fn dma_addr(&self) -> DmaAddr {
+        self.netmem.dma_addr().add(self.offset as usize)
+    }
+
+    /// Splits the range in two: `..at` stays, `at..` is returned, with a reference of its own. `None` when `at` is
+    /// beyond the end.
+    pub fn split_off(&mut self, at: u32) -> Option<Frag<K>> {
+        let rest = self.len.checked_sub(at)?;
+        // SAFETY: the two ranges share no byte, and together are what this one was.
+        let tail = unsafe { Frag::new(self.netmem.get(), self.offset + at, rest) };
+        self.len = at;
+        Some(tail)
+    }
+
+    /// Takes in the frag that begins where this one ends.
+    ///
+    /// # Errors
+    ///
+    /// The other frag, when it is of other memory or does not begin there.
+    #[doc(alias = "skb_can_coalesce_netmem")]
+    #[doc(alias = "skb_can_coalesce")]
+    #[doc(alias = "skb_coalesce_rx_frag")]
+    pub fn try_merge(&mut self, next: Frag<K>) -> Result<(), Frag<K>> {
+        if self.netmem.raw() != next.netmem.raw() || self.offset + self.len != next.offset {
+            return Err(next);
+        }
+        // INVARIANT: the range grows by bytes that were `next`'s alone, and `next` is gone.
+        self.len += next.len;
+        Ok(())
+    }
+
+    /// Cuts the range to at most `len` bytes. The bytes cut off are nobody's until the memory is back in its pool.
+    #[doc(alias = "skb_frag_size_set")]
+    pub fn truncate(&mut self, len: u32) {
+        self.len = self.len.min(len);
+    }
+
+    /// The bytes. For kind `PageOrIov` an `Option`: `None` for a net_iov (rules D1 and S1).
+    #[inline]
+    #[doc(alias = "skb_frag_address")]
+    #[doc(alias = "skb_frag_address_safe")]
+    #[doc(alias = "netmem_address")]
+    pub fn bytes(&self) -> K::Bytes<'_>
+    where
+        K: Readable,
+    {
+        // SAFETY: the range is inside the memory, which lives while this does; nobody else reaches these bytes, and
+        // this is borrowed.
+        unsafe { super::readable::bytes::<K>(self.netmem.raw(), self.offset, self.len) }
+    }
+
+    /// The bytes, to write. For kind `PageOrIov` an `Option`: `None` for a net_iov.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> K::BytesMut<'_>
+    where
+        K: Readable,
+    {
+        // SAFETY: as in `bytes`, and this is borrowed exclusively.
+        unsafe { super::readable::bytes_mut::<K>(self.netmem.raw(), self.offset, self.len) }
+    }
+}
+
+impl Frag<NetIov> {
+    /// Offset of the first byte within the memory that the area was cut from (the dma-buf): what user space is told.
+    #[doc(alias = "net_iov_virtual_addr")]
+    pub fn memory_offset(&self) -> usize {
+        let iov = self.netmem().net_iov();
+        iov.area().base_virtual() + iov.index() * self.netmem.size() as usize + self.offset as usize
+    }
+}
+
+impl Frag {
+    /// Asks the tag. The frag comes back as what it is.
+    pub fn backing(self) -> Backing<Frag<Page>, Frag<NetIov>> {
+        let Frag { netmem, offset, len } = self;
+        match netmem.backing() {
+            Backing::Page(netmem) => Backing::Page(Frag { netmem, offset, len }),
+            Backing::NetIov(netmem) => Backing::NetIov(Frag { netmem, offset, len }),
+        }
+    }
+}
+
+impl From<Frag<Page>> for Frag {
+    fn from(frag: Frag<Page>) -> Self {
+        Frag { netmem: frag.netmem.into(), offset: frag.offset, len: frag.len }
+    }
+}
+
+impl From<Frag<NetIov>> for Frag {
+    fn from(frag: Frag<NetIov>) -> Self {
+        Frag { netmem: frag.netmem.into(), offset: frag.offset, len: frag.len }
+    }
+}
+
+impl TryFrom<Frag> for Frag<Page> {
+    type Error = Frag<NetIov>;
+
+    fn try_from(frag: Frag) -> Result<Self, Self::Error> {
+        match frag.backing() {
+            Backing::Page(frag) => Ok(frag),
+            Backing::NetIov(frag) => Err(frag),
+        }
+    }
+}
+
+impl TryFrom<Frag> for Frag<NetIov> {
+    type Error = Frag<Page>;
+
+    fn try_from(frag: Frag) -> Result<Self, Self::Error> {
+        match frag.backing() {
+            Backing::Page(frag) => Err(frag),
+            Backing::NetIov(frag) => Ok(frag),
+        }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Frag<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frag({:?}, {} bytes at {})", self.netmem, self.len, self.offset)
+    }
+}

@@ -1,0 +1,245 @@
+//! [`Netmem`]: one owned reference.
+
+use super::shared::Shared;
+use super::{Frag, Readable, Shares};
+use crate::assert::assert_not_impl_any;
+use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemDesc, NetmemRef, Page, PageOrIov, Raw};
+use crate::mm::page_ref_count;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use static_assertions::assert_eq_size;
+
+/// One owned reference to memory of a pool. Dropping it *is* the put (rule O1).
+///
+/// It goes back to the pool it came from, wherever and on whatever thread it is dropped. It is not `Clone`: a second
+/// reference is taken with [`get`](Self::get) (rule O2). It gives identity and address; bytes only to who is alone
+/// ([`bytes_mut`](Self::bytes_mut), [`into_frag`](Self::into_frag), rule O6).
+///
+/// ```
+/// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Netmem, Page};
+///
+/// let zone = Zone::new(64)?;
+/// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(zone.clone()))?;
+/// let memory: Netmem<Page> = pool.alloc().expect("64 pages are free");
+/// let second = memory.get();
+/// drop(memory);
+/// assert_eq!(second.pp_ref_count(), 1);
+/// drop(pool);
+/// drop(second); // the last handle frees the pool
+/// assert_eq!(zone.free_frames(), 64);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Invariants
+///
+/// `raw` is of kind `K` and names memory whose `pp` is a live pool; one of its `pp_ref_count` is this value.
+#[repr(transparent)]
+#[doc(alias = "netmem_ref")]
+#[must_use = "dropping a handle puts it"]
+pub struct Netmem<K: Kind = PageOrIov> {
+    raw: Raw,
+    _kind: PhantomData<K>,
+}
+
+assert_eq_size!(Option<Netmem>, usize);
+assert_not_impl_any!(Netmem: Clone, Copy, Default, core::ops::Deref);
+assert_not_impl_any!(Netmem<Page>: Clone, Copy, Default, core::ops::Deref);
+assert_not_impl_any!(Netmem<NetIov>: Clone, Copy, Default, core::ops::Deref, Into<Netmem<Page>>, TryInto<Netmem<Page>>);
+assert_not_impl_any!(Netmem<PageOrIov>: Into<Netmem<Page>>, Into<Netmem<NetIov>>);
+
+// SAFETY: a count in an atomic; the put goes through a ring for many threads.
+unsafe impl<K: Kind> Send for Netmem<K> {}
+// SAFETY: `&Netmem` reads atomics, and raises a count.
+unsafe impl<K: Kind> Sync for Netmem<K> {}
+
+impl<K: Kind> Netmem<K> {
+    /// Takes over one reference.
+    ///
+    /// # Safety
+    ///
+    /// What the type's invariant says, and the caller gives up the reference.
+    #[inline(always)]
+    pub(super) unsafe fn new(raw: Raw) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Netmem { raw, _kind: PhantomData }
+    }
+
+    /// Gives the reference to the caller.
+    #[inline(always)]
+    pub(super) fn into_word(self) -> Raw {
+        ManuallyDrop::new(self).raw
+    }
+
+    #[inline(always)]
+    pub(super) fn raw(&self) -> Raw {
+        self.raw
+    }
+
+    /// The handle, borrowed: `Copy`, and gone before this is (rule O4).
+    #[inline(always)]
+    pub fn as_ref(&self) -> NetmemRef<'_, K> {
+        // SAFETY: kind `K`, and the memory lives while this reference does, by the type's invariant.
+        unsafe { NetmemRef::new(self.raw) }
+    }
+
+    #[inline(always)]
+    pub(super) fn desc(&self) -> &NetmemDesc {
+        self.as_ref().desc()
+    }
+
+    /// Takes one more reference.
+    #[doc(alias = "page_pool_ref_netmem")]
+    #[doc(alias = "page_pool_ref_page")]
+    pub fn get(&self) -> Self {
+        self.desc().pp_ref_count_ref().fetch_add(1, Relaxed);
+        // SAFETY: the same word, and the reference was just taken.
+        unsafe { Netmem::new(self.raw) }
+    }
+
+    /// Where a device finds this memory.
+    #[inline]
+    #[doc(alias = "page_pool_get_dma_addr_netmem")]
+    #[doc(alias = "page_pool_get_dma_addr")]
+    pub fn dma_addr(&self) -> DmaAddr {
+        self.as_ref().dma_addr()
+    }
+
+    /// How many references the pool's handles hold together.
+    pub fn pp_ref_count(&self) -> isize {
+        self.as_ref().pp_ref_count()
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> u32 {
+        // SAFETY: this is a reference to memory of a pool.
+        unsafe { Shared::of(self.desc()) }.buffer_size
+    }
+
+    /// Whether this is the only reference of both counts.
+    fn is_alone(&self) -> bool {
+        // Acquire: whoever had the others has stopped using the memory before this.
+        self.desc().pp_ref_count_ref().load(Acquire) == 1
+            && match self.as_ref().backing() {
+                Backing::Page(page) => page_ref_count(page) == 1,
+                Backing::NetIov(_) => true,
+            }
+    }
+
+    /// The whole memory as a [`Frag`], which is exclusive.
+    ///
+    /// # Errors
+    ///
+    /// The handle, when it is not the only reference (rule O6).
+    pub fn into_frag(self) -> Result<Frag<K>, Self> {
+        if !self.is_alone() {
+            return Err(self);
+        }
+        let size = self.size();
+        // SAFETY: this is the only reference, so nobody else has a range of it, and nobody can make one any more.
+        Ok(unsafe { Frag::new(self, 0, size) })
+    }
+
+    /// The bytes, to write, when this is the only reference (rule O6); `None` when it is not. For kind `PageOrIov` the
+    /// answer inside is an `Option` again: a net_iov has no bytes (rule D1).
+    #[doc(alias = "page_pool_dma_sync_for_cpu")]
+    pub fn bytes_mut(&mut self) -> Option<K::BytesMut<'_>>
+    where
+        K: Readable,
+    {
+        if !self.is_alone() {
+            return None;
+        }
+        let size = self.size();
+        // SAFETY: this is the only reference, borrowed exclusively, and `size` bytes are what there is.
+        Some(unsafe { super::readable::bytes_mut::<K>(self.raw, 0, size) })
+    }
+
+    /// Makes this reference into `n`, in one value.
+    ///
+    /// # Errors
+    ///
+    /// The handle, when it is not the only reference, or `n` is below 1.
+    #[doc(alias = "page_pool_fragment_netmem")]
+    #[doc(alias = "page_pool_fragment_page")]
+    pub fn share(self, n: isize) -> Result<Shares<K>, Self> {
+        if n < 1 || !self.is_alone() {
+            return Err(self);
+        }
+        self.desc().pp_ref_count_ref().store(n, Relaxed);
+        // SAFETY: the count is `n`, and all of it is this value's.
+        Ok(unsafe { Shares::new(self.into_word(), n) })
+    }
+}
+
+impl Netmem {
+    /// Asks the tag. The handle comes back as what it is.
+    pub fn backing(self) -> Backing<Netmem<Page>, Netmem<NetIov>> {
+        let iov = self.as_ref().is_net_iov();
+        let raw = self.into_word();
+        if iov {
+            // SAFETY: the same reference; the tag says net_iov.
+            Backing::NetIov(unsafe { Netmem::new(raw) })
+        } else {
+            // SAFETY: the same reference; the tag says page.
+            Backing::Page(unsafe { Netmem::new(raw) })
+        }
+    }
+}
+
+impl<K: Kind> Drop for Netmem<K> {
+    #[inline]
+    #[doc(alias = "page_pool_put_full_netmem")]
+    #[doc(alias = "page_pool_put_full_page")]
+    #[doc(alias = "page_pool_put_netmem")]
+    #[doc(alias = "page_pool_put_page")]
+    fn drop(&mut self) {
+        // SAFETY: kind `K`, of a pool, and this value's reference is given up.
+        unsafe { Shared::put::<K>(self.raw) }
+    }
+}
+
+impl From<Netmem<Page>> for Netmem {
+    #[inline]
+    fn from(memory: Netmem<Page>) -> Self {
+        // SAFETY: the same reference; `PageOrIov` claims less.
+        unsafe { Netmem::new(memory.into_word()) }
+    }
+}
+
+impl From<Netmem<NetIov>> for Netmem {
+    #[inline]
+    fn from(memory: Netmem<NetIov>) -> Self {
+        // SAFETY: the same reference; `PageOrIov` claims less.
+        unsafe { Netmem::new(memory.into_word()) }
+    }
+}
+
+impl TryFrom<Netmem> for Netmem<Page> {
+    type Error = Netmem<NetIov>;
+
+    fn try_from(memory: Netmem) -> Result<Self, Self::Error> {
+        match memory.backing() {
+            Backing::Page(page) => Ok(page),
+            Backing::NetIov(iov) => Err(iov),
+        }
+    }
+}
+
+impl TryFrom<Netmem> for Netmem<NetIov> {
+    type Error = Netmem<Page>;
+
+    fn try_from(memory: Netmem) -> Result<Self, Self::Error> {
+        match memory.backing() {
+            Backing::Page(page) => Err(page),
+            Backing::NetIov(iov) => Ok(iov),
+        }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Netmem<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Netmem<{}>({:?}, {} references)", K::NAME, self.as_ref(), self.pp_ref_count())
+    }
+}

@@ -1,0 +1,173 @@
+//! [`PagePoolParams`]: how a pool is asked for, and why it is refused.
+
+use super::Refused;
+use crate::dma::{DmaDevice, DmaDirection};
+use crate::mm::MAX_ORDER;
+use alloc::sync::Arc;
+use core::fmt;
+
+bitflags::bitflags! {
+    /// What a pool does for its driver: `PP_FLAG_*`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct PoolFlags: u32 {
+        /// The pool maps its memory for the device.
+        #[doc(alias = "PP_FLAG_DMA_MAP")]
+        const DMA_MAP = 1 << 0;
+        /// The pool syncs for the device whatever it hands out.
+        #[doc(alias = "PP_FLAG_DMA_SYNC_DEV")]
+        const DMA_SYNC_DEV = 1 << 1;
+    }
+}
+
+/// How many handles a pool's cache holds.
+#[doc(alias = "PP_ALLOC_CACHE_SIZE")]
+pub const CACHE: usize = 128;
+/// How many handles a refill brings.
+#[doc(alias = "PP_ALLOC_CACHE_REFILL")]
+pub const REFILL: usize = if cfg!(loom) { 2 } else { 64 };
+/// What a `pool_size` of 0 stands for.
+pub const DEFAULT_RING: u32 = 1024;
+/// The longest ring there is; a longer one is cut to this.
+pub const MAX_RING: u32 = 16384;
+
+/// Parameters of a pool: `struct page_pool_params`.
+///
+/// ```
+/// use netmem::page_pool::{PagePool, PagePoolParams, PoolError};
+/// use netmem::{mm::Zone, provider::PageProvider, Page};
+///
+/// let provider = PageProvider::new(Zone::new(256)?);
+/// let pool = PagePool::<Page>::new(PagePoolParams::default(), provider.clone())?;
+/// assert_eq!(pool.buffer_size(), 4096);
+/// let refused = PagePool::<Page>::new(PagePoolParams { order: 11, ..Default::default() }, provider);
+/// assert!(matches!(refused, Err(PoolError::Provider(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+#[doc(alias = "page_pool_params")]
+pub struct PagePoolParams {
+    /// What the pool does for its driver.
+    pub flags: PoolFlags,
+    /// log2 of how many pages one piece of memory has, 0 to [`MAX_ORDER`].
+    pub order: u32,
+    /// Slots of the ring; 0 means [`DEFAULT_RING`], more than [`MAX_RING`] means that.
+    pub pool_size: u32,
+    /// The device, if there is one.
+    pub device: Option<Arc<dyn DmaDevice>>,
+    /// Which way data goes.
+    pub direction: DmaDirection,
+    /// First byte that the device may write, for syncs.
+    pub offset: u32,
+    /// How many bytes the device may write from `offset` on, for syncs. With `DMA_SYNC_DEV` at least 1.
+    pub max_len: u32,
+}
+
+impl PagePoolParams {
+    /// Parameters of a pool that maps and syncs its memory for `device`, whole.
+    pub fn for_device(device: Arc<dyn DmaDevice>, buffer_size: u32) -> Self {
+        PagePoolParams {
+            flags: PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV,
+            device: Some(device),
+            max_len: buffer_size,
+            ..Default::default()
+        }
+    }
+
+    /// Checks what does not depend on the provider, and gives the length of the ring.
+    pub(super) fn check(&self) -> Result<usize, PoolError> {
+        let unknown = self.flags.bits() & !PoolFlags::all().bits();
+        if unknown != 0 {
+            return Err(PoolError::UnknownFlags { bits: unknown });
+        }
+        if self.flags.contains(PoolFlags::DMA_MAP) {
+            if self.device.is_none() {
+                return Err(PoolError::NoDevice);
+            }
+            if !self.direction.device_writes() {
+                return Err(PoolError::Direction { direction: self.direction });
+            }
+        }
+        if self.flags.contains(PoolFlags::DMA_SYNC_DEV) {
+            if !self.flags.contains(PoolFlags::DMA_MAP) {
+                return Err(PoolError::SyncWithoutMap);
+            }
+            if self.max_len == 0 {
+                return Err(PoolError::NothingToSync);
+            }
+        }
+        Ok(match self.pool_size {
+            0 => DEFAULT_RING,
+            size => size.min(MAX_RING),
+        } as usize)
+    }
+
+    /// Checks the range to sync against the memory.
+    pub(super) fn check_range(&self, buffer_size: u32) -> Result<(), PoolError> {
+        if self.offset.checked_add(self.max_len).is_none_or(|end| end > buffer_size) {
+            return Err(PoolError::SyncRange { offset: self.offset, max_len: self.max_len, buffer_size });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PagePoolParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PagePoolParams")
+            .field("flags", &self.flags)
+            .field("order", &self.order)
+            .field("pool_size", &self.pool_size)
+            .field("device", &self.device.is_some())
+            .field("direction", &self.direction)
+            .field("offset", &self.offset)
+            .field("max_len", &self.max_len)
+            .finish()
+    }
+}
+
+/// Why there is no pool.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// EINVAL: flags nobody knows.
+    #[error("pool flags {bits:#x} are unknown: use those of PoolFlags")]
+    UnknownFlags {
+        /// The bits that have no name.
+        bits: u32,
+    },
+    /// `DMA_MAP` without a device.
+    #[error("DMA_MAP without a device: set `device`, or leave the flag out")]
+    NoDevice,
+    /// EINVAL: a receive pool that the device would only read.
+    #[error("DMA_MAP with direction {direction:?}: a pool maps FromDevice or Bidirectional")]
+    Direction {
+        /// What was asked for.
+        direction: DmaDirection,
+    },
+    /// EINVAL: nothing is mapped that could be synced.
+    #[error("DMA_SYNC_DEV without DMA_MAP: set both, or leave both out")]
+    SyncWithoutMap,
+    /// EINVAL: a sync of no bytes.
+    #[error("DMA_SYNC_DEV with max_len 0: set max_len to what the device may write")]
+    NothingToSync,
+    /// The range to sync leaves the memory.
+    #[error("offset {offset} and max_len {max_len} leave a memory of {buffer_size} bytes: keep the sum within it")]
+    SyncRange {
+        /// As asked for.
+        offset: u32,
+        /// As asked for.
+        max_len: u32,
+        /// What the provider gives.
+        buffer_size: u32,
+    },
+    /// The provider refused.
+    #[error("the memory provider refused: {0}")]
+    Provider(#[from] Refused),
+    /// No memory for the pool itself.
+    #[error("no memory for the pool: use a shorter ring")]
+    NoMemory,
+}
+
+/// Refuses an order that no page allocator serves. For providers.
+pub(crate) fn check_order(order: u32) -> Result<(), Refused> {
+    if order > MAX_ORDER { Err(Refused::Order { order, max: MAX_ORDER }) } else { Ok(()) }
+}

@@ -1,0 +1,59 @@
+//! [`Received`]: a buffer that came back from the device.
+
+use super::Frag;
+use crate::assert::assert_not_impl_any;
+use crate::memory::{Kind, NetIov, Page, PageOrIov};
+use core::fmt;
+
+/// A buffer that the device has filled and the CPU has not looked at.
+///
+/// It has no bytes (rule D2): [`PagePool::sync_for_cpu`](super::PagePool::sync_for_cpu) makes it into a [`Frag`] of the
+/// bytes that were received. What lies behind them is unreachable.
+///
+/// # Invariants
+///
+/// `len` is at most the length of the frag.
+pub struct Received<K: Kind = PageOrIov> {
+    frag: Frag<K>,
+    len: u32,
+}
+
+assert_not_impl_any!(Received: Clone, Copy, Default, core::ops::Deref, AsRef<[u8]>);
+assert_not_impl_any!(Received<Page>: Into<Frag<Page>>, AsRef<[u8]>);
+assert_not_impl_any!(Received<NetIov>: Into<Received<Page>>);
+
+impl<K: Kind> Received<K> {
+    /// A buffer that the device has given back with `len` bytes in it, at most as many as the buffer has.
+    pub(crate) fn new(frag: Frag<K>, len: u32) -> Self {
+        // INVARIANT: the lesser of the two.
+        let len = len.min(frag.len());
+        Received { frag, len }
+    }
+
+    /// How many bytes were received.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a buffer with nothing in it is a frame's business, not a container's"
+    )]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The buffer, uncut and unsynced, for the pool.
+    pub(super) fn frag(&self) -> &Frag<K> {
+        &self.frag
+    }
+
+    /// The bytes that were received, for the pool, after its sync.
+    pub(super) fn into_frag(self) -> Frag<K> {
+        let Received { mut frag, len } = self;
+        frag.truncate(len);
+        frag
+    }
+}
+
+impl<K: Kind> fmt::Debug for Received<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Received({} of {:?})", self.len, self.frag)
+    }
+}

@@ -1,0 +1,147 @@
+//! [`Ring`]: where handles that were put come back.
+//!
+//! Many producers, one consumer, one word a slot, bounded, and it can be closed for good. Ours, because a put must be
+//! one store after the reference count, and nothing after it: a queue whose push does more than that touches memory
+//! that the consumer may have freed by then.
+
+use super::PoolError;
+use crate::memory::Raw;
+use crate::sync::{AtomicPtr, AtomicUsize, spin};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// Bit of `tail` that says closed. Positions count up from 0 and would need centuries to reach it.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Keeps what producers write away from what the consumer writes.
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// A closable ring of words.
+///
+/// # Invariants
+///
+/// Positions `head..tail` are reserved: each slot there holds a word or is about to (null until then). Every other slot
+/// is null. `tail - head` is at most `capacity`, which is at most the number of slots.
+pub(super) struct Ring {
+    /// Next position to reserve, and [`CLOSED`]. Producers.
+    tail: Line<AtomicUsize>,
+    /// Next position to take. The consumer.
+    head: Line<AtomicUsize>,
+    capacity: usize,
+    mask: usize,
+    slots: Box<[AtomicPtr<()>]>,
+}
+
+impl Ring {
+    /// A ring for `capacity` words.
+    pub(super) fn new(capacity: usize) -> Result<Self, PoolError> {
+        let len = capacity.next_power_of_two();
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(len).map_err(|_| PoolError::NoMemory)?;
+        slots.extend((0..len).map(|_| AtomicPtr::new(null_mut())));
+        Ok(Ring {
+            tail: Line(AtomicUsize::new(0)),
+            head: Line(AtomicUsize::new(0)),
+            capacity,
+            mask: len - 1,
+            slots: slots.into_boxed_slice(),
+        })
+    }
+
+    /// Puts a word into the ring, unless the ring is full or closed. After `Ok` the ring may be gone.
+    ///
+    /// The argument is a pointer and not `&Ring`: a reference would claim that the ring lives until this returns. The
+    /// reference inside is not used after the store that publishes.
+    ///
+    /// # Safety
+    ///
+    /// The ring lives at least until the word is in it. (The reference that the word stands for keeps the pool.)
+    #[inline]
+    pub(super) unsafe fn push(this: NonNull<Ring>, raw: Raw) -> Result<(), Raw> {
+        // SAFETY: it lives, says the caller, until the word is published, and `ring` is not used after that.
+        let ring = unsafe { this.as_ref() };
+        let mut tail = ring.tail.0.load(Relaxed);
+        loop {
+            if tail & CLOSED != 0 {
+                return Err(raw);
+            }
+            // Acquire: what the consumer did to the slots below `head` happened before this.
+            let head = ring.head.0.load(Acquire);
+            if tail.wrapping_sub(head) >= ring.capacity {
+                // `tail` may be older than `head` is. Look again before calling it full.
+                let now = ring.tail.0.load(Relaxed);
+                if now == tail {
+                    return Err(raw);
+                }
+                tail = now;
+                continue;
+            }
+            match ring.tail.0.compare_exchange_weak(tail, tail + 1, Relaxed, Relaxed) {
+                Ok(_) => {
+                    // The close waits for this slot, so it is there. After this store nothing may touch the ring.
+                    ring.slots[tail & ring.mask].store(raw.word().as_ptr(), Release);
+                    return Ok(());
+                }
+                Err(now) => tail = now,
+            }
+        }
+    }
+
+    /// Takes up to `max` words in the order they were reserved, stopping at one that is not written yet.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one consumer.
+    #[inline]
+    pub(super) unsafe fn pop(&self, max: usize, mut each: impl FnMut(Raw)) -> usize {
+        let first = self.head.0.load(Relaxed);
+        let mut head = first;
+        while head.wrapping_sub(first) < max {
+            let slot = &self.slots[head & self.mask];
+            let Some(word) = NonNull::new(slot.load(Acquire)) else { break };
+            slot.store(null_mut(), Relaxed);
+            head = head.wrapping_add(1);
+            each(Raw::from_word(word));
+        }
+        if head != first {
+            // Release: producers that see this `head` see the slots empty.
+            self.head.0.store(head, Release);
+        }
+        head.wrapping_sub(first)
+    }
+
+    /// Lets no word in any more, and takes all that are in, waiting for those that are reserved but not written.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one consumer, and takes nothing afterwards.
+    pub(super) unsafe fn close(&self, mut each: impl FnMut(Raw)) {
+        let tail = self.tail.0.fetch_or(CLOSED, AcqRel) & !CLOSED;
+        let mut head = self.head.0.load(Relaxed);
+        while head != tail {
+            let slot = &self.slots[head & self.mask];
+            let word = loop {
+                match NonNull::new(slot.load(Acquire)) {
+                    Some(word) => break word,
+                    None => spin(),
+                }
+            };
+            head = head.wrapping_add(1);
+            each(Raw::from_word(word));
+        }
+    }
+
+    /// How many words were ever put in.
+    pub(super) fn pushed(&self) -> usize {
+        self.tail.0.load(Relaxed) & !CLOSED
+    }
+
+    /// How many words are in it, or about to be.
+    pub(super) fn len(&self) -> usize {
+        let head = self.head.0.load(Relaxed);
+        self.pushed().saturating_sub(head)
+    }
+}

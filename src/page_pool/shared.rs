@@ -1,0 +1,386 @@
+//! [`Shared`]: the part of a pool that its handles find through the descriptor.
+//!
+//! Not generic over the kind: a handle has been cast on its way, and its drop knows nothing but a word. The pool's
+//! owner holds the other part, [`Core`](super::pool::Core).
+//!
+//! How it ends: `refs` starts at [`LIVE`] and loses one for each piece of memory that leaves the pool for its provider.
+//! Dropping the pool takes off `LIVE` less what the pool ever took in, so that what is left is what is still out. Whoever
+//! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread.
+
+use super::ring::Ring;
+use super::{AnyProvider, FreeIov, PoolError};
+use crate::dma::DmaDevice;
+use crate::memory::{DmaAddr, Kind, NetmemDesc, Page, PageOrIov, Raw};
+use crate::mm::{self, FreePage, page_is_pfmemalloc, page_ref_count};
+use crate::sync::{AtomicIsize, AtomicU64, Lock, fence};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// More than there can be pieces of memory.
+const LIVE: isize = isize::MAX >> 1;
+
+/// Which pages are mapped, by the index that stands in their magic.
+struct Mapped {
+    slots: Vec<Option<DmaAddr>>,
+    free: Vec<usize>,
+    /// The pool is gone and everything is unmapped.
+    scrubbed: bool,
+}
+
+impl Mapped {
+    /// Makes room for one more, so that `insert` cannot fail.
+    fn reserve(&mut self) -> bool {
+        !self.free.is_empty() || {
+            let len = self.slots.len();
+            // `free` must be able to take back every slot without allocating: `remove` runs on any thread.
+            len < 1 << NetmemDesc::DMA_INDEX_BITS
+                && self.slots.try_reserve(1).is_ok()
+                && self.free.try_reserve(len + 1).is_ok()
+        }
+    }
+
+    fn insert(&mut self, addr: DmaAddr) -> usize {
+        match self.free.pop() {
+            Some(index) => {
+                self.slots[index] = Some(addr);
+                index
+            }
+            None => {
+                self.slots.push(Some(addr));
+                self.slots.len() - 1
+            }
+        }
+    }
+
+    /// What to unmap, if it still is mapped.
+    fn remove(&mut self, index: usize) -> Option<DmaAddr> {
+        if self.scrubbed {
+            return None;
+        }
+        let addr = self.slots.get_mut(index)?.take()?;
+        self.free.push(index);
+        Some(addr)
+    }
+}
+
+/// What a pool does with its device.
+pub(super) struct PoolDma {
+    pub(super) device: Arc<dyn DmaDevice>,
+    /// Pages are mapped by the pool. (net_iovs never are: rule D3.)
+    pub(super) map: bool,
+    /// The device needs syncs, the provider wants them, and the driver asked for them.
+    pub(super) sync: bool,
+    /// The device needs syncs and the provider wants them: for the CPU.
+    pub(super) sync_for_cpu: bool,
+    /// What to sync for the device.
+    pub(super) offset: u32,
+    pub(super) max_len: u32,
+    pub(super) direction: crate::dma::DmaDirection,
+    mapped: Lock<Mapped>,
+}
+
+impl PoolDma {
+    pub(super) fn new(device: Arc<dyn DmaDevice>, params: &super::PagePoolParams, provider: &AnyProvider) -> Self {
+        let wants = device.needs_sync() && provider.wants_sync();
+        PoolDma {
+            map: matches!(provider, AnyProvider::Page(_)),
+            sync: wants && params.flags.contains(super::PoolFlags::DMA_SYNC_DEV),
+            sync_for_cpu: wants,
+            offset: params.offset,
+            max_len: params.max_len,
+            direction: params.direction,
+            device,
+            mapped: Lock::new(Mapped { slots: Vec::new(), free: Vec::new(), scrubbed: false }),
+        }
+    }
+
+    /// Maps a page and notes index and address in it. False when it cannot be mapped; nothing has changed then.
+    pub(super) fn map(&self, page: &Page) -> bool {
+        if !self.mapped.with(|mapped| mapped.reserve()) {
+            return false;
+        }
+        let Some(addr) = self.device.map(page, self.direction) else { return false };
+        let desc = page.desc();
+        desc.set_dma_addr(Some(addr));
+        // Room was made above, and only the consumer side inserts.
+        desc.set_dma_index(self.mapped.with(|mapped| mapped.insert(addr)));
+        true
+    }
+
+    /// Unmaps a page that leaves the pool, unless the scrub has.
+    ///
+    /// # Safety
+    ///
+    /// The page is of this pool, mapped by [`map`](Self::map), and the caller holds the last reference to it.
+    unsafe fn unmap(&self, desc: &NetmemDesc) {
+        let index = desc.dma_index();
+        // The device is called under the lock: when the scrub has returned, no unmap is under way.
+        self.mapped.with(|mapped| {
+            if let Some(addr) = mapped.remove(index) {
+                // SAFETY: `remove` gives each address once, and the page is allocated while the caller has it.
+                unsafe { self.device.unmap(addr) }
+            }
+        });
+        desc.set_dma_index(0);
+        desc.set_dma_addr(None);
+    }
+
+    /// Unmaps whatever is still out. By index: the pages belong to others now.
+    pub(super) fn scrub(&self) {
+        self.mapped.with(|mapped| {
+            mapped.scrubbed = true;
+            for slot in &mut mapped.slots {
+                if let Some(addr) = slot.take() {
+                    // SAFETY: each address is taken once; its page is allocated, as some handle on it is out.
+                    unsafe { self.device.unmap(addr) }
+                }
+            }
+        });
+    }
+
+    /// Shows the device the memory at `addr`, whole.
+    ///
+    /// # Safety
+    ///
+    /// `addr` is that of memory of this pool which nobody but the caller touches, and the pool has not been scrubbed.
+    pub(super) unsafe fn sync_for_device(&self, addr: DmaAddr) {
+        // SAFETY: the pool checked that the range is inside its memory; the rest is the caller's promise.
+        unsafe { self.device.sync_for_device(addr, self.offset as usize, self.max_len as usize) }
+    }
+}
+
+/// The shared part of a pool.
+pub(super) struct Shared {
+    pub(super) ring: Ring,
+    refs: AtomicIsize,
+    pub(super) provider: AnyProvider,
+    pub(super) dma: Option<PoolDma>,
+    pub(super) buffer_size: u32,
+    pub(super) order: u32,
+    pub(super) ring_full: AtomicU64,
+    pub(super) released_refcnt: AtomicU64,
+}
+
+impl Shared {
+    /// Makes the shared part. It is freed by [`Shared::forget`].
+    pub(super) fn new(
+        ring: Ring,
+        provider: AnyProvider,
+        dma: Option<PoolDma>,
+        buffer_size: u32,
+        order: u32,
+    ) -> Result<NonNull<Self>, PoolError> {
+        // A vector of one: the way to a box that can fail.
+        let mut one = Vec::new();
+        one.try_reserve_exact(1).map_err(|_| PoolError::NoMemory)?;
+        one.push(Shared {
+            ring,
+            refs: AtomicIsize::new(LIVE),
+            provider,
+            dma,
+            buffer_size,
+            order,
+            ring_full: AtomicU64::new(0),
+            released_refcnt: AtomicU64::new(0),
+        });
+        Ok(NonNull::from(Box::leak(one.into_boxed_slice())).cast())
+    }
+
+    /// How many pieces the pool gave back to its provider.
+    pub(super) fn released(&self) -> isize {
+        LIVE - self.refs.load(Relaxed)
+    }
+
+    /// Takes `n` off the count, and frees the pool when that was all. It may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The caller gives up what `n` stands for: one for each piece of memory that it took out of the pool.
+    unsafe fn forget(this: NonNull<Shared>, n: isize) {
+        // SAFETY: the pool lives while the count is above 0, and the caller still has a part in it.
+        let refs = unsafe { &raw const (*this.as_ptr()).refs };
+        // SAFETY: as above; `refs` is not used after the subtraction.
+        if unsafe { &*refs }.fetch_sub(n, Release) == n {
+            fence(Acquire);
+            // CAST: back to the slice of one that `new` leaked.
+            let slice = core::ptr::slice_from_raw_parts_mut(this.as_ptr(), 1);
+            // SAFETY: nobody has a part in the pool any more, and the fence orders every use of it before this.
+            drop(unsafe { Box::from_raw(slice) });
+        }
+    }
+
+    /// Ends the owner's part: `held` pieces went in over the pool's life.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner, has closed the ring and scrubbed, and does not touch the pool again.
+    pub(super) unsafe fn disown(this: NonNull<Shared>, held: isize) {
+        // SAFETY: the owner's part is LIVE less what others release.
+        unsafe { Shared::forget(this, LIVE - held) }
+    }
+
+    /// Gives memory back to where it came from. The pool may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the last reference to memory of this pool, and gives it up.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn release(this: NonNull<Shared>, raw: Raw) {
+        // SAFETY: the pool lives while a piece of its memory is out.
+        let shared = unsafe { this.as_ref() };
+        // SAFETY: `PageOrIov` claims nothing.
+        let desc = unsafe { raw.untag::<PageOrIov>() };
+        // SAFETY: the memory lives while the caller holds a reference to it.
+        let fields = unsafe { desc.as_ref() };
+        match &shared.provider {
+            AnyProvider::Page(provider) => {
+                if let Some(dma) = shared.dma.as_ref().filter(|dma| dma.map) {
+                    // SAFETY: a pool with a page provider holds pages only, each mapped when it came in.
+                    unsafe { dma.unmap(fields) }
+                }
+                fields.clear_owner();
+                let page: NonNull<Page> = desc.cast();
+                // SAFETY: as for `fields`; it is a page, by what its provider provides.
+                let alone = page_ref_count(unsafe { page.as_ref() }) == 1;
+                if alone {
+                    // SAFETY: the pool's reference is given up, it is the only one, and no handle is left.
+                    provider.release(unsafe { FreePage::from_raw(page) });
+                } else {
+                    // SAFETY: the pool's reference is given up.
+                    unsafe { mm::put_page_raw(page) }
+                }
+            }
+            AnyProvider::NetIov(provider) => {
+                fields.clear_owner();
+                // SAFETY: a pool with a net_iov provider holds net_iovs only, each a `FreeIov` when it came in; no
+                // handle is left.
+                provider.release(unsafe { FreeIov::from_raw(desc.cast()) });
+            }
+        }
+        // SAFETY: this was one piece of memory.
+        unsafe { Shared::forget(this, 1) }
+    }
+
+    /// Whether memory may stay in the pool: a page only if nobody else counts on it, and it is no reserve's.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is of kind `K`, and the caller holds a reference to it.
+    #[inline(always)]
+    pub(super) unsafe fn can_recycle<K: Kind>(raw: Raw) -> bool {
+        if raw.is_net_iov::<K>() {
+            return true;
+        }
+        // CAST: an untagged word is the page's address. SAFETY: the memory lives while the caller has a reference.
+        let page: &Page = unsafe { raw.word().cast().as_ref() };
+        page_ref_count(page) == 1 && !page_is_pfmemalloc(page)
+    }
+
+    /// Drops one reference of a handle: the put. The pool may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is of kind `K` and of a pool, and the caller gives up one reference to it.
+    #[inline]
+    pub(super) unsafe fn put<K: Kind>(raw: Raw) {
+        // SAFETY: kind `K`, says the caller.
+        let desc = unsafe { raw.untag::<K>() };
+        // SAFETY: the memory lives while the caller's reference does.
+        if unref(unsafe { desc.as_ref() }, 1) {
+            // SAFETY: that was the last reference, and the count is 1 again.
+            unsafe { Shared::put_unrefed::<K>(raw) }
+        }
+    }
+
+    /// Returns memory without references: into the ring, or out of the pool. The pool may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// As [`put`](Self::put), for the last reference, which has been counted down already.
+    #[inline]
+    #[doc(alias = "page_pool_put_unrefed_netmem")]
+    pub(super) unsafe fn put_unrefed<K: Kind>(raw: Raw) {
+        // SAFETY: kind `K`, says the caller.
+        let desc = unsafe { raw.untag::<K>() };
+        // SAFETY: the memory lives while it has not been returned.
+        let pp = unsafe { desc.as_ref() }.pp_ref().load(Relaxed);
+        // CAST: what a pool stamps is the pointer to its shared part.
+        let this = pp.cast::<Shared>();
+        // SAFETY: memory with handles is owned by a pool, so `pp` is not null.
+        let this = unsafe { NonNull::new_unchecked(this) };
+        // SAFETY: the pool lives while a piece of its memory is out.
+        let shared = unsafe { this.as_ref() };
+        // SAFETY: kind `K`, and nobody has returned it yet.
+        let counter = if unsafe { Shared::can_recycle::<K>(raw) } {
+            // SAFETY: the pool, and so its ring, lives until the word is in the ring.
+            match unsafe { Ring::push(NonNull::from(&shared.ring), raw) } {
+                Ok(()) => return, // and `shared` may be gone
+                Err(_) => &shared.ring_full,
+            }
+        } else {
+            &shared.released_refcnt
+        };
+        counter.fetch_add(1, Relaxed);
+        // SAFETY: the last reference, given up by the caller.
+        unsafe { Shared::release(this, raw) }
+    }
+
+    /// Takes everything that is in the ring out of the pool, and lets nothing in any more.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    pub(super) unsafe fn close(this: NonNull<Shared>) {
+        // SAFETY: the owner's part keeps the pool.
+        let shared = unsafe { this.as_ref() };
+        // SAFETY: the owner is the one consumer. What is in the ring has no references left; it is released, and the
+        // owner's part keeps the pool meanwhile.
+        unsafe { shared.ring.close(|raw| Shared::release(this, raw)) }
+    }
+
+    /// The pool that owns a piece of memory.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a reference to memory of a pool for `'a`.
+    #[inline]
+    pub(super) unsafe fn of<'a>(desc: &NetmemDesc) -> &'a Shared {
+        // CAST: what a pool stamps is the pointer to its shared part.
+        let this = desc.pp_ref().load(Relaxed).cast::<Shared>().cast_const();
+        // SAFETY: the pool lives while a reference to a piece of its memory does.
+        unsafe { &*this }
+    }
+}
+
+/// Drops `n` references of `n` or more. True when they were the last: the count is 1 again then, for the next owner.
+#[inline(always)]
+#[doc(alias = "page_pool_unref_netmem")]
+pub(super) fn unref(desc: &NetmemDesc, n: isize) -> bool {
+    let count = desc.pp_ref_count_ref();
+    // When all references are the caller's, nobody can change the count, and it needs no read-modify-write.
+    if count.load(Acquire) == n {
+        if n != 1 {
+            count.store(1, Relaxed);
+        }
+        return true;
+    }
+    if count.fetch_sub(n, AcqRel) == n {
+        count.store(1, Relaxed);
+        return true;
+    }
+    false
+}
+
+/// What a known net_iov pool or page pool stamps on memory. Kept here so that nobody else casts.
+pub(super) fn stamp(this: NonNull<Shared>, desc: &NetmemDesc) {
+    desc.set_owner(this.cast());
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Shared>();
+};

@@ -1,0 +1,91 @@
+//! [`Shares`]: many references in one value.
+
+use super::Netmem;
+use super::shared::{Shared, unref};
+use crate::assert::assert_not_impl_any;
+use crate::memory::{Kind, PageOrIov, Raw};
+use core::fmt;
+use core::marker::PhantomData;
+
+/// `n` owned references to one piece of memory: a driver's bias.
+///
+/// Split one off for each user, and drop the rest with one subtraction. The count lives in the value, so no call can
+/// drop a reference that it does not hold (rule O2). Shares give no bytes: each user's is a reference like any other.
+///
+/// ```
+/// # use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
+/// # let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+/// let memory = pool.alloc().expect("64 pages are free");
+/// let mut shares = memory.share(4).expect("nobody else has it");
+/// let first = shares.take().expect("four are there");
+/// assert_eq!((shares.left(), first.pp_ref_count()), (3, 4));
+/// drop(shares);
+/// assert_eq!(first.pp_ref_count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Invariants
+///
+/// As of [`Netmem`], with `left` of the `pp_ref_count` this value's. `left` may be 0, and then `raw` is not followed.
+pub struct Shares<K: Kind = PageOrIov> {
+    raw: Raw,
+    left: isize,
+    _kind: PhantomData<K>,
+}
+
+assert_not_impl_any!(Shares: Clone, Copy, Default, core::ops::Deref);
+
+// SAFETY: as for `Netmem`.
+unsafe impl<K: Kind> Send for Shares<K> {}
+// SAFETY: as for `Netmem`.
+unsafe impl<K: Kind> Sync for Shares<K> {}
+
+impl<K: Kind> Shares<K> {
+    /// Takes over `left` references.
+    ///
+    /// # Safety
+    ///
+    /// What the type's invariant says, and the caller gives up the references.
+    pub(super) unsafe fn new(raw: Raw, left: isize) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Shares { raw, left, _kind: PhantomData }
+    }
+
+    /// Splits one reference off; `None` when none is left.
+    pub fn take(&mut self) -> Option<Netmem<K>> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        // SAFETY: one of this value's references is now the handle's.
+        Some(unsafe { Netmem::new(self.raw) })
+    }
+
+    /// How many are left.
+    pub fn left(&self) -> isize {
+        self.left
+    }
+}
+
+impl<K: Kind> Drop for Shares<K> {
+    #[doc(alias = "page_pool_unref_netmem")]
+    #[doc(alias = "page_pool_unref_page")]
+    fn drop(&mut self) {
+        if self.left == 0 {
+            return;
+        }
+        // SAFETY: kind `K` by the type's invariant.
+        let desc = unsafe { self.raw.untag::<K>() };
+        // SAFETY: the memory lives while this value has references to it.
+        if unref(unsafe { desc.as_ref() }, self.left) {
+            // SAFETY: those were the last references.
+            unsafe { Shared::put_unrefed::<K>(self.raw) }
+        }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Shares<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shares<{}>({} left)", K::NAME, self.left)
+    }
+}

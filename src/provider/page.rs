@@ -1,0 +1,50 @@
+//! [`PageProvider`]: the page allocator.
+
+use crate::memory::Page;
+use crate::mm::{FreePage, PAGE_SIZE, Zone};
+use crate::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused, check_order};
+use alloc::sync::Arc;
+
+/// Pages of a [`Zone`], of the order that the pool asks for: what a pool gets if nothing else is bound.
+///
+/// Pools may share one.
+#[derive(Debug)]
+pub struct PageProvider {
+    zone: Zone,
+}
+
+impl PageProvider {
+    /// A provider of the zone's pages.
+    #[expect(clippy::new_ret_no_self, reason = "a pool shares its provider with the handles that outlive it")]
+    pub fn new(zone: Zone) -> Arc<Self> {
+        Arc::new(PageProvider { zone })
+    }
+
+    /// Where the pages come from.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+}
+
+impl MemoryProvider for PageProvider {
+    type Kind = Page;
+
+    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        check_order(params.order)?;
+        Ok((PAGE_SIZE as u32) << params.order)
+    }
+
+    fn alloc(&self, out: &mut Refill<'_, Page>) {
+        while out.wanted() != 0 {
+            let Some(page) = self.zone.alloc(out.order()) else { return };
+            // A page that the pool cannot use, because it cannot be mapped, goes back where it came from.
+            if out.push(page).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn release(&self, page: FreePage) {
+        drop(page);
+    }
+}

@@ -1,0 +1,333 @@
+//! The pool: order, ring, references, shutdown. Rules O1, O2, O5, O6 and D3 where they are checked at run time.
+
+use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::mm::{FreePage, Zone, get_page, put_page};
+use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
+use netmem::provider::PageProvider;
+use netmem::{Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PagePool, Shares};
+use std::sync::{Arc, Mutex};
+
+fn pages(zone: &Zone) -> Arc<PageProvider> {
+    PageProvider::new(zone.clone())
+}
+
+fn small_ring(pool_size: u32) -> PagePoolParams {
+    PagePoolParams { pool_size, ..Default::default() }
+}
+
+/// Memory of a device that nobody looks at.
+struct Vram(usize);
+impl PeerMemory for Vram {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), PeerError> {
+        Ok(())
+    }
+}
+
+/// The plainest provider of device memory.
+struct Iovs(Mutex<Vec<FreeIov>>);
+impl Iovs {
+    fn new(device: &Arc<impl DmaBus + 'static>, count: usize) -> Arc<Self> {
+        let mapping = DmaMapping::new(device.clone().driver_side(), Arc::new(Vram(count * 4096)), 0, count * 4096);
+        let free = NetIovArea::carve(mapping.unwrap(), 4096, NetIovType::DmaBuf, 0).unwrap();
+        Arc::new(Iovs(Mutex::new(free)))
+    }
+}
+impl MemoryProvider for Iovs {
+    type Kind = NetIov;
+    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        Ok(4096)
+    }
+    fn alloc(&self, out: &mut Refill<'_, NetIov>) {
+        let mut free = self.0.lock().unwrap();
+        while let Some(iov) = free.pop() {
+            if let Err(iov) = out.push(iov) {
+                free.push(iov);
+                return;
+            }
+        }
+    }
+    fn release(&self, iov: FreeIov) {
+        self.0.lock().unwrap().push(iov);
+    }
+}
+
+#[test]
+fn the_cache_is_lifo_and_the_ring_refills_it() {
+    let zone = Zone::new(256).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let (first, second) = (pool.alloc().unwrap(), pool.alloc().unwrap());
+    assert_eq!(pool.inflight(), 64, "a refill of 64 came in");
+    assert_eq!(pool.outstanding(), 2);
+    let word = first.as_ref().into_raw();
+    pool.recycle_direct(first);
+    let first = pool.alloc().unwrap();
+    assert_eq!(first.as_ref().into_raw(), word);
+    drop(second);
+    let stats = pool.stats();
+    assert_eq!((stats.alloc_slow, stats.alloc_fast, stats.recycle_cached, stats.recycle_ring), (1, 2, 1, 1));
+    let rest: Vec<_> = (0..63).map(|_| pool.alloc().unwrap()).collect();
+    assert_eq!(pool.stats().alloc_refill, 1, "the last one came through the ring");
+    drop((rest, first));
+    drop(pool);
+    assert_eq!(zone.free_frames(), 256);
+}
+
+#[test]
+fn the_last_handle_frees_the_pool_on_any_thread() {
+    let zone = Zone::new(64).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let first = pool.alloc().unwrap();
+    let second = first.get();
+    drop(pool);
+    drop(first);
+    assert_eq!(zone.free_frames(), 63);
+    std::thread::spawn(move || drop(second)).join().unwrap();
+    assert_eq!(zone.free_frames(), 64);
+}
+
+#[test]
+fn a_handle_returns_to_its_own_pool() {
+    let zone = Zone::new(256).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let mut other = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let memory = pool.alloc().unwrap();
+    other.recycle_direct(memory);
+    assert_eq!((pool.stats().recycle_ring, other.stats().recycle_cached), (1, 0));
+}
+
+#[test]
+fn o6_bytes_need_a_handle_that_is_alone() {
+    let zone = Zone::new(64).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let mut memory = pool.alloc().unwrap();
+    let second = memory.get();
+    assert!(memory.bytes_mut().is_none(), "two references of the pool's");
+    let memory_back = memory.share(2).unwrap_err().into_frag().unwrap_err();
+    memory = memory_back;
+    drop(second);
+    let extra = get_page(memory.as_ref().page());
+    assert!(memory.bytes_mut().is_none(), "a reference of mm's");
+    put_page(extra);
+    memory.bytes_mut().unwrap().fill(3);
+    assert_eq!(memory.into_frag().unwrap().bytes()[4095], 3);
+}
+
+#[test]
+fn o2_shares_hold_their_count() {
+    let zone = Zone::new(64).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    assert!(pool.alloc().unwrap().share(0).is_err());
+    let mut shares: Shares<Page> = pool.alloc().unwrap().share(2).unwrap();
+    let handles = [shares.take().unwrap(), shares.take().unwrap()];
+    assert!(shares.take().is_none());
+    drop(shares);
+    assert_eq!(handles[0].pp_ref_count(), 2);
+    drop(handles);
+    assert_eq!(pool.stats().recycle_ring, 2);
+}
+
+#[test]
+fn fragments_share_a_page_and_the_pool_reuses_it() {
+    let zone = Zone::new(64).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let frags: Vec<_> = (0..3).map(|_| pool.alloc_frag(2048).unwrap()).collect();
+    assert_eq!(frags.iter().map(|frag| frag.offset()).collect::<Vec<_>>(), [0, 2048, 0]);
+    assert_eq!(frags[0].netmem(), frags[1].netmem());
+    assert_ne!(frags[1].netmem(), frags[2].netmem());
+    let third = frags[2].netmem().into_raw();
+    drop(frags);
+    assert_eq!(pool.stats().recycle_ring, 1, "the first page; the second is still being cut");
+    let next = pool.alloc_frag(4096).unwrap();
+    assert_eq!(next.netmem().into_raw(), third, "nobody had the second page any more");
+    assert_eq!((pool.stats().recycle_cached, pool.stats().alloc_fast), (1, 2));
+    assert!(pool.alloc_frag(0).is_none() && pool.alloc_frag(4097).is_none());
+    drop((next, pool));
+    assert_eq!(zone.free_frames(), 64);
+}
+
+#[test]
+fn odd_fragment_sizes_do_not_overlap() {
+    let zone = Zone::new(64).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let mut frags: Vec<_> = (0..40).map(|i| pool.alloc_frag(1 + i * 97 % 3000).unwrap()).collect();
+    for (i, frag) in frags.iter_mut().enumerate() {
+        frag.bytes_mut().fill(i as u8);
+    }
+    assert!(frags.iter().enumerate().all(|(i, frag)| frag.bytes().iter().all(|&byte| byte == i as u8)));
+}
+
+#[test]
+fn pages_that_others_hold_leave_the_pool_unmapped() {
+    let zone = Zone::new(64).unwrap();
+    let device = Arc::new(Iommu::new());
+    let params = PagePoolParams::for_device(device.clone(), 4096);
+    let mut pool = PagePool::<Page>::new(params, pages(&zone)).unwrap();
+    let memory = pool.alloc().unwrap();
+    let extra = get_page(memory.as_ref().page());
+    drop(memory);
+    assert_eq!(pool.stats().recycle_released_refcnt, 1);
+    assert_eq!((device.stats().maps, device.stats().unmaps), (64, 1));
+    assert_eq!(pool.inflight(), 63);
+    drop(pool);
+    assert_eq!(zone.free_frames(), 63, "one is held");
+    put_page(extra);
+    assert_eq!((zone.free_frames(), device.stats().mapped()), (64, 0));
+}
+
+#[test]
+fn shutdown_unmaps_what_is_out_once() {
+    let zone = Zone::new(64).unwrap();
+    let device = Arc::new(Bounce::new());
+    let mut pool = PagePool::<Page>::new(PagePoolParams::for_device(device.clone(), 4096), pages(&zone)).unwrap();
+    let (direct, ringed, out) = (pool.alloc().unwrap(), pool.alloc().unwrap(), pool.alloc().unwrap());
+    pool.recycle_direct(direct);
+    drop(ringed);
+    assert_eq!(pool.outstanding(), 1);
+    drop(pool);
+    assert_eq!(device.stats().mapped(), 0, "nothing is mapped when the pool is gone");
+    drop(out);
+    let stats = device.stats();
+    assert_eq!((stats.maps, stats.unmaps, stats.faults), (64, 64, 0));
+    assert_eq!(zone.free_frames(), 64);
+}
+
+#[test]
+fn kinds_are_checked_and_recovered() {
+    let device = Arc::new(Coherent::new());
+    let iovs = Iovs::new(&device, 4);
+    let params = PagePoolParams::for_device(device.clone(), 4096);
+    let mut pool: PagePool = PagePool::new(params, AnyProvider::from(iovs.clone())).unwrap();
+    assert!(pool.is_unreadable());
+    let memory = pool.alloc().unwrap();
+    assert!(memory.as_ref().is_net_iov());
+    let iov: Netmem<NetIov> = Netmem::<Page>::try_from(memory).unwrap_err();
+    assert!(iov.as_ref().net_iov().is_devmem() && iov.as_ref().net_iov().area().num_niovs() == 4);
+    let mut memory: Netmem = iov.into();
+    assert_eq!(memory.bytes_mut().unwrap(), None, "alone, and without bytes");
+    assert!(matches!(memory.as_ref().backing(), Backing::NetIov(_)));
+    drop(pool);
+    drop(memory);
+    assert_eq!(iovs.0.lock().unwrap().len(), 4);
+    drop(iovs);
+    assert_eq!(device.stats().mapped(), 0, "the area went with its last net_iov");
+}
+
+#[test]
+fn o5_memory_of_another_device_is_refused() {
+    let (mine, other) = (Arc::new(Coherent::new()), Arc::new(Coherent::new()));
+    let iovs = Iovs::new(&other, 4);
+    let mut pool = PagePool::<NetIov>::new(PagePoolParams::for_device(mine, 4096), iovs.clone()).unwrap();
+    assert!(pool.alloc().is_none());
+    assert_eq!(iovs.0.lock().unwrap().len(), 4, "and handed back");
+}
+
+#[test]
+fn o5_an_iov_outlives_pool_and_provider() {
+    struct Once(Mutex<Vec<FreeIov>>);
+    impl MemoryProvider for Once {
+        type Kind = NetIov;
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+            Ok(4096)
+        }
+        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
+            if let Some(iov) = self.0.lock().unwrap().pop() {
+                out.push(iov).unwrap();
+            }
+        }
+        fn release(&self, iov: FreeIov) {
+            drop(iov);
+        }
+    }
+    let device = Arc::new(Iommu::new());
+    let mut all = std::mem::take(&mut *Iovs::new(&device, 3).0.lock().unwrap());
+    let stray = all.pop().unwrap();
+    let params = PagePoolParams::for_device(device.clone(), 4096);
+    let mut pool = PagePool::<NetIov>::new(params, Arc::new(Once(Mutex::new(all)))).unwrap();
+    let memory = pool.alloc().unwrap();
+    drop(pool);
+    assert_eq!(memory.as_ref().net_iov().index(), 1);
+    drop(memory);
+    assert_eq!((stray.net_iov().index(), device.stats().mapped()), (2, 1));
+    drop(stray);
+    assert_eq!(device.stats().mapped(), 0);
+}
+
+#[test]
+fn a_refused_piece_comes_back() {
+    /// Gives pages of the wrong order, and pages that somebody else holds.
+    struct Odd(Zone, Mutex<usize>);
+    impl MemoryProvider for Odd {
+        type Kind = Page;
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+            Ok(4096)
+        }
+        fn alloc(&self, out: &mut Refill<'_, Page>) {
+            let two = self.0.alloc(1).unwrap();
+            let two: FreePage = out.push(two).unwrap_err();
+            drop(two);
+            let held = self.0.alloc(0).unwrap();
+            let extra = get_page(held.page());
+            assert!(out.push(held).is_err());
+            put_page(extra);
+            *self.1.lock().unwrap() += 2;
+        }
+        fn release(&self, _page: FreePage) {}
+    }
+    let zone = Zone::new(8).unwrap();
+    let odd = Arc::new(Odd(zone.clone(), Mutex::new(0)));
+    let mut pool = PagePool::<Page>::new(small_ring(8), odd.clone()).unwrap();
+    assert!(pool.alloc().is_none());
+    assert_eq!((*odd.1.lock().unwrap(), zone.free_frames()), (2, 8));
+}
+
+#[test]
+fn parameters_out_of_range_are_refused_with_a_reason() {
+    let zone = Zone::new(64).unwrap();
+    let device = Arc::new(Coherent::new());
+    let base = PagePoolParams::for_device(device.clone(), 4096);
+    let try_page = |params| PagePool::<Page>::new(params, pages(&zone)).map(drop).unwrap_err();
+    let cases = [
+        (PagePoolParams { flags: PoolFlags::from_bits_retain(0x100), ..base.clone() }, "unknown"),
+        (PagePoolParams { device: None, ..base.clone() }, "without a device"),
+        (PagePoolParams { direction: netmem::dma::DmaDirection::ToDevice, ..base.clone() }, "ToDevice"),
+        (PagePoolParams { flags: PoolFlags::DMA_SYNC_DEV, ..base.clone() }, "without DMA_MAP"),
+        (PagePoolParams { max_len: 0, ..base.clone() }, "max_len 0"),
+        (PagePoolParams { offset: 1, ..base.clone() }, "leave a memory of 4096"),
+        (PagePoolParams { offset: u32::MAX, ..base.clone() }, "leave a memory of 4096"),
+        (PagePoolParams { order: 11, ..base.clone() }, "at most 10"),
+    ];
+    for (params, text) in cases {
+        let error = try_page(params).to_string();
+        assert!(error.contains(text), "{error:?} does not say {text:?}");
+    }
+    let bare = PagePool::<NetIov>::new(PagePoolParams::default(), Iovs::new(&device, 1)).map(drop).unwrap_err();
+    assert_eq!(bare, PoolError::Provider(Refused::NeedsDma));
+    assert!(PagePool::<Page>::new(small_ring(1 << 20), pages(&zone)).is_ok(), "a long ring is cut");
+}
+
+#[test]
+fn many_threads_lose_nothing() {
+    let zone = Zone::new(2048).unwrap();
+    for round in 0..10 {
+        let mut pool = PagePool::<Page>::new(small_ring(64), pages(&zone)).unwrap();
+        let (to_first, first) = std::sync::mpsc::sync_channel::<Netmem<Page>>(64);
+        let (to_second, second) = std::sync::mpsc::sync_channel::<Netmem<Page>>(64);
+        let putters = [
+            std::thread::spawn(move || first.into_iter().for_each(drop)),
+            std::thread::spawn(move || second.into_iter().for_each(drop)),
+        ];
+        for i in 0..20_000 + round {
+            let memory = pool.alloc().unwrap();
+            if i % 3 == 0 {
+                to_second.send(memory.get()).unwrap();
+            }
+            if i % 2 == 0 { &to_first } else { &to_second }.send(memory).unwrap();
+        }
+        drop((pool, to_first, to_second));
+        putters.into_iter().for_each(|putter| putter.join().unwrap());
+        assert_eq!(zone.free_frames(), 2048);
+    }
+}
