@@ -7,10 +7,13 @@ mod assert;
 mod sync;
 
 pub mod dma;
+pub mod driver;
 pub mod memory;
 pub mod mm;
+pub mod netdev;
 pub mod page_pool;
 pub mod provider;
+pub mod skb;
 
 pub use memory::{Backing, DmaAddr, Kind, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};
 pub use mm::{FreePage, PageRef};

@@ -67,6 +67,9 @@ impl DmaStats {
     }
 }
 
+/// New addresses are aligned to the size of what is mapped, up to this.
+const MAX_ALIGN: usize = 2 << 20;
+
 /// What an address reaches.
 enum Target {
     /// A block of pages.
@@ -139,9 +142,11 @@ impl AddressSpace {
     fn insert(&self, at: Option<usize>, len: usize, target: Target) -> DmaAddr {
         let addr = self.table.with(|table| {
             let addr = at.unwrap_or_else(|| {
-                let addr = table.next;
-                // A page lies between two mappings, so that running over the end of one faults.
-                table.next += len.next_multiple_of(PAGE_SIZE) + PAGE_SIZE;
+                // Aligned to its size, as far as a huge page; and a page lies between two mappings, so that running
+                // over the end of one faults.
+                let align = len.next_power_of_two().clamp(PAGE_SIZE, MAX_ALIGN);
+                let addr = table.next.next_multiple_of(align);
+                table.next = addr + len.next_multiple_of(PAGE_SIZE) + PAGE_SIZE;
                 addr
             });
             table.regions.entry(addr).or_insert(Region { len, target, maps: 0 }).maps += 1;

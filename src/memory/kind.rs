@@ -18,7 +18,7 @@ pub(crate) use sealed::Sealed;
     label = "expected `Page`, `NetIov` or `PageOrIov`",
     note = "the kinds are sealed: memory of a new sort is a `NetIov` with a provider of its own"
 )]
-pub trait Kind: Sealed + Send + Sync + 'static {
+pub trait Kind: Sealed + core::fmt::Debug + Send + Sync + 'static {
     /// `Some` when the kind decides whether the word is tagged; `None` when only the tag knows.
     #[doc(hidden)]
     const IOV: Option<bool>;

@@ -337,9 +337,12 @@ impl Shared {
     pub(super) unsafe fn close(this: NonNull<Shared>) {
         // SAFETY: the owner's part keeps the pool.
         let shared = unsafe { this.as_ref() };
-        // SAFETY: the owner is the one consumer. What is in the ring has no references left; it is released, and the
-        // owner's part keeps the pool meanwhile.
-        unsafe { shared.ring.close(|raw| Shared::release(this, raw)) }
+        let release = |raw| {
+            // SAFETY: what is in the ring has no references left; the owner's part keeps the pool meanwhile.
+            unsafe { Shared::release(this, raw) }
+        };
+        // SAFETY: the owner is the one consumer, and takes nothing after this.
+        unsafe { shared.ring.close(release) }
     }
 
     /// The pool that owns a piece of memory.

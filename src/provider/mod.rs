@@ -1,8 +1,14 @@
 //! Reference memory providers: where pools get their memory.
 //!
 //! [`PageProvider`] is the page allocator, what a pool gets if nothing else is bound. [`DmabufProvider`] is memory of
-//! another device, shared as a dma-buf.
+//! another device, shared as a dma-buf; `Memfd`, with `std`, is a device that exports some.
 
+mod dmabuf;
+#[cfg(feature = "std")]
+mod memfd;
 mod page;
 
+pub use dmabuf::{BindError, DmabufProvider};
+#[cfg(feature = "std")]
+pub use memfd::{Memfd, MemfdError, MemfdView, OutOfBounds};
 pub use page::PageProvider;

@@ -15,7 +15,6 @@ pub struct PageProvider {
 
 impl PageProvider {
     /// A provider of the zone's pages.
-    #[expect(clippy::new_ret_no_self, reason = "a pool shares its provider with the handles that outlive it")]
     pub fn new(zone: Zone) -> Arc<Self> {
         Arc::new(PageProvider { zone })
     }

@@ -1,0 +1,229 @@
+//! [`RxRing`]: the buffers that the device has.
+
+use crate::assert::assert_not_impl_any;
+use crate::dma::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
+use crate::memory::{Kind, Page, PageOrIov};
+use crate::page_pool::{Frag, Received};
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+/// A receive ring: the queue of the hardware and, for each descriptor in it, the buffer.
+///
+/// A buffer that is posted is moved in here and gone from the driver (rule O3). It comes back in two ways (rule D5): by
+/// a completion that fits what was posted, or from the ring when it has been stopped. Dropping a ring stops it.
+///
+/// The device is not believed. A completion that names a descriptor which does not exist or is not out, or more bytes
+/// than the buffer has, is a [`BadCompletion`]. Descriptors carry a generation, so a completion that comes twice is
+/// known even when its slot has been used again.
+///
+/// # Invariants
+///
+/// A slot with buffers has been posted to the queue and not been completed. Slots without are in `free`, once.
+pub struct RxRing<Q: DmaQueue, K: Kind = PageOrIov> {
+    queue: Q,
+    slots: Vec<Slot<K>>,
+    free: Vec<u16>,
+    running: bool,
+}
+
+struct Slot<K: Kind> {
+    generation: u16,
+    buffers: Option<Buffers<K>>,
+}
+
+struct Buffers<K: Kind> {
+    payload: Frag<K>,
+    header: Option<Frag<Page>>,
+}
+
+/// A buffer the device has given back: received, not synced, not readable yet.
+#[derive(Debug)]
+pub struct Completed<K: Kind = PageOrIov> {
+    /// What went to the payload buffer.
+    pub payload: Received<K>,
+    /// What went to the header buffer; `None` when none was posted or the frame was not split.
+    pub header: Option<Received<Page>>,
+    /// Whether this is the last buffer of its frame.
+    pub end_of_frame: bool,
+}
+
+assert_not_impl_any!(Completed: Clone, Copy, Default);
+
+/// A completion that does not fit what was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadCompletion {
+    /// No descriptor has that index.
+    #[error("completion for descriptor {index} of a ring of {depth}: the device is broken or hostile")]
+    Index {
+        /// The index it named.
+        index: usize,
+        /// How many descriptors there are.
+        depth: usize,
+    },
+    /// That descriptor is not with the device, or not any more.
+    #[error("completion for descriptor {index}, generation {generation}, which is not out: reported twice?")]
+    NotPosted {
+        /// The index it named.
+        index: usize,
+        /// The generation it named.
+        generation: u16,
+    },
+    /// More payload than the buffer has. The buffer has gone back to its pool.
+    #[error("completion of {len} bytes in a payload buffer of {posted}")]
+    PayloadLength {
+        /// What it said.
+        len: u32,
+        /// What was posted.
+        posted: u32,
+        /// Whether it said that the frame ends here.
+        end_of_frame: bool,
+    },
+    /// More headers than the buffer has, or headers where no buffer for them was. The buffer has gone back to its pool.
+    #[error("completion of {len} bytes in a header buffer of {posted}")]
+    HeaderLength {
+        /// What it said.
+        len: u32,
+        /// What was posted; 0 when nothing was.
+        posted: u32,
+        /// Whether it said that the frame ends here.
+        end_of_frame: bool,
+    },
+}
+
+/// No descriptor is free; the buffers come back.
+#[derive(Debug)]
+pub struct RingFull<K: Kind = PageOrIov> {
+    /// The payload buffer.
+    pub payload: Frag<K>,
+    /// The header buffer.
+    pub header: Option<Frag<Page>>,
+}
+
+impl<K: Kind> fmt::Display for RingFull<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ring has no free descriptor: handle completions first, or ask `room()`")
+    }
+}
+
+impl<K: Kind> core::error::Error for RingFull<K> {}
+
+impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
+    /// A ring over a queue of the hardware. `None` when there is no memory for it, or the queue's depth is 0 or more
+    /// than 32768.
+    pub fn new(queue: Q) -> Option<Self> {
+        let depth = queue.depth();
+        if !(1..=1 << 15).contains(&depth) {
+            return None;
+        }
+        let (mut slots, mut free) = (Vec::new(), Vec::new());
+        slots.try_reserve_exact(depth).ok()?;
+        free.try_reserve_exact(depth).ok()?;
+        slots.extend((0..depth).map(|_| Slot { generation: 0, buffers: None }));
+        free.extend((0..depth as u16).rev());
+        Some(RxRing { queue, slots, free, running: true })
+    }
+
+    /// How many descriptors are free.
+    pub fn room(&self) -> usize {
+        self.free.len()
+    }
+
+    /// How many descriptors there are.
+    pub fn depth(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many buffers the device has.
+    pub fn posted(&self) -> usize {
+        self.depth() - self.room()
+    }
+
+    /// Hands buffers to the device, which sees them at the next [`kick`](Self::kick).
+    ///
+    /// # Errors
+    ///
+    /// [`RingFull`], with the buffers.
+    pub fn post(&mut self, payload: Frag<K>, header: Option<Frag<Page>>) -> Result<(), RingFull<K>> {
+        let Some(index) = self.free.pop() else { return Err(RingFull { payload, header }) };
+        let slot = &mut self.slots[usize::from(index)];
+        slot.generation = slot.generation.wrapping_add(1);
+        let id = u32::from(slot.generation) << 16 | u32::from(index);
+        let header_slice = header.as_ref().map(|header| DmaSlice::new(header.dma_addr(), header.len()));
+        let descriptor = RxDescriptor::new(id, DmaSlice::new(payload.dma_addr(), payload.len()), header_slice);
+        // INVARIANT: the buffers are in the slot before the device knows of them.
+        slot.buffers = Some(Buffers { payload, header });
+        self.queue.post(descriptor);
+        Ok(())
+    }
+
+    /// Tells the device about what was posted since the last time.
+    pub fn kick(&mut self) {
+        self.queue.kick();
+    }
+
+    /// The next buffer that the device gives back; `None` when there is none now.
+    ///
+    /// # Errors
+    ///
+    /// [`BadCompletion`]: nothing of what it says is used, and no other buffer is touched.
+    pub fn complete(&mut self) -> Option<Result<Completed<K>, BadCompletion>> {
+        let completion = self.queue.complete()?;
+        Some(self.take(completion))
+    }
+
+    fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, BadCompletion> {
+        let RxCompletion { id, payload_len, header_len, end_of_frame } = completion;
+        let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
+        let depth = self.depth();
+        let slot = self.slots.get_mut(index).ok_or(BadCompletion::Index { index, depth })?;
+        if slot.generation != generation {
+            return Err(BadCompletion::NotPosted { index, generation });
+        }
+        let Buffers { payload, header } = slot.buffers.take().ok_or(BadCompletion::NotPosted { index, generation })?;
+        // INVARIANT: the slot is empty, so it is free.
+        self.free.push(index as u16);
+        if payload_len > payload.len() {
+            return Err(BadCompletion::PayloadLength { len: payload_len, posted: payload.len(), end_of_frame });
+        }
+        let posted = header.as_ref().map_or(0, Frag::len);
+        if header_len > posted {
+            return Err(BadCompletion::HeaderLength { len: header_len, posted, end_of_frame });
+        }
+        Ok(Completed {
+            payload: Received::new(payload, payload_len),
+            header: header.filter(|_| header_len != 0).map(|header| Received::new(header, header_len)),
+            end_of_frame,
+        })
+    }
+
+    /// Stops the queue, and gives the buffers back that the device had.
+    pub fn stop(mut self) -> impl Iterator<Item = (Frag<K>, Option<Frag<Page>>)> {
+        self.quiesce();
+        let slots = core::mem::take(&mut self.slots);
+        slots.into_iter().filter_map(|slot| slot.buffers).map(|buffers| (buffers.payload, buffers.header))
+    }
+
+    fn quiesce(&mut self) {
+        if core::mem::replace(&mut self.running, false) {
+            // Should the queue panic instead of stopping, the buffers must not be dropped on the way out: the device
+            // may still have them.
+            let slots = ManuallyDrop::new(core::mem::take(&mut self.slots));
+            self.queue.stop();
+            self.slots = ManuallyDrop::into_inner(slots);
+        }
+    }
+}
+
+impl<Q: DmaQueue, K: Kind> Drop for RxRing<Q, K> {
+    fn drop(&mut self) {
+        self.quiesce();
+    }
+}
+
+impl<Q: DmaQueue, K: Kind> fmt::Debug for RxRing<Q, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RxRing").field("depth", &self.depth()).field("posted", &self.posted()).finish()
+    }
+}

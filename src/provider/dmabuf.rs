@@ -1,0 +1,150 @@
+//! [`DmabufProvider`]: memory of another device.
+
+use crate::dma::{DmaDevice, DmaMapping, MapError, PeerMemory};
+use crate::memory::{NetIov, NetIovArea, NetIovType};
+use crate::page_pool::{AreaError, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill, Refused};
+use crate::sync::Lock;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+/// Memory of another device, shared as a dma-buf and bound to a queue's device.
+///
+/// The memory may come in several chunks (a scatter-gather table); each becomes an area of net_iovs. Nothing here ever
+/// touches a byte of it: the CPU has no mapping. Dropping the provider while packets are out is safe, as each net_iov
+/// keeps the area that it is part of, and that its mapping.
+#[doc(alias = "net_devmem_dmabuf_binding")]
+pub struct DmabufProvider {
+    device: Arc<dyn DmaDevice>,
+    niov_size: u32,
+    total: usize,
+    free: Lock<Vec<FreeIov>>,
+}
+
+/// Why a dma-buf could not be bound.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// There is nothing to bind.
+    #[error("the dma-buf has no chunks: give at least one range of its memory")]
+    Empty,
+    /// A chunk could not be mapped.
+    #[error("chunk {chunk}: {source}")]
+    Map {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Why.
+        source: MapError,
+    },
+    /// A chunk could not be cut into net_iovs.
+    #[error("chunk {chunk}: {source}")]
+    Area {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Why.
+        source: AreaError,
+    },
+}
+
+impl DmabufProvider {
+    /// Binds `chunks` of `memory` to `device`, in net_iovs of `niov_size` bytes: 4096 or a larger power of two.
+    ///
+    /// The offsets that user space sees are those of the chunks.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`], with the chunk; what was mapped is unmapped again.
+    #[doc(alias = "net_devmem_bind_dmabuf")]
+    pub fn bind(
+        device: Arc<dyn DmaDevice>,
+        memory: Arc<dyn PeerMemory>,
+        chunks: &[Range<usize>],
+        niov_size: usize,
+    ) -> Result<Arc<Self>, BindError> {
+        let mut free = Vec::new();
+        for (chunk, range) in chunks.iter().enumerate() {
+            let mapping = DmaMapping::new(device.clone(), memory.clone(), range.start, range.len())
+                .map_err(|source| BindError::Map { chunk, source })?;
+            let niovs = NetIovArea::carve(mapping, niov_size, NetIovType::DmaBuf, range.start)
+                .map_err(|source| BindError::Area { chunk, source })?;
+            free.try_reserve(niovs.len())
+                .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
+            free.extend(niovs);
+        }
+        if free.is_empty() {
+            return Err(BindError::Empty);
+        }
+        // The lowest offset is handed out first.
+        free.reverse();
+        Ok(Arc::new(DmabufProvider {
+            device,
+            // `carve` allows at most 2 GiB.
+            niov_size: niov_size as u32,
+            total: free.len(),
+            free: Lock::new(free),
+        }))
+    }
+
+    /// How many bytes a net_iov has.
+    pub fn niov_size(&self) -> u32 {
+        self.niov_size
+    }
+
+    /// How many net_iovs there are.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How many of them are free.
+    pub fn available(&self) -> usize {
+        self.free.with(|free| free.len())
+    }
+}
+
+impl MemoryProvider for DmabufProvider {
+    type Kind = NetIov;
+
+    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        if !params.flags.contains(PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV) {
+            return Err(Refused::NeedsDma);
+        }
+        if params.order != 0 {
+            return Err(Refused::Order { order: params.order, max: 0 });
+        }
+        match &params.device {
+            Some(device) if core::ptr::addr_eq(Arc::as_ptr(device), Arc::as_ptr(&self.device)) => Ok(self.niov_size),
+            _ => Err(Refused::OtherDevice),
+        }
+    }
+
+    #[doc(alias = "mp_dmabuf_devmem_alloc_netmems")]
+    fn alloc(&self, out: &mut Refill<'_, NetIov>) {
+        while out.wanted() != 0 {
+            let Some(iov) = self.free.with(Vec::pop) else { return };
+            if let Err(iov) = out.push(iov) {
+                return self.release(iov);
+            }
+        }
+    }
+
+    #[doc(alias = "mp_dmabuf_devmem_release_page")]
+    fn release(&self, iov: FreeIov) {
+        // There is room: no more come back than were taken out.
+        self.free.with(|free| free.push(iov));
+    }
+
+    fn wants_sync(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for DmabufProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmabufProvider")
+            .field("niov_size", &self.niov_size)
+            .field("total", &self.total)
+            .field("available", &self.available())
+            .finish()
+    }
+}

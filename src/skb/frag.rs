@@ -1,0 +1,121 @@
+//! [`SkbFrag`]: a piece of a packet.
+
+use crate::memory::{NetmemRef, Page};
+use crate::mm::FreePage;
+use crate::page_pool::Frag;
+use core::fmt;
+
+/// A piece of a packet: of a pool's memory, or of a page of mm's.
+///
+/// Which of the two is part of the value, so it goes back the right way: in Linux one flag of the skb, `pp_recycle`,
+/// speaks for all of its frags, and mixing them was a bug more than once.
+#[doc(alias = "skb_frag_t")]
+#[doc(alias = "skb_mark_for_recycle")]
+pub enum SkbFrag {
+    /// Memory of a page pool, page or net_iov.
+    Pool(Frag),
+    /// A page of mm's that never was a pool's.
+    Mm(MmFrag),
+}
+
+/// A range of a page of mm's, which this value owns.
+pub struct MmFrag {
+    page: FreePage,
+    offset: u32,
+    len: u32,
+}
+
+impl MmFrag {
+    /// `len` bytes of `page` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// The page, when the range leaves it.
+    pub fn new(page: FreePage, offset: u32, len: u32) -> Result<Self, FreePage> {
+        if offset.checked_add(len).is_none_or(|end| end as usize > page.bytes().len()) {
+            return Err(page);
+        }
+        Ok(MmFrag { page, offset, len })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.page.bytes()[self.offset as usize..][..self.len as usize]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.page.bytes_mut()[self.offset as usize..][..self.len as usize]
+    }
+}
+
+impl SkbFrag {
+    /// How many bytes it has.
+    #[doc(alias = "skb_frag_size")]
+    pub fn len(&self) -> u32 {
+        match self {
+            SkbFrag::Pool(frag) => frag.len(),
+            SkbFrag::Mm(frag) => frag.len,
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// First byte of the range, within its memory.
+    #[doc(alias = "skb_frag_off")]
+    pub fn offset(&self) -> u32 {
+        match self {
+            SkbFrag::Pool(frag) => frag.offset(),
+            SkbFrag::Mm(frag) => frag.offset,
+        }
+    }
+
+    /// The memory it is a part of.
+    #[doc(alias = "skb_frag_netmem")]
+    pub fn netmem(&self) -> NetmemRef<'_> {
+        match self {
+            SkbFrag::Pool(frag) => frag.netmem(),
+            SkbFrag::Mm(frag) => frag.page.page().into(),
+        }
+    }
+
+    /// The page it is a part of; `None` for a net_iov, which is part of none.
+    #[doc(alias = "skb_frag_page")]
+    pub fn page(&self) -> Option<&Page> {
+        self.netmem().backing().page()
+    }
+
+    /// Whether it is memory without a page.
+    #[doc(alias = "skb_frag_is_net_iov")]
+    pub fn is_net_iov(&self) -> bool {
+        self.netmem().is_net_iov()
+    }
+
+    /// The bytes; `None` when the CPU cannot read them.
+    #[doc(alias = "skb_frag_address")]
+    #[doc(alias = "skb_frag_address_safe")]
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            SkbFrag::Pool(frag) => frag.bytes(),
+            SkbFrag::Mm(frag) => Some(frag.bytes()),
+        }
+    }
+
+    /// The bytes, to write; `None` when the CPU cannot reach them.
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        match self {
+            SkbFrag::Pool(frag) => frag.bytes_mut(),
+            SkbFrag::Mm(frag) => Some(frag.bytes_mut()),
+        }
+    }
+}
+
+impl fmt::Debug for SkbFrag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SkbFrag::Pool(frag) => frag.fmt(f),
+            SkbFrag::Mm(frag) => write!(f, "MmFrag({:?}, {} bytes at {})", frag.page, frag.len, frag.offset),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! [`Skb`]: a packet.
+
+use super::checksum::Checksum;
+use super::{MmFrag, SkbFrag};
+use crate::assert::assert_not_impl_any;
+use crate::memory::{Kind, Page};
+use crate::page_pool::Frag;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// How many frags an skb holds.
+pub const MAX_SKB_FRAGS: usize = 17;
+
+/// A packet: a linear part and up to [`MAX_SKB_FRAGS`] frags.
+///
+/// It owns everything in it. Attaching a frag moves it, so that a driver that handed a buffer to an skb has it no more
+/// (rule O3); and there is no flag to set for the way back, because each frag knows.
+///
+/// ```
+/// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, skb::Skb, Page};
+///
+/// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+/// let mut head = pool.alloc_frag(64).expect("pages are free");
+/// head.bytes_mut().fill(0xaa);
+/// let mut skb = Skb::build(head);
+/// let payload = pool.alloc_frag(1000).expect("pages are free");
+/// skb.add_rx_frag(payload).expect("17 fit");
+/// assert_eq!((skb.len(), skb.linear().len(), skb.data_len()), (1064, 64, 1000));
+/// let mut copy = [0; 66];
+/// skb.copy_bits(0, &mut copy)?;
+/// assert_eq!(copy[63], 0xaa);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "sk_buff")]
+pub struct Skb {
+    linear: Linear,
+    nr_frags: usize,
+    frags: [Option<SkbFrag>; MAX_SKB_FRAGS],
+    queue: u16,
+}
+
+assert_not_impl_any!(Skb: Clone, Copy);
+
+/// Where the linear part is.
+enum Linear {
+    Heap(Vec<u8>),
+    /// A page of a pool, around which the skb was built.
+    Pool(Frag<Page>),
+}
+
+/// The skb holds as many frags as it can; the one that did not fit comes back.
+#[derive(Debug)]
+pub struct SkbFull(
+    /// What did not fit.
+    pub SkbFrag,
+);
+
+impl fmt::Display for SkbFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the skb holds {MAX_SKB_FRAGS} frags already; {} more bytes need another skb", self.0.len())
+    }
+}
+
+impl core::error::Error for SkbFull {}
+
+/// Why bytes of an skb could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// EFAULT: the CPU cannot read that range.
+    #[error("frag {frag}, bytes {start}..{end} of the packet, is device memory: receive it as device memory instead")]
+    Unreadable {
+        /// Which frag.
+        frag: usize,
+        /// Where it starts in the packet.
+        start: usize,
+        /// Where it ends.
+        end: usize,
+    },
+    /// The packet is not that long.
+    #[error("bytes {start}..{end} leave a packet of {len} bytes")]
+    Range {
+        /// First byte.
+        start: usize,
+        /// Behind the last.
+        end: usize,
+        /// How long the packet is.
+        len: usize,
+    },
+}
+
+impl Skb {
+    /// A packet of nothing.
+    pub fn new() -> Self {
+        Skb { linear: Linear::Heap(Vec::new()), nr_frags: 0, frags: [const { None }; MAX_SKB_FRAGS], queue: 0 }
+    }
+
+    /// A packet whose linear part is a copy of `bytes`; `None` when there is no memory.
+    #[doc(alias = "napi_alloc_skb")]
+    pub fn copy_from(bytes: &[u8]) -> Option<Self> {
+        let mut linear = Vec::new();
+        linear.try_reserve_exact(bytes.len()).ok()?;
+        linear.extend_from_slice(bytes);
+        Some(Skb { linear: Linear::Heap(linear), ..Self::new() })
+    }
+
+    /// A packet around a buffer: the linear part is the frag, not a copy. Host memory only, by type.
+    #[doc(alias = "napi_build_skb")]
+    #[doc(alias = "build_skb")]
+    pub fn build(head: Frag<Page>) -> Self {
+        Skb { linear: Linear::Pool(head), ..Self::new() }
+    }
+
+    /// The linear part. Always readable.
+    #[doc(alias = "skb_headlen")]
+    pub fn linear(&self) -> &[u8] {
+        match &self.linear {
+            Linear::Heap(bytes) => bytes,
+            Linear::Pool(frag) => frag.bytes(),
+        }
+    }
+
+    /// The linear part, to write. Possible whatever the frags are (rule D4).
+    pub fn linear_mut(&mut self) -> &mut [u8] {
+        match &mut self.linear {
+            Linear::Heap(bytes) => bytes,
+            Linear::Pool(frag) => frag.bytes_mut(),
+        }
+    }
+
+    /// Attaches a frag of a pool, and joins it to the last one when it continues that.
+    ///
+    /// # Errors
+    ///
+    /// [`SkbFull`], with the frag.
+    #[doc(alias = "skb_add_rx_frag_netmem")]
+    #[doc(alias = "skb_add_rx_frag")]
+    #[doc(alias = "skb_coalesce_rx_frag")]
+    #[doc(alias = "skb_can_coalesce_netmem")]
+    pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>) -> Result<(), SkbFull>
+    where
+        Frag<K>: Into<Frag>,
+    {
+        let mut frag: Frag = frag.into();
+        let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_mut());
+        if let Some(SkbFrag::Pool(last)) = last {
+            match last.try_merge(frag) {
+                Ok(()) => return Ok(()),
+                Err(other) => frag = other,
+            }
+        }
+        self.push(SkbFrag::Pool(frag))
+    }
+
+    /// Attaches a range of a page of mm's.
+    ///
+    /// # Errors
+    ///
+    /// [`SkbFull`], with the frag.
+    #[doc(alias = "skb_fill_page_desc")]
+    pub fn add_mm_frag(&mut self, frag: MmFrag) -> Result<(), SkbFull> {
+        self.push(SkbFrag::Mm(frag))
+    }
+
+    fn push(&mut self, frag: SkbFrag) -> Result<(), SkbFull> {
+        let Some(slot) = self.frags.get_mut(self.nr_frags) else { return Err(SkbFull(frag)) };
+        *slot = Some(frag);
+        self.nr_frags += 1;
+        Ok(())
+    }
+
+    /// The frags, in order.
+    pub fn frags(&self) -> impl Iterator<Item = &SkbFrag> {
+        self.frags.iter().flatten()
+    }
+
+    /// The frags, to write.
+    pub fn frags_mut(&mut self) -> impl Iterator<Item = &mut SkbFrag> {
+        self.frags.iter_mut().flatten()
+    }
+
+    /// How many frags there are.
+    pub fn nr_frags(&self) -> usize {
+        self.nr_frags
+    }
+
+    /// Takes the frags out, in order. The linear part stays.
+    pub fn take_frags(&mut self) -> impl Iterator<Item = SkbFrag> + use<> {
+        self.nr_frags = 0;
+        core::mem::replace(&mut self.frags, [const { None }; MAX_SKB_FRAGS]).into_iter().flatten()
+    }
+
+    /// Takes the linear part out, if it is a pool's: for direct recycling.
+    pub(crate) fn take_head(&mut self) -> Option<Frag<Page>> {
+        match core::mem::replace(&mut self.linear, Linear::Heap(Vec::new())) {
+            Linear::Pool(frag) => Some(frag),
+            Linear::Heap(_) => None,
+        }
+    }
+
+    /// Bytes in the packet.
+    pub fn len(&self) -> usize {
+        self.linear().len() + self.data_len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes in the frags.
+    pub fn data_len(&self) -> usize {
+        self.frags().map(|frag| frag.len() as usize).sum()
+    }
+
+    /// Whether the CPU can read every frag. The linear part it can read in any case.
+    #[doc(alias = "skb_frags_readable")]
+    pub fn frags_readable(&self) -> bool {
+        self.frags().all(|frag| !frag.is_net_iov())
+    }
+
+    /// The queue that received it.
+    #[doc(alias = "skb_get_rx_queue")]
+    pub fn queue(&self) -> u16 {
+        self.queue
+    }
+
+    /// Notes the queue that received it.
+    #[doc(alias = "skb_record_rx_queue")]
+    pub fn set_queue(&mut self, queue: u16) {
+        self.queue = queue;
+    }
+
+    /// Walks the pieces that make up `start..end`, or says why it cannot.
+    fn walk(&self, start: usize, end: usize, mut each: impl FnMut(&[u8])) -> Result<(), ReadError> {
+        if start > end || end > self.len() {
+            return Err(ReadError::Range { start, end, len: self.len() });
+        }
+        let linear = core::iter::once((None, self.linear().len(), Some(self.linear())));
+        let frags = self.frags().enumerate().map(|(i, frag)| (Some(i), frag.len() as usize, frag.bytes()));
+        let mut at = 0;
+        for (frag, len, bytes) in linear.chain(frags) {
+            let (from, to) = (start.max(at), end.min(at + len));
+            if from < to {
+                match bytes {
+                    Some(bytes) => each(&bytes[from - at..to - at]),
+                    None => {
+                        let frag = frag.unwrap_or_default();
+                        return Err(ReadError::Unreadable { frag, start: at, end: at + len });
+                    }
+                }
+            }
+            at += len;
+        }
+        Ok(())
+    }
+
+    /// Copies `to.len()` bytes of the packet from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]. What lies before the unreadable frag may have been copied.
+    #[doc(alias = "skb_copy_bits")]
+    pub fn copy_bits(&self, offset: usize, to: &mut [u8]) -> Result<(), ReadError> {
+        let mut done = 0;
+        self.walk(offset, offset.saturating_add(to.len()), |piece| {
+            to[done..done + piece.len()].copy_from_slice(piece);
+            done += piece.len();
+        })
+    }
+
+    /// The one's-complement sum of `len` bytes from `offset` on, folded to 16 bits and not inverted.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]. Only the range that was asked for has to be readable.
+    #[doc(alias = "skb_checksum")]
+    pub fn checksum(&self, offset: usize, len: usize) -> Result<u16, ReadError> {
+        let mut sum = Checksum::default();
+        self.walk(offset, offset.saturating_add(len), |piece| sum.add(piece))?;
+        Ok(sum.fold())
+    }
+}
+
+impl Default for Skb {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Skb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Skb")
+            .field("len", &self.len())
+            .field("linear", &self.linear().len())
+            .field("nr_frags", &self.nr_frags)
+            .field("readable", &self.frags_readable())
+            .finish()
+    }
+}
