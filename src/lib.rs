@@ -11,6 +11,8 @@ pub mod driver;
 pub mod memory;
 pub mod mm;
 pub mod netdev;
+#[cfg(feature = "std")]
+pub mod nic;
 pub mod page_pool;
 pub mod provider;
 pub mod skb;

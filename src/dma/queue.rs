@@ -104,4 +104,6 @@ pub struct RxCompletion {
     pub header_len: u32,
     /// Whether this buffer is the last of its frame.
     pub end_of_frame: bool,
+    /// Whether the device failed to receive into it (a DMA fault, say): its contents mean nothing.
+    pub failed: bool,
 }

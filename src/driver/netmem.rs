@@ -95,17 +95,20 @@ pub struct RxStats {
     pub not_posted: u64,
     /// Frames dropped because a length did not fit the buffer.
     pub bad_length: u64,
+    /// Frames dropped because the device failed to receive them.
+    pub failed: u64,
     /// Frames dropped because they had more buffers than an skb has frags.
     pub too_many_frags: u64,
 }
 
 impl RxStats {
     /// Frames dropped and completions refused, by cause.
-    pub fn drops(&self) -> [(&'static str, u64); 4] {
+    pub fn drops(&self) -> [(&'static str, u64); 5] {
         [
             ("bad index", self.bad_index),
             ("not posted", self.not_posted),
             ("bad length", self.bad_length),
+            ("failed", self.failed),
             ("too many frags", self.too_many_frags),
         ]
     }
@@ -290,16 +293,25 @@ impl<H: Hardware> RxQueue<H> {
         }
     }
 
+    /// Drops what has arrived of a frame, and skips the rest of it.
+    fn lose(&mut self, end_of_frame: bool, poll: &mut Poll<'_>) {
+        let next = if end_of_frame { Frame::None } else { Frame::Lost };
+        if let Frame::Some(skb) = core::mem::replace(&mut self.frame, next) {
+            poll.recycle(skb);
+        }
+    }
+
     /// Counts a completion that does not fit, and loses the frame that it was part of.
     fn refuse(&mut self, bad: BadCompletion, poll: &mut Poll<'_>) {
         match bad {
             BadCompletion::Index { .. } => self.stats.bad_index += 1,
             BadCompletion::PayloadLength { end_of_frame, .. } | BadCompletion::HeaderLength { end_of_frame, .. } => {
                 self.stats.bad_length += 1;
-                let next = if end_of_frame { Frame::None } else { Frame::Lost };
-                if let Frame::Some(skb) = core::mem::replace(&mut self.frame, next) {
-                    poll.recycle(skb);
-                }
+                self.lose(end_of_frame, poll);
+            }
+            BadCompletion::Failed { end_of_frame, .. } => {
+                self.stats.failed += 1;
+                self.lose(end_of_frame, poll);
             }
             // Nothing of a frame: a buffer that is not out has no bytes.
             _ => self.stats.not_posted += 1,

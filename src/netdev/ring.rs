@@ -70,6 +70,14 @@ pub enum BadCompletion {
         /// The generation it named.
         generation: u16,
     },
+    /// The device says that it failed. The buffer has gone back to its pool.
+    #[error("the device failed to receive into descriptor {index}")]
+    Failed {
+        /// The index it named.
+        index: usize,
+        /// Whether it said that the frame ends here.
+        end_of_frame: bool,
+    },
     /// More payload than the buffer has. The buffer has gone back to its pool.
     #[error("completion of {len} bytes in a payload buffer of {posted}")]
     PayloadLength {
@@ -174,7 +182,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     }
 
     fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, BadCompletion> {
-        let RxCompletion { id, payload_len, header_len, end_of_frame } = completion;
+        let RxCompletion { id, payload_len, header_len, end_of_frame, failed } = completion;
         let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
         let depth = self.depth();
         let slot = self.slots.get_mut(index).ok_or(BadCompletion::Index { index, depth })?;
@@ -184,6 +192,9 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         let Buffers { payload, header } = slot.buffers.take().ok_or(BadCompletion::NotPosted { index, generation })?;
         // INVARIANT: the slot is empty, so it is free.
         self.free.push(index as u16);
+        if failed {
+            return Err(BadCompletion::Failed { index, end_of_frame });
+        }
         if payload_len > payload.len() {
             return Err(BadCompletion::PayloadLength { len: payload_len, posted: payload.len(), end_of_frame });
         }

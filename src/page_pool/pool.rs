@@ -32,6 +32,16 @@ struct FragPage {
     users: isize,
 }
 
+impl FragPage {
+    /// Whether nobody has a fragment of it.
+    fn is_unused(&self) -> bool {
+        // SAFETY: `PageOrIov` claims nothing.
+        let desc = unsafe { self.raw.untag::<PageOrIov>() };
+        // SAFETY: the memory lives while the pool has references to it.
+        unsafe { desc.as_ref() }.pp_ref_count() == BIAS_MAX - self.users
+    }
+}
+
 /// The consumer side, whatever the kind. Public because a sealed trait mentions it; nobody can name it.
 ///
 /// # Invariants
@@ -512,7 +522,8 @@ impl<K: PoolKind> PagePool<K> {
 
     /// How many of them are neither in cache nor ring: somebody has handles on them. Exact while nobody puts.
     pub fn outstanding(&self) -> usize {
-        let idle = self.core.count + self.core.shared().ring.len();
+        let uncut = self.core.frag.as_ref().is_some_and(FragPage::is_unused);
+        let idle = self.core.count + self.core.shared().ring.len() + usize::from(uncut);
         self.inflight().saturating_sub(idle)
     }
 

@@ -6,7 +6,7 @@
 //! (rule S1). Dropping an skb returns everything it holds, on any thread.
 #![forbid(unsafe_code)]
 
-mod checksum;
+pub mod checksum;
 mod frag;
 mod packet;
 

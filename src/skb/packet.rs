@@ -276,9 +276,9 @@ impl Skb {
     /// [`ReadError`]. Only the range that was asked for has to be readable.
     #[doc(alias = "skb_checksum")]
     pub fn checksum(&self, offset: usize, len: usize) -> Result<u16, ReadError> {
-        let mut sum = Checksum::default();
+        let mut sum = Checksum::new();
         self.walk(offset, offset.saturating_add(len), |piece| sum.add(piece))?;
-        Ok(sum.fold())
+        Ok(!sum.finish())
     }
 }
 

@@ -1,0 +1,167 @@
+//! The command line.
+
+use lexopt::prelude::*;
+use netmem::nic::traffic::PayloadSize;
+use std::path::PathBuf;
+
+const HELP: &str = "\
+Receive packets on two queues: queue 0 into host memory, queue 1 into device
+memory that the CPU cannot read, with headers split off to host memory.
+
+usage: receive [OPTIONS]
+
+traffic (the first is the default)
+  --packets N        how many packets to receive [1000000; with --tap 100]
+  --seed N           what the generator makes [1]
+  --size N|MIN..MAX  bytes of UDP payload, 16 to 9170 [64..1472]
+  --pcap FILE        receive the frames of a capture (pcap or pcapng, Ethernet)
+  --tap [NAME]       receive what this machine sends to a TAP device
+  --ports P0,P1      UDP or TCP destination ports of the queues [5001,5002];
+                     frames of a capture for neither go to queue 0
+
+memory
+  --dma KIND         coherent, bounce or iommu [coherent];
+                     bounce-without-sync must report wrong bytes
+  --device-memory K  KiB of device memory [65536]
+  --niov-size N      bytes of a net_iov, 4096 or a larger power of two [4096]
+  --hostile N        every N frames the device reports a completion that does
+                     not fit what was posted
+
+output
+  --json             one JSON object instead of tables
+  -h, --help         this text
+
+status: 0 every byte arrived and nothing leaked, 1 not so, 2 bad input
+";
+
+/// Where frames come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Generator { seed: u64, size: PayloadSize },
+    Capture(PathBuf),
+    Tap(Option<String>),
+}
+
+/// Which DMA device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dma {
+    Coherent,
+    Bounce,
+    BounceWithoutSync,
+    Iommu,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Args {
+    pub(crate) source: Source,
+    pub(crate) packets: u64,
+    pub(crate) ports: [u16; 2],
+    pub(crate) dma: Dma,
+    pub(crate) device_memory: usize,
+    pub(crate) niov_size: usize,
+    pub(crate) hostile: Option<u64>,
+    pub(crate) json: bool,
+}
+
+/// Reads the command line. `None` when it asked for the help text.
+pub(crate) fn parse() -> Result<Option<Args>, String> {
+    let (mut packets, mut seed, mut size) = (None, 1, PayloadSize::Range { min: 64, max: 1472 });
+    let (mut pcap, mut tap, mut ports) = (None, None, [5001, 5002]);
+    let (mut dma, mut device_memory, mut niov_size, mut hostile, mut json) = (Dma::Coherent, 65536, 4096, None, false);
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
+        match arg {
+            Long("packets") => packets = Some(number(&mut parser, "--packets", 1)?),
+            Long("seed") => seed = number(&mut parser, "--seed", 0)?,
+            Long("size") => size = parse_size(&value(&mut parser, "--size")?)?,
+            Long("pcap") => pcap = Some(PathBuf::from(value(&mut parser, "--pcap")?)),
+            Long("tap") => tap = Some(optional(&mut parser)),
+            Long("ports") => ports = parse_ports(&value(&mut parser, "--ports")?)?,
+            Long("dma") => dma = parse_dma(&value(&mut parser, "--dma")?)?,
+            Long("device-memory") => {
+                device_memory = usize::try_from(number(&mut parser, "--device-memory", 4)?).unwrap_or(usize::MAX);
+            }
+            Long("niov-size") => {
+                niov_size = usize::try_from(number(&mut parser, "--niov-size", 1)?).unwrap_or(usize::MAX);
+            }
+            Long("hostile") => hostile = Some(number(&mut parser, "--hostile", 1)?),
+            Long("json") => json = true,
+            Short('h') | Long("help") => {
+                print!("{HELP}");
+                return Ok(None);
+            }
+            other => return Err(format!("{}; see --help", other.unexpected())),
+        }
+    }
+    let default_packets = if tap.is_some() { 100 } else { 1_000_000 };
+    let source = match (pcap, tap) {
+        (Some(_), Some(_)) => return Err("--pcap and --tap are two sources: choose one".into()),
+        (Some(_), None) if hostile.is_some() => {
+            return Err(
+                "--hostile drops frames, and a capture is compared frame by frame: use it with the generator".into()
+            );
+        }
+        (Some(file), None) => Source::Capture(file),
+        (None, Some(name)) => Source::Tap(name),
+        (None, None) => Source::Generator { seed, size },
+    };
+    let packets = packets.unwrap_or(default_packets);
+    let device_memory = device_memory
+        .checked_mul(1024)
+        .filter(|bytes| *bytes <= 1 << 40)
+        .ok_or_else(|| format!("--device-memory {device_memory}: too much, use at most 1073741824 KiB"))?;
+    Ok(Some(Args { source, packets, ports, dma, device_memory, niov_size, hostile, json }))
+}
+
+fn value(parser: &mut lexopt::Parser, option: &str) -> Result<String, String> {
+    let value = parser.value().map_err(|_| format!("{option} needs a value; see --help"))?;
+    value.into_string().map_err(|value| format!("{option} {value:?} is not UTF-8 text"))
+}
+
+/// A value that may be left out: what follows, unless it is an option.
+fn optional(parser: &mut lexopt::Parser) -> Option<String> {
+    parser.optional_value().and_then(|value| value.into_string().ok()).or_else(|| {
+        let mut raw = parser.try_raw_args()?;
+        let next = raw.peek()?.to_str()?.to_owned();
+        if next.starts_with('-') {
+            return None;
+        }
+        raw.next();
+        Some(next)
+    })
+}
+
+fn number(parser: &mut lexopt::Parser, option: &str, min: u64) -> Result<u64, String> {
+    let text = value(parser, option)?;
+    let number = text.parse::<u64>().map_err(|_| format!("{option} {text:?} is not a whole number"))?;
+    if number < min { Err(format!("{option} {number} is too small: use at least {min}")) } else { Ok(number) }
+}
+
+fn parse_size(text: &str) -> Result<PayloadSize, String> {
+    let bad = || format!("--size {text:?} is neither a number of bytes nor a range as 64..1472");
+    match text.split_once("..") {
+        Some((min, max)) => {
+            let (min, max) = (min.parse().map_err(|_| bad())?, max.parse().map_err(|_| bad())?);
+            Ok(PayloadSize::Range { min, max })
+        }
+        None => Ok(PayloadSize::Fixed(text.parse().map_err(|_| bad())?)),
+    }
+}
+
+fn parse_ports(text: &str) -> Result<[u16; 2], String> {
+    let bad = || format!("--ports {text:?} is not two different ports as 5001,5002");
+    let (first, second) = text.split_once(',').ok_or_else(bad)?;
+    let ports = [first.parse().map_err(|_| bad())?, second.parse().map_err(|_| bad())?];
+    if ports[0] == ports[1] || ports.contains(&0) { Err(bad()) } else { Ok(ports) }
+}
+
+fn parse_dma(text: &str) -> Result<Dma, String> {
+    Ok(match text {
+        "coherent" => Dma::Coherent,
+        "bounce" => Dma::Bounce,
+        "bounce-without-sync" => Dma::BounceWithoutSync,
+        "iommu" => Dma::Iommu,
+        _ => return Err(format!("--dma {text:?} is unknown: use coherent, bounce, iommu or bounce-without-sync")),
+    })
+}

@@ -1,0 +1,227 @@
+//! Puts it together: NIC, driver, pools, consumers; runs it; takes it apart, and looks whether anything is left.
+
+use crate::args::{Args, Dma, Source};
+use crate::check::{Consumer, Findings};
+use crate::report::{QueueReport, Report};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem::driver::netmem::{Driver, QueueConfig};
+use netmem::mm::Zone;
+use netmem::netdev::RxMemory;
+use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Tap, TapParams, Traffic};
+use netmem::nic::{Nic, NicParams};
+use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
+use netmem::provider::{DmabufProvider, Memfd, PageProvider};
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// The longest frame, in bytes.
+const MAX_FRAME: usize = 9216;
+/// Descriptors in each ring.
+const DEPTH: u32 = 512;
+/// Packets a poll may receive on each queue.
+const BUDGET: u32 = 64;
+/// Packets between the driver and a consumer.
+const BACKLOG: usize = 1024;
+/// Frames of host memory: 64 MiB.
+const FRAMES: usize = 16384;
+/// How long nothing may arrive while there is something to receive.
+const STALL: Duration = Duration::from_secs(10);
+/// What the two queues are called.
+const MEMORY: [&str; 2] = ["host memory", "device memory"];
+
+type AnyError = Box<dyn Error>;
+
+fn bus(dma: Dma) -> Arc<dyn DmaBus> {
+    match dma {
+        Dma::Coherent => Arc::new(Coherent::new()),
+        Dma::Bounce => Arc::new(Bounce::new()),
+        Dma::BounceWithoutSync => Arc::new(Bounce::without_sync()),
+        Dma::Iommu => Arc::new(Iommu::new()),
+    }
+}
+
+fn traffic(args: &Args) -> Result<Box<dyn Traffic>, AnyError> {
+    Ok(match &args.source {
+        Source::Generator { seed, size } => {
+            let (seed, packets, size, ports) = (*seed, args.packets, *size, args.ports.to_vec());
+            Box::new(Generator::new(GeneratorParams { seed, packets, size, ports }, MAX_FRAME)?)
+        }
+        Source::Capture(file) => Box::new(Capture::open(file, MAX_FRAME)?),
+        Source::Tap(name) => {
+            let address = [198, 18, 77, 1].into();
+            let tap = Tap::open(TapParams { name: name.clone(), address, prefix: 24, mtu: 1500 })?;
+            let (device, [host, gpu]) = (tap.name(), args.ports);
+            eprintln!("{device} is up: send UDP to 198.18.77.2, port {host} for queue 0 and {gpu} for queue 1");
+            Box::new(tap)
+        }
+    })
+}
+
+/// Runs what was asked for.
+pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
+    let bus = bus(args.dma);
+    let zone = Zone::new(FRAMES)?;
+    let gpu = Memfd::new("netmem-gpu", args.device_memory)?;
+    let chunks = scatter(args.device_memory, args.niov_size);
+    let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu.clone(), &chunks, args.niov_size)?;
+    let source = traffic(args)?;
+    let description = source.describe();
+
+    let pages = PageProvider::new(zone.clone());
+    let page_params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
+    let iov_params = PagePoolParams::for_device(bus.clone().driver_side(), dmabuf.niov_size());
+    let headers = PagePool::<netmem::Page>::new(page_params.clone(), pages.clone())?;
+    let host = RxMemory { payload: PagePool::new(page_params, AnyProvider::from(pages))?, headers: None };
+    let device =
+        RxMemory { payload: PagePool::new(iov_params, AnyProvider::from(dmabuf.clone()))?, headers: Some(headers) };
+
+    let tap = matches!(args.source, Source::Tap(_));
+    let params = NicParams {
+        queues: 2,
+        depth: DEPTH,
+        steering: vec![(args.ports[0], 0), (args.ports[1], 1)],
+        // The kernel sends more to a TAP than what was asked for: router solicitations, say.
+        default_queue: (!tap).then_some(0),
+        max_frame: MAX_FRAME,
+        hostile_every: args.hostile,
+        ..NicParams::default()
+    };
+    let consumers = [
+        Consumer::new(0, &args.source, args.ports, MAX_FRAME, None)?,
+        Consumer::new(1, &args.source, args.ports, MAX_FRAME, Some(gpu.map()?))?,
+    ];
+    let nic = Nic::start(params, bus.clone(), source)?;
+    let mut driver = Driver::new(nic, vec![QueueConfig::new(host), QueueConfig::new(device)])?;
+
+    let progress = progress(args);
+    let start = Instant::now();
+    let (received, findings) = std::thread::scope(|scope| {
+        let (senders, threads): (Vec<_>, Vec<_>) = consumers
+            .into_iter()
+            .map(|consumer| {
+                let (sender, packets) = sync_channel(BACKLOG);
+                (sender, scope.spawn(move || consumer.run(packets)))
+            })
+            .unzip();
+        let received = receive(&mut driver, &senders, tap.then_some(args.packets), &progress);
+        drop(senders);
+        let findings: Vec<Findings> =
+            threads.into_iter().map(|thread| thread.join().expect("a consumer panicked")).collect();
+        (received, findings)
+    });
+    let elapsed = start.elapsed();
+    progress.finish_and_clear();
+    let ended = driver.hardware().finish();
+    received?;
+    ended?;
+
+    // Take it apart, and look whether anything is left.
+    let stats: Vec<_> = (0..2).map(|queue| driver.stats(queue).unwrap_or_default()).collect();
+    let nic_stats: Vec<_> = (0..2).map(|queue| driver.hardware().queue_stats(queue).unwrap_or_default()).collect();
+    let device = driver.hardware().stats();
+    let napi = driver.stop();
+    let mut queues = Vec::new();
+    for (queue, findings) in findings.into_iter().enumerate() {
+        let memory = napi.memory(queue).ok_or("a queue without memory")?;
+        queues.push(QueueReport {
+            memory: MEMORY[queue],
+            findings,
+            driver: stats[queue],
+            nic: nic_stats[queue],
+            payload: memory.payload.stats(),
+            headers: memory.headers.as_ref().map(|pool| pool.stats()),
+            outstanding: memory.payload.outstanding() + memory.headers.as_ref().map_or(0, |pool| pool.outstanding()),
+        });
+    }
+    drop(napi);
+    let mut leaks = Vec::new();
+    if zone.free_frames() != zone.frames() {
+        leaks.push(format!("{} of {} pages did not come back", zone.frames() - zone.free_frames(), zone.frames()));
+    }
+    if dmabuf.available() != dmabuf.total() {
+        leaks.push(format!("{} of {} net_iovs did not come back", dmabuf.total() - dmabuf.available(), dmabuf.total()));
+    }
+    drop(dmabuf);
+    let dma = bus.stats();
+    if dma.mapped() != 0 {
+        leaks.push(format!("{} DMA mappings are left", dma.mapped()));
+    }
+    Ok(Report {
+        description,
+        dma: args.dma,
+        elapsed,
+        queues,
+        device,
+        dma_stats: dma,
+        leaks,
+        hostile: args.hostile.is_some(),
+    })
+}
+
+/// Two chunks, as a scatter-gather table would have, where they divide into net_iovs.
+fn scatter(len: usize, niov_size: usize) -> Vec<std::ops::Range<usize>> {
+    let half = len / 2;
+    match niov_size {
+        0 => vec![0..len],
+        size if half % size == 0 && half != 0 => vec![0..half, half..len],
+        _ => vec![0..len],
+    }
+}
+
+fn progress(args: &Args) -> ProgressBar {
+    let total = match args.source {
+        Source::Capture(_) => None,
+        _ => Some(args.packets),
+    };
+    // Draws on a terminal only.
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
+    let style = "{elapsed_precise} {wide_bar} {pos}/{len} packets, {per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Polls until the traffic is over, or `limit` packets have come.
+fn receive(
+    driver: &mut Driver<Nic>,
+    consumers: &[SyncSender<netmem::skb::Skb>],
+    limit: Option<u64>,
+    progress: &ProgressBar,
+) -> Result<(), AnyError> {
+    let (mut packets, mut last) = (0_u64, Instant::now());
+    loop {
+        // Asked first: what is complete by now is received below.
+        let over = driver.hardware().has_ended();
+        let received = driver.poll(BUDGET, |skb| match consumers.get(usize::from(skb.queue())) {
+            // A consumer that is gone has panicked, which its join will tell.
+            Some(consumer) => consumer.send(skb).err().map(|unsent| unsent.0),
+            None => Some(skb),
+        });
+        packets += u64::from(received);
+        progress.inc(received.into());
+        if received != 0 {
+            last = Instant::now();
+        }
+        if limit.is_some_and(|limit| packets >= limit) {
+            return Ok(());
+        }
+        if received < BUDGET && !driver.hardware().has_completions() {
+            if over {
+                return Ok(());
+            }
+            if limit.is_none() && last.elapsed() > STALL {
+                let rings: Vec<_> = (0..2).filter_map(|queue| driver.posted(queue)).collect();
+                return Err(format!(
+                    "nothing arrived for {STALL:?} after {packets} packets; the rings have {rings:?} (posted, of): is \
+                     there too little device memory for one frame? try a larger --device-memory"
+                )
+                .into());
+            }
+            driver.hardware().wait(Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The device itself: a thread that takes frames from the cable and writes them where descriptors say.
+
+use super::event::Event;
+use super::frame::{self, Parsed};
+use super::hostile::Hostile;
+use super::queue::QueueShared;
+use super::traffic::{Next, Traffic, TrafficError};
+use super::wire::Descriptor;
+use crate::dma::{DmaBus, DmaFault, RxCompletion};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// What the engine shares with [`Nic`](super::Nic).
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    /// Raised by the driver's side.
+    pub(super) doorbell: Arc<Event>,
+    /// Raised by the engine.
+    pub(super) interrupt: Event,
+    /// The engine is to end.
+    pub(super) quit: AtomicBool,
+    /// The engine has ended.
+    pub(super) ended: AtomicBool,
+    /// Frames for a port that no queue is for.
+    pub(super) unsteered: AtomicU64,
+    /// Frames longer than the device takes.
+    pub(super) too_long: AtomicU64,
+}
+
+/// One queue as the engine sees it.
+struct EngineQueue {
+    shared: Arc<QueueShared>,
+    /// Next descriptor to take.
+    head: u32,
+    /// Next completion to write.
+    next: u32,
+}
+
+pub(super) struct Engine {
+    pub(super) bus: Arc<dyn DmaBus>,
+    pub(super) control: Arc<Control>,
+    pub(super) steering: Vec<(u16, usize)>,
+    pub(super) default_queue: Option<usize>,
+    pub(super) flow_control: bool,
+    pub(super) max_frame: usize,
+    pub(super) hostile: Option<Hostile>,
+    queues: Vec<EngineQueue>,
+    /// Descriptors of the frame at hand. Kept for its allocation.
+    taken: Vec<Descriptor>,
+}
+
+/// Says that the engine has ended and all queues are quiet, however it ends.
+struct Ended<'a>(&'a Control, Vec<Arc<QueueShared>>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.1.iter().for_each(|queue| queue.set_stopped());
+        self.0.ended.store(true, Release);
+        self.0.interrupt.raise();
+    }
+}
+
+impl Engine {
+    pub(super) fn new(bus: Arc<dyn DmaBus>, control: Arc<Control>, queues: &[Arc<QueueShared>]) -> Self {
+        Engine {
+            bus,
+            control,
+            steering: Vec::new(),
+            default_queue: None,
+            flow_control: true,
+            max_frame: usize::MAX,
+            hostile: None,
+            queues: queues.iter().map(|shared| EngineQueue { shared: shared.clone(), head: 0, next: 0 }).collect(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// Runs until the traffic ends, all queues have been stopped, or it is told to quit.
+    pub(super) fn run(mut self, mut traffic: Box<dyn Traffic>) -> Result<(), TrafficError> {
+        let control = self.control.clone();
+        let _ended = Ended(&control, self.queues.iter().map(|queue| queue.shared.clone()).collect());
+        let mut bytes = Vec::new();
+        while !self.done() {
+            match traffic.next_frame(&mut bytes)? {
+                Next::Frame => self.receive(&bytes),
+                Next::Idle => {}
+                Next::End => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the queues that are to stop. True when there is nothing left to do.
+    fn done(&self) -> bool {
+        let mut running = false;
+        for queue in &self.queues {
+            if queue.wants_to_stop() {
+                queue.shared.set_stopped();
+            }
+            running |= !queue.stopping();
+        }
+        !running || self.control.quit.load(Acquire)
+    }
+
+    /// Which queue a frame is for.
+    fn steer(&self, parsed: &Parsed) -> Option<usize> {
+        let port = parsed.dst_port;
+        let rule = self.steering.iter().find(|(to, _)| port == Some(*to));
+        rule.map(|(_, queue)| *queue).or(self.default_queue)
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.max_frame {
+            self.control.too_long.fetch_add(1, Relaxed);
+            return;
+        }
+        let parsed = frame::parse(bytes);
+        let Some(index) = self.steer(&parsed) else {
+            self.control.unsteered.fetch_add(1, Relaxed);
+            return;
+        };
+        if self.take(index, bytes.len(), &parsed) {
+            self.deliver(index, bytes, &parsed);
+            self.control.interrupt.raise();
+        }
+    }
+
+    /// Takes the descriptors that the frame needs, waiting for them if there is flow control. False when it is dropped.
+    fn take(&mut self, index: usize, len: usize, parsed: &Parsed) -> bool {
+        loop {
+            if self.done() {
+                return false;
+            }
+            let queue = &mut self.queues[index];
+            if queue.stopping() {
+                return false;
+            }
+            let shared = queue.shared.clone();
+            let (tail, read) = (shared.tail.load(Acquire), shared.read.load(Acquire));
+            if queue.take(len, parsed, &mut self.taken) {
+                return true;
+            }
+            let everything = tail.wrapping_sub(queue.head) == shared.depth && read == queue.next;
+            if everything || !self.flow_control {
+                // It would not fit into all there is, or nobody wants to wait.
+                shared.no_buffer.fetch_add(1, Relaxed);
+                return false;
+            }
+            let (control, queues) = (&self.control, &self.queues);
+            control.doorbell.wait(None, || {
+                shared.tail.load(Acquire) != tail
+                    || shared.read.load(Acquire) != read
+                    || queues.iter().any(EngineQueue::wants_to_stop)
+                    || control.quit.load(Acquire)
+            });
+        }
+    }
+
+    /// Writes a frame into the buffers that were taken for it, and completes them.
+    fn deliver(&mut self, index: usize, bytes: &[u8], parsed: &Parsed) {
+        let trick = self.hostile.as_mut().and_then(Hostile::next);
+        let queue = &mut self.queues[index];
+        let shared = queue.shared.clone();
+        let mut rest = bytes;
+        let count = self.taken.len();
+        for (i, descriptor) in self.taken.drain(..).enumerate() {
+            let header = if i == 0 { split(&descriptor, bytes.len(), parsed) } else { 0 };
+            let (to_header, behind) = rest.split_at(header);
+            let (to_payload, behind) = behind.split_at(behind.len().min(descriptor.payload_len.get() as usize));
+            rest = behind;
+            let written = dma(&*self.bus, descriptor.header.get(), to_header)
+                .and_then(|()| dma(&*self.bus, descriptor.payload.get(), to_payload));
+            if written.is_err() {
+                shared.faults.fetch_add(1, Relaxed);
+            }
+            let completion = RxCompletion {
+                id: descriptor.id.get(),
+                payload_len: to_payload.len() as u32,
+                header_len: header as u32,
+                end_of_frame: i + 1 == count,
+                failed: written.is_err(),
+            };
+            match trick.filter(|_| completion.end_of_frame && !completion.failed) {
+                Some(trick) => {
+                    for completion in trick.play(completion, &descriptor, shared.depth).into_iter().flatten() {
+                        queue.complete(&completion);
+                    }
+                }
+                None => queue.complete(&completion),
+            }
+        }
+        shared.frames.fetch_add(1, Relaxed);
+        shared.bytes.fetch_add(bytes.len() as u64, Relaxed);
+    }
+}
+
+/// How many bytes of a frame go to the header buffer: the headers where the device understands them, and whatever fits
+/// of a frame that it does not, so that no frame is unreadable as a whole.
+fn split(descriptor: &Descriptor, len: usize, parsed: &Parsed) -> usize {
+    let room = descriptor.header_len.get() as usize;
+    match parsed.dst_port {
+        Some(_) if parsed.header_len <= room => parsed.header_len,
+        Some(_) => 0,
+        None => len.min(room),
+    }
+}
+
+/// The device writes.
+fn dma(bus: &dyn DmaBus, addr: u64, bytes: &[u8]) -> Result<(), DmaFault> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: the address and at least as many bytes are those of a descriptor that was posted and has not been
+    // completed: `deliver` writes before it completes, takes each descriptor once, and drops it then.
+    unsafe { bus.write(addr as usize, bytes) }
+}
+
+impl EngineQueue {
+    fn stopping(&self) -> bool {
+        self.shared.stop.load(Acquire)
+    }
+
+    /// Whether it is to stop and has not.
+    fn wants_to_stop(&self) -> bool {
+        self.stopping() && !self.shared.stopped.load(Relaxed)
+    }
+
+    /// How many descriptors there are to take.
+    fn available(&self) -> u32 {
+        self.shared.tail.load(Acquire).wrapping_sub(self.head)
+    }
+
+    /// Takes the descriptors for a frame of `len` bytes, if there are enough, and room for their completions.
+    fn take(&mut self, len: usize, parsed: &Parsed, taken: &mut Vec<Descriptor>) -> bool {
+        taken.clear();
+        let available = self.available();
+        let mut room = 0;
+        while (taken.len() as u32) < available {
+            let descriptor = self.shared.descriptors.read(self.head.wrapping_add(taken.len() as u32));
+            if taken.is_empty() {
+                room += split(&descriptor, len, parsed);
+            }
+            room += descriptor.payload_len.get() as usize;
+            taken.push(descriptor);
+            if room >= len {
+                break;
+            }
+        }
+        // One more for a completion that answers to none.
+        let unread = self.next.wrapping_sub(self.shared.read.load(Acquire));
+        let fits = unread + taken.len() as u32 + 1 <= self.shared.completions.len();
+        if room < len || taken.is_empty() || !fits {
+            taken.clear();
+            return false;
+        }
+        self.head = self.head.wrapping_add(taken.len() as u32);
+        true
+    }
+
+    fn complete(&mut self, completion: &RxCompletion) {
+        self.shared.completions.write(self.next, completion);
+        self.next = self.next.wrapping_add(1);
+        self.shared.written.store(self.next, Release);
+    }
+}

@@ -1,0 +1,231 @@
+//! A NIC model: rings, completions, header split, flow steering, a DMA engine on a thread of its own, and traffic.
+//!
+//! [`Nic`] implements [`Hardware`](crate::driver::Hardware). The device reaches memory only through a
+//! [`DmaBus`](crate::dma::DmaBus), by the addresses that descriptors carry; it has no handle on anything. Frames come
+//! from a [`Traffic`](traffic::Traffic): a generator, a capture file, or the kernel's own stack through a TAP device.
+
+mod engine;
+mod event;
+pub mod frame;
+mod hostile;
+mod queue;
+pub mod traffic;
+mod wire;
+
+pub use queue::NicQueue;
+
+use crate::dma::DmaBus;
+use crate::driver::Hardware;
+use engine::{Control, Engine};
+use hostile::Hostile;
+use queue::QueueShared;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use traffic::{Traffic, TrafficError};
+
+/// How a NIC is set up.
+#[derive(Clone, Debug)]
+pub struct NicParams {
+    /// How many receive queues: 1 to 64.
+    pub queues: usize,
+    /// Descriptors in a ring: a power of two, 2 to 32768.
+    pub depth: u32,
+    /// Which UDP or TCP destination port goes to which queue.
+    pub steering: Vec<(u16, usize)>,
+    /// Where frames go that no rule is for; `None` drops them.
+    pub default_queue: Option<usize>,
+    /// With flow control the cable waits while a ring is empty (PAUSE frames); without, the frame is dropped.
+    pub flow_control: bool,
+    /// The longest frame taken, in bytes.
+    pub max_frame: usize,
+    /// Every so many frames, report a completion that does not fit: a hostile device.
+    pub hostile_every: Option<u64>,
+}
+
+impl Default for NicParams {
+    fn default() -> Self {
+        NicParams {
+            queues: 1,
+            depth: 256,
+            steering: Vec::new(),
+            default_queue: Some(0),
+            flow_control: true,
+            max_frame: 9216,
+            hostile_every: None,
+        }
+    }
+}
+
+/// Why there is no NIC, or why it stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NicError {
+    /// A number of queues that no NIC has.
+    #[error("a NIC with {queues} receive queues is not possible: ask for 1 to 64")]
+    Queues {
+        /// What was asked for.
+        queues: usize,
+    },
+    /// A depth that no ring has.
+    #[error("a ring of {depth} descriptors is not possible: ask for a power of two from 2 to 32768")]
+    Depth {
+        /// What was asked for.
+        depth: u32,
+    },
+    /// A rule for a queue that is not there.
+    #[error("port {port:?} is steered to queue {queue}, but there are only {queues}: steer to 0..{queues}")]
+    Steering {
+        /// The port; `None` for the default queue.
+        port: Option<u16>,
+        /// Where to.
+        queue: usize,
+        /// How many there are.
+        queues: usize,
+    },
+    /// No thread for the engine.
+    #[error("cannot start the NIC's thread: {0}")]
+    Thread(io::Error),
+    /// The traffic failed.
+    #[error(transparent)]
+    Traffic(#[from] TrafficError),
+    /// The engine panicked.
+    #[error("the NIC's thread panicked: {0}")]
+    Panicked(String),
+}
+
+/// What a queue of the device has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NicQueueStats {
+    /// Frames written to buffers.
+    pub frames: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Frames dropped because there were not enough buffers.
+    pub no_buffer: u64,
+    /// Buffers that DMA did not reach.
+    pub faults: u64,
+}
+
+/// What the device has counted before it knew a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NicStats {
+    /// Frames for a port that no queue is for.
+    pub unsteered: u64,
+    /// Frames longer than the device takes.
+    pub too_long: u64,
+}
+
+/// A network interface that receives. Dropping it stops its engine.
+#[derive(Debug)]
+pub struct Nic {
+    control: Arc<Control>,
+    shared: Vec<Arc<QueueShared>>,
+    queues: Vec<Option<NicQueue>>,
+    engine: Option<JoinHandle<Result<(), TrafficError>>>,
+}
+
+impl Nic {
+    /// Starts a NIC that receives `traffic` and reaches memory through `bus`. It waits for descriptors.
+    ///
+    /// # Errors
+    ///
+    /// [`NicError`]: the parameters are not possible, or there is no thread.
+    pub fn start(params: NicParams, bus: Arc<dyn DmaBus>, traffic: Box<dyn Traffic>) -> Result<Self, NicError> {
+        let NicParams { queues, depth, steering, default_queue, flow_control, max_frame, hostile_every } = params;
+        if !(1..=64).contains(&queues) {
+            return Err(NicError::Queues { queues });
+        }
+        if !depth.is_power_of_two() || !(2..=32768).contains(&depth) {
+            return Err(NicError::Depth { depth });
+        }
+        let rules = steering.iter().map(|(port, queue)| (Some(*port), *queue));
+        for (port, queue) in rules.chain(default_queue.map(|queue| (None, queue))) {
+            if queue >= queues {
+                return Err(NicError::Steering { port, queue, queues });
+            }
+        }
+        let control = Arc::new(Control::default());
+        let shared: Vec<_> = (0..queues).map(|_| Arc::new(QueueShared::new(depth))).collect();
+        let driver_ends =
+            shared.iter().map(|shared| Some(NicQueue::new(shared.clone(), control.doorbell.clone()))).collect();
+        let mut engine = Engine::new(bus, control.clone(), &shared);
+        engine.steering = steering;
+        engine.default_queue = default_queue;
+        engine.flow_control = flow_control;
+        engine.max_frame = max_frame;
+        engine.hostile = hostile_every.map(Hostile::new);
+        let thread = std::thread::Builder::new().name("nic".into());
+        let engine = thread.spawn(move || engine.run(traffic)).map_err(NicError::Thread)?;
+        Ok(Nic { control, shared, queues: driver_ends, engine: Some(engine) })
+    }
+
+    /// Waits until there is a completion, or the traffic has ended, or for `timeout`: the interrupt.
+    pub fn wait(&self, timeout: Duration) {
+        self.control.interrupt.wait(Some(timeout), || self.has_ended() || self.has_completions());
+    }
+
+    /// Whether the engine has ended: the traffic is over or has failed, or all queues were stopped.
+    pub fn has_ended(&self) -> bool {
+        self.control.ended.load(Acquire)
+    }
+
+    /// Whether there are completions that the driver has not read.
+    pub fn has_completions(&self) -> bool {
+        self.shared.iter().any(|queue| queue.has_completion())
+    }
+
+    /// What a queue has counted.
+    pub fn queue_stats(&self, queue: usize) -> Option<NicQueueStats> {
+        let shared = self.shared.get(queue)?;
+        Some(NicQueueStats {
+            frames: shared.frames.load(Relaxed),
+            bytes: shared.bytes.load(Relaxed),
+            no_buffer: shared.no_buffer.load(Relaxed),
+            faults: shared.faults.load(Relaxed),
+        })
+    }
+
+    /// What the device has counted.
+    pub fn stats(&self) -> NicStats {
+        NicStats { unsteered: self.control.unsteered.load(Relaxed), too_long: self.control.too_long.load(Relaxed) }
+    }
+
+    /// Ends the engine, and says how it went.
+    ///
+    /// # Errors
+    ///
+    /// [`NicError::Traffic`] when the traffic failed, [`NicError::Panicked`] when the engine did. Once; then `Ok`.
+    pub fn finish(&mut self) -> Result<(), NicError> {
+        self.control.quit.store(true, Release);
+        self.control.doorbell.raise();
+        match self.engine.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(error.into()),
+            Some(Err(panic)) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+                Err(NicError::Panicked(text.into()))
+            }
+        }
+    }
+}
+
+impl Hardware for Nic {
+    type Queue = NicQueue;
+
+    fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
+        self.queues.get_mut(index)?.take()
+    }
+}
+
+impl Drop for Nic {
+    fn drop(&mut self) {
+        // Who wanted to know how it went has called `finish`.
+        let _ = self.finish();
+    }
+}

@@ -1,0 +1,37 @@
+//! Where the frames come from that the NIC receives.
+
+mod arp;
+mod capture;
+mod error;
+mod generator;
+mod tap;
+
+pub use capture::Capture;
+pub use error::TrafficError;
+pub use generator::{Expect, Generator, GeneratorParams, MIN_PAYLOAD, Mismatch, PayloadSize, payload_len};
+pub use tap::{Tap, TapParams};
+
+/// A source of Ethernet frames: the other end of the NIC's cable.
+pub trait Traffic: Send {
+    /// Makes `frame` the next frame, from the destination address on and without frame checksum. What was in `frame`
+    /// is gone, also when there is no frame; its allocation is used again.
+    ///
+    /// # Errors
+    ///
+    /// A [`TrafficError`] that says which source, where in it and what to do. A source that failed is at its end.
+    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError>;
+
+    /// The source and its parameters in one line, for people.
+    fn describe(&self) -> String;
+}
+
+/// What [`Traffic::next_frame`] came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A frame.
+    Frame,
+    /// None for now; ask again. A source that could have one later has waited for it, briefly: about 20 ms.
+    Idle,
+    /// None any more.
+    End,
+}

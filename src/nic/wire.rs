@@ -1,0 +1,181 @@
+//! Descriptors and completions as they lie in memory that driver and device share.
+//!
+//! Each is read once, as atomic words, into a value, and that value is parsed: there is never a reference into memory
+//! that the other side may write.
+
+use crate::dma::{RxCompletion, RxDescriptor};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A descriptor: 32 bytes, written by the driver.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Descriptor {
+    pub(super) payload: U64,
+    pub(super) header: U64,
+    pub(super) payload_len: U32,
+    /// 0 when no header buffer was posted.
+    pub(super) header_len: U32,
+    pub(super) id: U32,
+    reserved: U32,
+}
+
+/// A completion: 16 bytes, written by the device.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Completion {
+    id: U32,
+    payload_len: U32,
+    header_len: U16,
+    flags: U16,
+    /// Which lap of the ring this is, counted from 1: what the driver waits for.
+    lap: U32,
+}
+
+/// Flag of a completion: the frame ends here.
+const END_OF_FRAME: u16 = 1 << 0;
+/// Flag of a completion: the device failed.
+const FAILED: u16 = 1 << 1;
+
+const DESCRIPTOR_WORDS: usize = size_of::<Descriptor>() / size_of::<u64>();
+const COMPLETION_WORDS: usize = size_of::<Completion>() / size_of::<u64>();
+
+fn words(count: usize) -> Box<[AtomicU64]> {
+    (0..count).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// The memory of a descriptor ring. Positions count up; the length is a power of two.
+#[derive(Debug)]
+pub(super) struct DescriptorRing(Box<[AtomicU64]>);
+
+impl DescriptorRing {
+    pub(super) fn new(len: usize) -> Self {
+        DescriptorRing(words(len * DESCRIPTOR_WORDS))
+    }
+
+    fn at(&self, position: u32) -> &[AtomicU64] {
+        let len = self.0.len() / DESCRIPTOR_WORDS;
+        let start = (position as usize & (len - 1)) * DESCRIPTOR_WORDS;
+        &self.0[start..start + DESCRIPTOR_WORDS]
+    }
+
+    /// The driver writes. The device sees it after the doorbell, whose store is the release.
+    pub(super) fn write(&self, position: u32, descriptor: &RxDescriptor) {
+        let (payload, header) = (descriptor.payload(), descriptor.header());
+        let wire = Descriptor {
+            payload: (payload.addr().get() as u64).into(),
+            header: header.map_or(0, |header| header.addr().get() as u64).into(),
+            payload_len: payload.len().into(),
+            header_len: header.map_or(0, |header| header.len()).into(),
+            id: descriptor.id().into(),
+            reserved: 0.into(),
+        };
+        let value: [u64; DESCRIPTOR_WORDS] = zerocopy::transmute!(wire);
+        for (word, value) in self.at(position).iter().zip(value) {
+            word.store(value, Relaxed);
+        }
+    }
+
+    /// The device reads, once.
+    pub(super) fn read(&self, position: u32) -> Descriptor {
+        let mut value = [0_u64; DESCRIPTOR_WORDS];
+        for (value, word) in value.iter_mut().zip(self.at(position)) {
+            *value = word.load(Relaxed);
+        }
+        zerocopy::transmute!(value)
+    }
+}
+
+/// The memory of a completion ring. Positions count up; the length is a power of two.
+#[derive(Debug)]
+pub(super) struct CompletionRing(Box<[AtomicU64]>);
+
+impl CompletionRing {
+    pub(super) fn new(len: usize) -> Self {
+        CompletionRing(words(len * COMPLETION_WORDS))
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        (self.0.len() / COMPLETION_WORDS) as u32
+    }
+
+    fn at(&self, position: u32) -> &[AtomicU64] {
+        let start = (position & (self.len() - 1)) as usize * COMPLETION_WORDS;
+        &self.0[start..start + COMPLETION_WORDS]
+    }
+
+    /// Which lap a position is in, counted from 1 so that memory nobody wrote is in none.
+    fn lap(&self, position: u32) -> u32 {
+        (position / self.len()).wrapping_add(1)
+    }
+
+    /// The device writes: the word with the lap last, and released.
+    pub(super) fn write(&self, position: u32, completion: &RxCompletion) {
+        let flags = if completion.end_of_frame { END_OF_FRAME } else { 0 } | if completion.failed { FAILED } else { 0 };
+        let wire = Completion {
+            id: completion.id.into(),
+            payload_len: completion.payload_len.into(),
+            header_len: (completion.header_len.min(u32::from(u16::MAX)) as u16).into(),
+            flags: flags.into(),
+            lap: self.lap(position).into(),
+        };
+        let value: [u64; COMPLETION_WORDS] = zerocopy::transmute!(wire);
+        let slot = self.at(position);
+        slot[0].store(value[0], Relaxed);
+        slot[1].store(value[1], Release);
+    }
+
+    /// The driver reads, once; `None` when the device has not written this position yet. A flag that nobody knows makes
+    /// it a failure.
+    pub(super) fn read(&self, position: u32) -> Option<RxCompletion> {
+        let slot = self.at(position);
+        let last = slot[1].load(Acquire);
+        let wire: Completion = zerocopy::transmute!([slot[0].load(Relaxed), last]);
+        if wire.lap.get() != self.lap(position) {
+            return None;
+        }
+        let flags = wire.flags.get();
+        Some(RxCompletion {
+            id: wire.id.get(),
+            payload_len: wire.payload_len.get(),
+            header_len: wire.header_len.get().into(),
+            end_of_frame: flags & END_OF_FRAME != 0,
+            failed: flags & !END_OF_FRAME != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_is_seen_once_a_lap() {
+        let ring = CompletionRing::new(4);
+        let completion = |id| RxCompletion { id, payload_len: 1500, header_len: 42, end_of_frame: true, failed: false };
+        for position in 0..40 {
+            assert_eq!(ring.read(position), None);
+            ring.write(position, &completion(position));
+            assert_eq!(ring.read(position), Some(completion(position)));
+            assert_eq!(ring.read(position + 4), None);
+        }
+    }
+
+    #[test]
+    fn an_unknown_flag_is_a_failure() {
+        let ring = CompletionRing::new(1);
+        let wire = Completion {
+            id: 1.into(),
+            payload_len: 2.into(),
+            header_len: 3.into(),
+            flags: (END_OF_FRAME | 0x8000).into(),
+            lap: 1.into(),
+        };
+        let value: [u64; 2] = zerocopy::transmute!(wire);
+        ring.0[0].store(value[0], Relaxed);
+        ring.0[1].store(value[1], Relaxed);
+        assert!(ring.read(0).unwrap().failed);
+    }
+}
