@@ -1,6 +1,7 @@
 //! The consumers: each owns a queue's packets and checks every byte of them.
 
 use crate::args::Source;
+use crate::digest;
 use netmem::Backing;
 use netmem::nic::frame::{parse, udp_checksum_ok};
 use netmem::nic::traffic::{Capture, Expect, Next, PayloadSize, Traffic};
@@ -69,7 +70,7 @@ impl Consumer {
             }
             Source::Tap(_) => Oracle::Checksum,
         };
-        let findings = Findings { digest: FNV_OFFSET, ..Findings::default() };
+        let findings = Findings { digest: digest::EMPTY, ..Findings::default() };
         Ok(Consumer { queue, oracle, view, frame: Vec::new(), findings })
     }
 
@@ -115,7 +116,7 @@ impl Consumer {
     fn check(&mut self) -> Result<(), String> {
         let parsed = parse(&self.frame);
         let payload = &self.frame[parsed.header_len..][..parsed.payload_len];
-        self.findings.digest = fnv(self.findings.digest, payload);
+        self.findings.digest = digest::add(self.findings.digest, payload);
         match &mut self.oracle {
             Oracle::Generator { seed, size, port, next } => {
                 if parsed.dst_port != Some(*port) {
@@ -178,19 +179,4 @@ fn checksum(headers: &[u8], payload: &[u8], packet: u64) -> Result<(), String> {
         Some(false) => Err(format!("packet {packet}: its UDP checksum is wrong")),
         _ => Ok(()),
     }
-}
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// FNV-1a, a word at a time where there is one: order matters, and a lost byte shows.
-fn fnv(mut digest: u64, bytes: &[u8]) -> u64 {
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let word = word.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-        digest = (digest ^ word).wrapping_mul(0x0100_0000_01b3);
-    }
-    for byte in words.remainder() {
-        digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    digest
 }

@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod digest;
 mod report;
 mod rig;
 

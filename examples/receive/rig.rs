@@ -11,7 +11,7 @@ use netmem::netdev::RxMemory;
 use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Tap, TapParams, Traffic};
 use netmem::nic::{Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{DmabufProvider, Memfd, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -162,13 +162,12 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
 }
 
 /// Two chunks, as a scatter-gather table would have, where they divide into net_iovs.
-fn scatter(len: usize, niov_size: usize) -> Vec<std::ops::Range<usize>> {
+fn scatter(len: usize, niov_size: usize) -> Vec<Chunk> {
     let half = len / 2;
-    match niov_size {
-        0 => vec![0..len],
-        size if half % size == 0 && half != 0 => vec![0..half, half..len],
-        _ => vec![0..len],
-    }
+    let cuts = niov_size != 0 && half != 0 && half % niov_size == 0;
+    let starts = if cuts { vec![0, half] } else { vec![0] };
+    let ends = starts.iter().skip(1).chain([&len]);
+    starts.iter().zip(ends).map(|(&offset, &end)| Chunk { offset, len: end - offset }).collect()
 }
 
 fn progress(args: &Args) -> ProgressBar {

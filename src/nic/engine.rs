@@ -249,7 +249,7 @@ impl EngineQueue {
         }
         // One more for a completion that answers to none.
         let unread = self.next.wrapping_sub(self.shared.read.load(Acquire));
-        let fits = unread + taken.len() as u32 + 1 <= self.shared.completions.len();
+        let fits = unread + (taken.len() as u32) < self.shared.completions.len();
         if room < len || taken.is_empty() || !fits {
             taken.clear();
             return false;

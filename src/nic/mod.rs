@@ -1,8 +1,8 @@
 //! A NIC model: rings, completions, header split, flow steering, a DMA engine on a thread of its own, and traffic.
 //!
-//! [`Nic`] implements [`Hardware`](crate::driver::Hardware). The device reaches memory only through a
-//! [`DmaBus`](crate::dma::DmaBus), by the addresses that descriptors carry; it has no handle on anything. Frames come
-//! from a [`Traffic`](traffic::Traffic): a generator, a capture file, or the kernel's own stack through a TAP device.
+//! [`Nic`] implements [`Hardware`]. The device reaches memory only through a
+//! [`DmaBus`], by the addresses that descriptors carry; it has no handle on anything. Frames come
+//! from a [`Traffic`]: a generator, a capture file, or the kernel's own stack through a TAP device.
 
 mod engine;
 mod event;

@@ -44,7 +44,7 @@ pub enum AreaError {
 ///
 /// # Invariants
 ///
-/// `iov` is part of an [`AreaBox`], and is this value or, while it is in a pool, that pool's; never both.
+/// `iov` is part of an `AreaBox`, and is this value or, while it is in a pool, that pool's; never both.
 pub struct FreeIov {
     iov: NonNull<NetIov>,
 }

@@ -7,7 +7,6 @@ use crate::sync::Lock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
 /// Memory of another device, shared as a dma-buf and bound to a queue's device.
 ///
@@ -20,6 +19,16 @@ pub struct DmabufProvider {
     niov_size: u32,
     total: usize,
     free: Lock<Vec<FreeIov>>,
+}
+
+/// One piece of a dma-buf that is contiguous for the device: an entry of its scatter-gather table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "scatterlist")]
+pub struct Chunk {
+    /// First byte, within the memory.
+    pub offset: usize,
+    /// How many bytes.
+    pub len: usize,
 }
 
 /// Why a dma-buf could not be bound.
@@ -59,14 +68,14 @@ impl DmabufProvider {
     pub fn bind(
         device: Arc<dyn DmaDevice>,
         memory: Arc<dyn PeerMemory>,
-        chunks: &[Range<usize>],
+        chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, BindError> {
         let mut free = Vec::new();
-        for (chunk, range) in chunks.iter().enumerate() {
-            let mapping = DmaMapping::new(device.clone(), memory.clone(), range.start, range.len())
+        for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
+            let mapping = DmaMapping::new(device.clone(), memory.clone(), offset, len)
                 .map_err(|source| BindError::Map { chunk, source })?;
-            let niovs = NetIovArea::carve(mapping, niov_size, NetIovType::DmaBuf, range.start)
+            let niovs = NetIovArea::carve(mapping, niov_size, NetIovType::DmaBuf, offset)
                 .map_err(|source| BindError::Area { chunk, source })?;
             free.try_reserve(niovs.len())
                 .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;

@@ -8,7 +8,7 @@ mod dmabuf;
 mod memfd;
 mod page;
 
-pub use dmabuf::{BindError, DmabufProvider};
+pub use dmabuf::{BindError, Chunk, DmabufProvider};
 #[cfg(feature = "std")]
 pub use memfd::{Memfd, MemfdError, MemfdView, OutOfBounds};
 pub use page::PageProvider;

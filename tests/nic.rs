@@ -1,0 +1,422 @@
+//! Driver and NIC model together: bad input, memory that runs out, and stopping in the middle. Rules D4, D5 and O3
+//! where they are checked at run time.
+
+use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem::driver::Hardware;
+use netmem::driver::netmem::{Driver, DriverError, QueueConfig, RxStats};
+use netmem::mm::Zone;
+use netmem::netdev::{RxMemory, RxRing};
+use netmem::nic::frame::{UdpFlow, build_udp};
+use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem::nic::{Nic, NicError, NicParams};
+use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
+use netmem::provider::{BindError, Chunk, DmabufProvider, Memfd, PageProvider};
+use netmem::skb::{ReadError, Skb};
+use netmem::{Backing, Page, provider::MemfdView};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PORT: u16 = 5001;
+
+/// UDP frames to [`PORT`] with these payloads.
+struct Frames(std::vec::IntoIter<Vec<u8>>);
+
+impl Frames {
+    fn new(payloads: impl IntoIterator<Item = Vec<u8>>) -> Box<Self> {
+        Box::new(Frames(payloads.into_iter().collect::<Vec<_>>().into_iter()))
+    }
+}
+
+impl Traffic for Frames {
+    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
+        let Some(payload) = self.0.next() else { return Ok(Next::End) };
+        let flow = UdpFlow {
+            src_mac: [2; 6],
+            dst_mac: [4; 6],
+            src: [198, 18, 0, 1].into(),
+            dst: [198, 18, 0, 2].into(),
+            src_port: 9,
+            dst_port: PORT,
+        };
+        build_udp(frame, &flow, payload.len(), |to| to.copy_from_slice(&payload)).expect("small payloads");
+        Ok(Next::Frame)
+    }
+    fn describe(&self) -> String {
+        "frames of a test".into()
+    }
+}
+
+/// Traffic that never ends.
+fn endless() -> Box<Generator> {
+    let size = PayloadSize::Range { min: 64, max: 4000 };
+    let params = GeneratorParams { seed: 3, packets: u64::MAX, size, ports: vec![PORT] };
+    Box::new(Generator::new(params, 9216).unwrap())
+}
+
+fn payloads(count: usize, len: usize) -> impl Iterator<Item = Vec<u8>> {
+    (0..count).map(move |i| (0..len).map(|k| (i + 7 * k) as u8).collect())
+}
+
+/// A zone, a device and what hangs on them; at the end all of it must be back.
+struct Rig {
+    zone: Zone,
+    bus: Arc<dyn DmaBus>,
+    dmabuf: Option<(Arc<DmabufProvider>, MemfdView)>,
+}
+
+impl Rig {
+    fn new(bus: impl DmaBus + 'static) -> Self {
+        Rig { zone: Zone::new(4096).unwrap(), bus: Arc::new(bus), dmabuf: None }
+    }
+
+    fn pages(&self) -> Arc<PageProvider> {
+        PageProvider::new(self.zone.clone())
+    }
+
+    fn params(&self) -> PagePoolParams {
+        PagePoolParams::for_device(self.bus.clone().driver_side(), 4096)
+    }
+
+    fn host(&self) -> QueueConfig {
+        let payload = PagePool::new(self.params(), AnyProvider::from(self.pages())).unwrap();
+        QueueConfig::new(RxMemory { payload, headers: None })
+    }
+
+    fn device(&mut self, niovs: usize) -> QueueConfig {
+        let len = niovs * 4096;
+        let gpu = Memfd::new("gpu", len).unwrap();
+        let view = gpu.map().unwrap();
+        let dmabuf =
+            DmabufProvider::bind(self.bus.clone().driver_side(), gpu, &[Chunk { offset: 0, len }], 4096).unwrap();
+        let payload = PagePool::new(self.params(), AnyProvider::from(dmabuf.clone())).unwrap();
+        self.dmabuf = Some((dmabuf, view));
+        let headers = PagePool::<Page>::new(self.params(), self.pages()).unwrap();
+        QueueConfig::new(RxMemory { payload, headers: Some(headers) })
+    }
+
+    fn nic(&self, params: NicParams, traffic: Box<dyn Traffic>) -> Nic {
+        Nic::start(params, self.bus.clone(), traffic).unwrap()
+    }
+
+    /// Everything is back.
+    fn assert_clean(self) {
+        assert_eq!(self.zone.free_frames(), self.zone.frames());
+        if let Some((dmabuf, _view)) = self.dmabuf {
+            assert_eq!(dmabuf.available(), dmabuf.total());
+        }
+        assert_eq!((self.bus.stats().mapped(), self.bus.stats().faults), (0, 0));
+    }
+}
+
+/// Polls until the traffic is over.
+fn receive(driver: &mut Driver<Nic>, mut each: impl FnMut(Skb) -> Option<Skb>) {
+    loop {
+        let over = driver.hardware().has_ended();
+        if driver.poll(64, &mut each) == 0 && !driver.hardware().has_completions() {
+            if over {
+                return;
+            }
+            driver.hardware().wait(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn payload_in_device_memory_and_headers_in_host_memory() {
+    let mut rig = Rig::new(Bounce::new());
+    let config = rig.device(64);
+    let nic = rig.nic(NicParams::default(), Frames::new(payloads(200, 1000)));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let mut seen = 0;
+    let view = &rig.dmabuf.as_ref().unwrap().1;
+    receive(&mut driver, |mut skb| {
+        // D4: the headers can be read and written, the payload cannot.
+        assert!(!skb.frags_readable());
+        assert_eq!((skb.linear().len(), skb.data_len()), (42, 1000));
+        skb.linear_mut()[0] ^= 0xff;
+        assert!(skb.checksum(0, 42).is_ok());
+        let unreadable = ReadError::Unreadable { frag: 0, start: 42, end: 1042 };
+        assert_eq!(skb.copy_bits(40, &mut [0; 4]), Err(unreadable));
+        assert_eq!(skb.checksum(0, 43), Err(unreadable));
+        assert!(skb.frags().all(|frag| frag.bytes().is_none() && frag.page().is_none()));
+        let mut payload = Vec::new();
+        for frag in skb.take_frags() {
+            let netmem::skb::SkbFrag::Pool(frag) = frag else { panic!("mm's") };
+            let Backing::NetIov(frag) = frag.backing() else { panic!("a page") };
+            let start = payload.len();
+            payload.resize(start + frag.len() as usize, 0);
+            view.read(frag.memory_offset(), &mut payload[start..]).unwrap();
+        }
+        assert!(payload.iter().enumerate().all(|(k, &byte)| byte == (seen + 7 * k) as u8), "packet {seen}");
+        seen += 1;
+        Some(skb)
+    });
+    assert_eq!(seen, 200);
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn frames_over_several_buffers_are_put_together() {
+    let mut rig = Rig::new(Iommu::new());
+    let (host, device) = (rig.host(), rig.device(256));
+    for config in [host, device] {
+        let nic = rig.nic(NicParams::default(), Frames::new(payloads(100, 8000)));
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        receive(&mut driver, |skb| {
+            assert_eq!(skb.len(), 8042);
+            assert!(skb.nr_frags() <= 4, "buffers that touch are one frag: {}", skb.nr_frags());
+            packets += 1;
+            None
+        });
+        assert_eq!(packets, 100);
+    }
+    rig.assert_clean();
+}
+
+#[test]
+fn a_hostile_device_is_refused_and_counted() {
+    let mut rig = Rig::new(Coherent::new());
+    for config in [rig.host(), rig.device(512)] {
+        let params = NicParams { hostile_every: Some(10), ..NicParams::default() };
+        let nic = rig.nic(params, Frames::new(payloads(4000, 500)));
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        receive(&mut driver, |_| {
+            packets += 1;
+            None
+        });
+        // 400 tricks: each way a quarter of them. Two of them cost a frame.
+        let stats = driver.stats(0).unwrap();
+        let RxStats { bad_index, not_posted, bad_length, .. } = stats;
+        assert_eq!((bad_index, not_posted, bad_length), (100, 100, 200), "{stats:?}");
+        assert_eq!((packets, stats.packets), (3800, 3800));
+        assert_eq!(driver.napi().memory(0).unwrap().payload.stats().recycle_ring_full, 0);
+    }
+    rig.assert_clean();
+}
+
+#[test]
+fn device_memory_that_is_used_up_comes_back_into_use() {
+    let mut rig = Rig::new(Coherent::new());
+    // Four net_iovs, eight buffers: far fewer than descriptors.
+    let config = rig.device(4);
+    let nic = rig.nic(NicParams::default(), Frames::new(payloads(500, 1500)));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    assert_eq!(driver.posted(0), Some((8, 256)), "the ring is as full as can be");
+    assert_eq!(driver.stats(0).unwrap().alloc_failed, 1);
+    let (mut held, mut packets) = (Vec::new(), 0);
+    receive(&mut driver, |skb| {
+        packets += 1;
+        held.push(skb);
+        if held.len() == 8 {
+            held.clear()
+        }
+        None
+    });
+    assert_eq!(packets, 500);
+    drop((driver, held));
+    rig.assert_clean();
+}
+
+#[test]
+fn without_flow_control_frames_are_dropped_and_counted() {
+    let mut rig = Rig::new(Coherent::new());
+    let config = rig.device(4);
+    let params = NicParams { flow_control: false, ..NicParams::default() };
+    let nic = rig.nic(params, Frames::new(payloads(1000, 1500)));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let mut held = Vec::new();
+    receive(&mut driver, |skb| {
+        held.push(skb);
+        None
+    });
+    let stats = driver.hardware().queue_stats(0).unwrap();
+    assert!(held.len() <= 8, "no more than there are buffers: {}", held.len());
+    assert_eq!(stats.no_buffer + held.len() as u64, 1000);
+    drop((driver, held));
+    rig.assert_clean();
+}
+
+#[test]
+fn a_frame_that_no_ring_can_hold_is_dropped() {
+    let rig = Rig::new(Coherent::new());
+    let config = rig.host();
+    let params = NicParams { depth: 2, ..NicParams::default() };
+    let nic = rig.nic(params, Frames::new([vec![1; 5000], vec![2; 100]]));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let mut lens = Vec::new();
+    receive(&mut driver, |skb| {
+        lens.push(skb.len());
+        None
+    });
+    assert_eq!(lens, [142]);
+    assert_eq!(driver.hardware().queue_stats(0).unwrap().no_buffer, 1);
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn more_buffers_than_frags_lose_the_frame_alone() {
+    let rig = Rig::new(Coherent::new());
+    let mut config = rig.host();
+    // Buffers of 64 bytes that never touch: a page holds 64 of them, so let another size lie between.
+    config.buffer_size = 65;
+    let nic = rig.nic(NicParams::default(), Frames::new([vec![1; 3000], vec![2; 100]]));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let mut lens = Vec::new();
+    receive(&mut driver, |skb| {
+        lens.push(skb.len());
+        None
+    });
+    assert_eq!((lens, driver.stats(0).unwrap().too_many_frags), (vec![142], 1));
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn d5_dropping_a_running_driver_stops_the_device_first() {
+    for _ in 0..20 {
+        let mut rig = Rig::new(Iommu::new());
+        let (host, device) = (rig.host(), rig.device(128));
+        let params = NicParams { queues: 2, steering: vec![(PORT, 1)], ..NicParams::default() };
+        let nic = rig.nic(params, endless());
+        let mut driver = Driver::new(nic, vec![host, device]).unwrap();
+        let mut out = Vec::new();
+        while out.len() < 50 {
+            driver.poll(8, |skb| {
+                out.push(skb);
+                None
+            });
+        }
+        drop(driver);
+        drop(out);
+        rig.assert_clean();
+    }
+}
+
+#[test]
+fn d5_a_stopped_ring_gives_its_buffers_back() {
+    let rig = Rig::new(Iommu::new());
+    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, endless());
+    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    assert!(nic.rx_queue(0).is_none(), "a queue is taken once");
+    for _ in 0..8 {
+        ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
+    }
+    let full = ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap_err();
+    assert_eq!((ring.room(), full.payload.len()), (0, 2048));
+    ring.kick();
+    let back: Vec<_> = ring.stop().collect();
+    assert_eq!(back.len(), 8);
+    drop((back, full, nic));
+    assert_eq!(pool.outstanding(), 0);
+    drop(pool);
+    rig.assert_clean();
+}
+
+#[test]
+fn n3_a_poll_without_budget_receives_nothing() {
+    let rig = Rig::new(Coherent::new());
+    let config = rig.host();
+    let nic = rig.nic(NicParams::default(), Frames::new(payloads(10, 100)));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let posted = driver.stats(0).unwrap().posted;
+    while !driver.hardware().has_completions() {
+        driver.hardware().wait(Duration::from_millis(10));
+    }
+    assert_eq!(driver.poll(0, |_| panic!("a packet without budget")), 0);
+    assert_eq!(driver.stats(0).unwrap().posted, posted, "and nothing is refilled");
+    let mut packets = 0;
+    receive(&mut driver, |_| {
+        packets += 1;
+        None
+    });
+    assert_eq!(packets, 10);
+}
+
+#[test]
+fn an_early_drop_is_recycled_directly() {
+    let mut rig = Rig::new(Coherent::new());
+    let config = rig.device(512);
+    let nic = rig.nic(NicParams::default(), Frames::new(payloads(300, 1000)));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    receive(&mut driver, Some);
+    let memory = driver.napi().memory(0).unwrap();
+    assert_eq!(memory.payload.stats().recycle_ring, 0, "nothing went through the ring");
+    assert_eq!(memory.headers.as_ref().unwrap().stats().recycle_ring, 0);
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn dma_after_the_pool_is_gone_faults_and_harms_nothing() {
+    let rig = Rig::new(Iommu::new());
+    let mut nic = rig.nic(NicParams { depth: 2, ..NicParams::default() }, Frames::new(payloads(2, 500)));
+    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
+    ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
+    // Wrong way round: the pool goes while the device has its buffers. It unmaps them; the pages stay until the ring ends.
+    drop(pool);
+    ring.kick();
+    let mut failed = 0;
+    while failed < 2 {
+        match ring.complete() {
+            Some(Err(bad)) => {
+                assert!(bad.to_string().contains("the device failed"), "{bad}");
+                failed += 1;
+            }
+            Some(Ok(completed)) => panic!("{completed:?}"),
+            None => nic.wait(Duration::from_millis(10)),
+        }
+    }
+    assert_eq!((nic.queue_stats(0).unwrap().faults, rig.bus.stats().faults), (2, 2));
+    drop((ring, nic));
+    assert_eq!(rig.zone.free_frames(), rig.zone.frames());
+}
+
+#[test]
+fn bad_parameters_are_refused_with_a_reason() {
+    let rig = Rig::new(Coherent::new());
+    let nic = |params| Nic::start(params, rig.bus.clone(), endless()).map(drop).unwrap_err();
+    assert!(matches!(nic(NicParams { queues: 0, ..Default::default() }), NicError::Queues { queues: 0 }));
+    assert!(matches!(nic(NicParams { queues: 65, ..Default::default() }), NicError::Queues { queues: 65 }));
+    for depth in [0, 1, 3, 65536] {
+        assert!(matches!(nic(NicParams { depth, ..Default::default() }), NicError::Depth { .. }));
+    }
+    let steering = vec![(PORT, 1)];
+    assert!(nic(NicParams { steering, ..Default::default() }).to_string().contains("steered to queue 1"));
+
+    let start = |config| {
+        let nic = Nic::start(NicParams::default(), rig.bus.clone(), endless()).unwrap();
+        Driver::new(nic, config).map(drop).unwrap_err()
+    };
+    assert_eq!(start(vec![rig.host(), rig.host()]), DriverError::NoQueue { queue: 1 });
+    for buffer_size in [0, 63, 4097] {
+        let error = start(vec![QueueConfig { buffer_size, ..rig.host() }]);
+        assert_eq!(error, DriverError::BufferSize { queue: 0, what: "payload", size: buffer_size, max: 4096 });
+    }
+
+    let gpu = Memfd::new("gpu", 64 << 10).unwrap();
+    let bind = |chunks: &[(usize, usize)], size| {
+        let chunks: Vec<_> = chunks.iter().map(|&(offset, len)| Chunk { offset, len }).collect();
+        DmabufProvider::bind(rig.bus.clone().driver_side(), gpu.clone(), &chunks, size).map(drop).unwrap_err()
+    };
+    assert_eq!(bind(&[], 4096), BindError::Empty);
+    for (chunks, size, text) in [
+        (&[(0, 4096), (4096, 65904)][..], 4096, "chunk 1: cannot map 65904 bytes at offset 4096"),
+        (&[(0, 4096), (4096, 7904)][..], 4096, "chunk 1: 7904 bytes"),
+        (&[(0, 32768)][..], 65536, "do not divide into net_iovs of 65536"),
+        (&[(0, 4096)][..], 2048, "net_iovs of 2048 bytes are not possible"),
+        (&[(0, 4096)][..], 5000, "net_iovs of 5000 bytes are not possible"),
+        (&[(0, 0)][..], 4096, "chunk 0: cannot map 0 bytes"),
+    ] {
+        let error = bind(chunks, size).to_string();
+        assert!(error.contains(text), "{error:?} does not say {text:?}");
+    }
+    assert!(Memfd::new("gpu", 5000).unwrap_err().to_string().contains("5000"));
+    rig.assert_clean();
+}

@@ -1,0 +1,213 @@
+//! The main job, as a person runs it: `examples/receive`, its status, and what it says.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+#[path = "../examples/receive/digest.rs"]
+mod digest;
+
+/// The example, built like these tests are.
+fn example() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "receive"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "the example does not build");
+        let deps = std::env::current_exe().unwrap();
+        deps.parent().and_then(Path::parent).unwrap().join("examples/receive")
+    })
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(example()).args(args).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// It ends in this status and says this.
+fn fails(args: &[&str], status: i32, text: &str) {
+    let output = run(args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
+    assert!(said.contains(text), "{args:?} says {said:?} and not {text:?}");
+}
+
+fn data(name: &str) -> String {
+    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Writes a file for this test.
+fn file(name: &str, bytes: &[u8]) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().into()
+}
+
+#[test]
+fn every_dma_device_delivers_every_byte() {
+    let mut digests = Vec::new();
+    for dma in ["coherent", "bounce", "iommu"] {
+        let output = run(&["--packets", "20000", "--dma", dma, "--json"]);
+        let report = json(&output);
+        assert!(output.status.success(), "{dma}: {report}");
+        assert_eq!(report["verdict"], "ok");
+        let queues = &report["queues"];
+        assert_eq!(queues[0]["packets"].as_u64().unwrap() + queues[1]["packets"].as_u64().unwrap(), 20000);
+        assert_eq!(queues[0]["device_bytes"], 0);
+        assert!(queues[1]["device_bytes"].as_u64().unwrap() > 1_000_000);
+        assert_eq!((&queues[0]["outstanding"], &queues[1]["outstanding"]), (&0.into(), &0.into()));
+        assert_eq!(report["dma_maps"], report["dma_unmaps"]);
+        digests.push([queues[0]["digest"].clone(), queues[1]["digest"].clone()]);
+    }
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "the same traffic arrives the same: {digests:?}");
+}
+
+#[test]
+fn without_the_sync_the_bytes_are_wrong() {
+    let output = run(&["--packets", "500", "--dma", "bounce-without-sync", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(&output);
+    let queue = &report["queues"][0];
+    assert_eq!(queue["wrong"], queue["packets"], "not one packet is right");
+    fails(&["--packets", "500", "--dma", "bounce-without-sync"], 1, "on queue 0 are wrong; queue 0: packet 0");
+}
+
+#[test]
+fn jumbo_frames_and_small_device_memory() {
+    let args = ["--packets", "2000", "--size", "16..9000", "--device-memory", "32", "--niov-size", "8192", "--json"];
+    let output = run(&args);
+    assert!(output.status.success(), "{output:?}");
+    assert_ne!(json(&output)["queues"][1]["alloc_failed"], 0);
+}
+
+#[test]
+fn a_hostile_device_costs_what_it_broke() {
+    let output = run(&["--packets", "5000", "--hostile", "7", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let report = json(&output);
+    for queue in 0..2 {
+        let queue = &report["queues"][queue];
+        let bad_length = queue["drops"]["bad length"].as_u64().unwrap();
+        let missing = queue["missing"].as_u64().unwrap();
+        // The last frames of a queue are not known to be missing.
+        assert!(bad_length > 50 && (missing == bad_length || missing + 1 == bad_length), "{queue}");
+        assert_eq!(queue["wrong"], 0);
+    }
+}
+
+#[test]
+fn captures_arrive_frame_by_frame() {
+    let reports: Vec<_> = ["udp.pcap", "udp.pcapng"]
+        .iter()
+        .map(|name| {
+            let output = run(&["--pcap", &data(name), "--dma", "bounce", "--json"]);
+            assert!(output.status.success(), "{output:?}");
+            json(&output)
+        })
+        .collect();
+    for queue in 0..2 {
+        assert_eq!(reports[0]["queues"][queue]["packets"], 28);
+        assert_eq!(reports[0]["queues"][queue]["digest"], reports[1]["queues"][queue]["digest"]);
+    }
+    assert!(reports[0]["queues"][1]["device_bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn bad_input_is_named_and_has_status_2() {
+    let capture = std::fs::read(data("udp.pcap")).unwrap();
+    let cut = file("cut.pcap", &capture[..capture.len() - 7]);
+    let foreign = file("foreign.pcap", b"GIF89a, which is no capture");
+    let empty = file("empty.pcap", b"");
+    // The link type stands at byte 20 of the file's header: 113 is "Linux cooked", what tcpdump -i any writes.
+    let mut cooked = capture.clone();
+    cooked[20..24].copy_from_slice(&113_u32.to_le_bytes());
+    let cooked = file("cooked.pcap", &cooked);
+    for (args, text) in [
+        (&["--pcap", &cut][..], "is cut off"),
+        (&["--pcap", &foreign], "neither pcap nor pcapng"),
+        (&["--pcap", &empty], "is empty"),
+        (&["--pcap", &cooked], "link type 113"),
+        (&["--pcap", "no-such-file"], "cannot open no-such-file"),
+        (&["--pcap", &cut, "--tap"], "choose one"),
+        (&["--packets", "0"], "at least 1"),
+        (&["--packets", "many"], "not a whole number"),
+        (&["--size", "8"], "generate at least 16"),
+        (&["--size", "9175"], "NIC takes 9216"),
+        (&["--size", "100..50"], "smaller size first"),
+        (&["--ports", "7,7"], "two different ports"),
+        (&["--dma", "magic"], "coherent, bounce, iommu"),
+        (&["--niov-size", "5000"], "4096 or a larger power of two"),
+        (&["--device-memory", "32", "--niov-size", "65536"], "do not divide into net_iovs"),
+        (&["--device-memory", "4611686018427387904"], "too much"),
+        (&["--tap", "a/b"], "not a name for a TAP device"),
+        (&["--fast"], "--fast"),
+    ] {
+        fails(args, 2, text);
+    }
+}
+
+/// Runs `receive --tap` and gives it, once the device is up. `None`, with a line that says why, where there is no TAP.
+fn tap(name: &str, packets: &str) -> Option<(std::process::Child, BufReader<std::process::ChildStderr>)> {
+    let mut child = Command::new(example())
+        .args(["--tap", name, "--packets", packets, "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    if line.contains("is up") {
+        return Some((child, stderr));
+    }
+    child.wait().unwrap();
+    let no_tap = ["no /dev/net/tun", "not allowed to make"].iter().any(|text| line.contains(text));
+    assert!(no_tap, "--tap failed for another reason: {line}");
+    println!("skipped: {}", line.trim_end());
+    None
+}
+
+/// What the kernel's own stack sends arrives, and the TAP may go away. One test, as both use the same addresses.
+#[test]
+fn the_kernel_sends_to_both_queues() {
+    let Some((child, _stderr)) = tap("nmtap0", "200") else { return };
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let mut digests = [digest::EMPTY; 2];
+    for i in 0..200_usize {
+        let payload: Vec<u8> = (0..i * 7 + 1).map(|k| (i * 31 + k * 3) as u8).collect();
+        let queue = i % 2;
+        digests[queue] = digest::add(digests[queue], &payload);
+        socket.send_to(&payload, ("198.18.77.2", 5001 + queue as u16)).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let report = json(&output);
+    assert!(output.status.success(), "{report}");
+    for queue in 0..2 {
+        let found = &report["queues"][queue];
+        assert_eq!((&found["packets"], &found["wrong"]), (&100.into(), &0.into()));
+        assert_eq!(found["digest"], format!("{:016x}", digests[queue]), "queue {queue} byte for byte");
+    }
+
+    let Some((mut child, stderr)) = tap("nmtap1", "1") else { return };
+    match Command::new("ip").args(["link", "del", "nmtap1"]).status() {
+        Ok(status) if status.success() => {
+            let said: Vec<_> = stderr.lines().map(Result::unwrap).collect();
+            assert_eq!(child.wait().unwrap().code(), Some(2));
+            assert!(said.iter().any(|line| line.contains("nmtap1 is gone")), "{said:?}");
+        }
+        _ => {
+            println!("skipped: there is no `ip` to take the TAP away with");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
