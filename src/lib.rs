@@ -86,7 +86,7 @@
 //! let device = Arc::new(Coherent::new()).driver_side();
 //! let gpu = Memfd::new("gpu", 1 << 20)?;
 //! let provider = DmabufProvider::bind(device.clone(), gpu, &[Chunk { offset: 0, len: 1 << 20 }], 4096)?;
-//! let mut pool = PagePool::new(PagePoolParams::for_device(device, 4096), AnyProvider::from(provider))?;
+//! let mut pool: PagePool = PagePool::new(PagePoolParams::for_device(device, 4096), AnyProvider::from(provider))?;
 //!
 //! let frag = pool.alloc_frag(2048).expect("a megabyte is free");
 //! assert!(frag.bytes().is_none(), "memory of the GPU's is not for the CPU");
