@@ -5,7 +5,7 @@ use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem::driver::Hardware;
 use netmem::driver::netmem::{Driver, DriverError, QueueConfig, RxStats};
 use netmem::mm::Zone;
-use netmem::netdev::{RxMemory, RxRing};
+use netmem::netdev::{PostRefused, RxMemory, RxRing};
 use netmem::nic::frame::{UdpFlow, build_udp};
 use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem::nic::{Nic, NicError, NicParams};
@@ -307,7 +307,7 @@ fn d5_a_stopped_ring_gives_its_buffers_back() {
         ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
     }
     let full = ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap_err();
-    assert_eq!((ring.room(), full.payload.len()), (0, 2048));
+    assert_eq!((full.reason, ring.room(), full.payload.len()), (PostRefused::Full, 0, 2048));
     ring.kick();
     let back: Vec<_> = ring.stop().collect();
     assert_eq!(back.len(), 8);
@@ -376,6 +376,28 @@ fn dma_after_the_pool_is_gone_faults_and_harms_nothing() {
     assert_eq!((nic.queue_stats(0).unwrap().faults, rig.bus.stats().faults), (2, 2));
     drop((ring, nic));
     assert_eq!(rig.zone.free_frames(), rig.zone.frames());
+}
+
+#[test]
+fn o5_a_ring_takes_what_is_mapped_for_its_device() {
+    // Two devices that start at the same addresses: to the one the other's buffer is somebody else's memory.
+    let (rig, other) = (Rig::new(Iommu::new()), Rig::new(Iommu::new()));
+    let mut nic = rig.nic(NicParams::default(), endless());
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    let mut mine = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut others = PagePool::<Page>::new(other.params(), other.pages()).unwrap();
+    let mut unmapped = PagePool::<Page>::new(PagePoolParams::default(), rig.pages()).unwrap();
+    let (good, foreign) = (mine.alloc_frag(2048).unwrap(), others.alloc_frag(2048).unwrap());
+    assert_eq!(good.dma_addr(), foreign.dma_addr(), "the same number");
+    let refused = ring.post(foreign, None).unwrap_err();
+    assert_eq!(refused.reason, PostRefused::NotMapped);
+    let refused = ring.post(good, Some(refused.payload)).unwrap_err();
+    assert_eq!(refused.reason, PostRefused::NotMapped, "the header buffer is looked at, too");
+    assert_eq!(ring.post(unmapped.alloc_frag(64).unwrap(), None).unwrap_err().reason, PostRefused::NotMapped);
+    let late = mine.alloc_frag(2048).unwrap();
+    drop(mine);
+    assert_eq!(ring.post(late, None).unwrap_err().reason, PostRefused::NotMapped, "its pool is gone");
+    assert_eq!(ring.posted(), 0);
 }
 
 #[test]

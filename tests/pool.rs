@@ -284,6 +284,26 @@ fn a_refused_piece_comes_back() {
 }
 
 #[test]
+fn a_provider_cannot_overstate_its_pieces() {
+    /// Says a megabyte, and has pages.
+    struct Boaster(Zone);
+    impl MemoryProvider for Boaster {
+        type Kind = Page;
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+            Ok(1 << 20)
+        }
+        fn alloc(&self, out: &mut Refill<'_, Page>) {
+            assert!(out.push(self.0.alloc(0).unwrap()).is_err());
+        }
+        fn release(&self, _page: FreePage) {}
+    }
+    let zone = Zone::new(8).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), Arc::new(Boaster(zone.clone()))).unwrap();
+    assert!(pool.alloc().is_none() && pool.alloc_frag(8192).is_none());
+    assert_eq!(zone.free_frames(), 8);
+}
+
+#[test]
 fn parameters_out_of_range_are_refused_with_a_reason() {
     let zone = Zone::new(64).unwrap();
     let device = Arc::new(Coherent::new());

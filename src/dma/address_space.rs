@@ -68,7 +68,7 @@ impl DmaStats {
 }
 
 /// New addresses are aligned to the size of what is mapped, up to this.
-const MAX_ALIGN: usize = 2 << 20;
+const MAX_ALIGN: usize = 1 << 31;
 
 /// What an address reaches.
 enum Target {
@@ -142,14 +142,16 @@ impl AddressSpace {
     fn insert(&self, at: Option<usize>, len: usize, target: Target) -> DmaAddr {
         let addr = self.table.with(|table| {
             let addr = at.unwrap_or_else(|| {
-                // Aligned to its size, as far as a huge page; and a page lies between two mappings, so that running
+                // Aligned to its size, so that it can be cut into net_iovs of any size; and a page lies between two mappings, so that running
                 // over the end of one faults.
                 let align = len.next_power_of_two().clamp(PAGE_SIZE, MAX_ALIGN);
                 let addr = table.next.next_multiple_of(align);
                 table.next = addr + len.next_multiple_of(PAGE_SIZE) + PAGE_SIZE;
                 addr
             });
-            table.regions.entry(addr).or_insert(Region { len, target, maps: 0 }).maps += 1;
+            // Where an address is the page's own it may be mapped twice, and what the page is part of now counts.
+            let maps = table.regions.get(&addr).map_or(0, |region| region.maps);
+            table.regions.insert(addr, Region { len, target, maps: maps + 1 });
             addr
         });
         self.maps.fetch_add(1, Relaxed);
@@ -230,8 +232,8 @@ impl AddressSpace {
             Target::Host(start) => {
                 // SAFETY: `reach` found the whole range inside the block at `start`.
                 let to = unsafe { start.add(offset) };
-                // SAFETY: the block is allocated while it is mapped; its bytes belong to a posted buffer, as the caller
-                // says, so nobody else reads or writes them; `bytes` is a Rust slice and so is not among them.
+                // SAFETY: the bytes belong to a posted buffer, as the caller says, so their block is allocated and nobody
+                // else reads or writes them; `bytes` is a Rust slice and so is not among them.
                 unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), len) };
                 None
             }
@@ -263,8 +265,8 @@ impl AddressSpace {
                 let host = unsafe { host.add(offset) };
                 let buffer = NonNull::from(&mut buffer[offset..offset + len]).cast::<u8>();
                 if for_cpu && direction.device_writes() {
-                    // SAFETY: the block is allocated while it is mapped, nobody touches these bytes meanwhile as the
-                    // caller says, and the buffer is memory of its own.
+                    // SAFETY: the page is allocated and nobody touches these bytes meanwhile, as the caller says; the
+                    // buffer is memory of its own.
                     unsafe { host.copy_from_nonoverlapping(buffer, len) }
                 } else if !for_cpu && direction.device_reads() {
                     // SAFETY: as above, in the other direction.

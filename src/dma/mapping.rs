@@ -1,6 +1,6 @@
 //! [`DmaMapping`]: memory without pages, as a device sees it.
 
-use super::DmaDevice;
+use super::{DmaDevice, same_device};
 use crate::assert::assert_not_impl_any;
 use crate::memory::DmaAddr;
 use alloc::sync::Arc;
@@ -105,8 +105,7 @@ impl DmaMapping {
 
     /// Whether it was made by this device.
     pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        // The data pointers: the vtable of one type may have several addresses.
-        core::ptr::addr_eq(Arc::as_ptr(&self.device), Arc::as_ptr(device))
+        same_device(&self.device, device)
     }
 }
 

@@ -61,6 +61,11 @@ impl DmaDirection {
     }
 }
 
+/// Whether two are the same device. By address: the vtable of one type may have several.
+pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) -> bool {
+    core::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}
+
 /// What a pool needs of a device: `struct device` as the DMA API sees it.
 ///
 /// # Safety
@@ -68,6 +73,8 @@ impl DmaDirection {
 /// An implementation promises that
 /// - an address from [`map`](Self::map) reaches the bytes of that page's block and no others, until it is unmapped;
 /// - an address from [`map_peer`](Self::map_peer) reaches that range of the peer's memory and no others;
+/// - an address that was unmapped reaches nothing, and is not handed out for other memory while a descriptor that names
+///   it is with the device: a pool may go before the ring that holds its buffers;
 /// - the device writes a buffer only from its post to its completion (or to the stop of its queue), never between the
 ///   completion and the next post;
 /// - no method panics, or calls into a pool, a provider or a hook.
@@ -84,7 +91,6 @@ pub unsafe trait DmaDevice: Send + Sync {
     /// `addr` came from [`map`](Self::map) of this device, has not been unmapped, and its page is still allocated.
     #[doc(alias = "dma_unmap_page")]
     #[doc(alias = "dma_unmap_page_attrs")]
-    #[doc(alias = "netmem_dma_unmap_page_attrs")]
     unsafe fn unmap(&self, addr: DmaAddr);
 
     /// Makes a range of a peer's memory reachable, without the CPU. Use [`DmaMapping::new`], which unmaps it again.

@@ -1,7 +1,9 @@
 //! [`DmaQueue`]: how a receive ring talks to its hardware.
 
+use super::DmaDevice;
 use crate::assert::assert_not_impl_any;
 use crate::memory::DmaAddr;
+use alloc::sync::Arc;
 
 /// One receive queue of a device: buffers go in as descriptors and come back as completions.
 ///
@@ -9,10 +11,13 @@ use crate::memory::DmaAddr;
 ///
 /// # Safety
 ///
-/// An implementation promises that its device touches the ranges of a descriptor only after [`post`](Self::post) got
+/// An implementation promises that its device, which [`device`](Self::device) names, touches the ranges of a descriptor only after [`post`](Self::post) got
 /// it, and not after [`complete`](Self::complete) has returned a completion with that descriptor's id, nor after
 /// [`stop`](Self::stop) has returned. Everything else in a completion may be wrong: it is checked.
 pub unsafe trait DmaQueue: Send {
+    /// The device that the queue is of: only buffers that are mapped for it are posted.
+    fn device(&self) -> &Arc<dyn DmaDevice>;
+
     /// How many descriptors the ring holds; at least 1, at most 32768. Does not change.
     fn depth(&self) -> usize;
 

@@ -252,32 +252,37 @@ impl<H: Hardware> RxQueue<H> {
 
     /// Adds what one buffer holds to the frame that is arriving.
     fn add(&mut self, memory: &mut RxMemory, completed: Completed) {
-        if let Frame::Lost = self.frame {
-            return;
-        }
         let Completed { payload, header, end_of_frame: _ } = completed;
-        // A buffer comes back from the ring that it was posted to, so it is of this queue's pool; were it not, its
-        // frame could not be read, and would be lost.
-        let Ok(payload) = memory.payload.sync_for_cpu(payload) else {
-            self.frame = Frame::Lost;
-            return;
-        };
+        // What comes back from a ring is of the pools it was posted from, which are this queue's; were it not, dropping
+        // the error would put it, and the frame would be without it.
+        let payload = memory.payload.sync_for_cpu(payload).ok();
         let header = match (header, &memory.headers) {
             (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
             _ => None,
         };
-        let mut skb = match core::mem::replace(&mut self.frame, Frame::None) {
-            Frame::Some(skb) => skb,
-            _ => header.map_or_else(Skb::new, Skb::build),
+        let mut skb = match (core::mem::replace(&mut self.frame, Frame::Lost), header) {
+            (Frame::None, header) => header.map_or_else(Skb::new, Skb::build),
+            (Frame::Some(skb), None) => skb,
+            // Headers in the middle of a frame are as wrong as a length that does not fit.
+            (Frame::Some(_), Some(_)) => {
+                self.stats.bad_length += 1;
+                return;
+            }
+            (Frame::Lost, _) => return,
         };
-        if payload.is_empty() {
-            memory.payload.recycle_frag(payload);
-        } else if skb.add_rx_frag(payload).is_err() {
+        let added = match payload {
+            Some(payload) if !payload.is_empty() => skb.add_rx_frag(payload).is_ok(),
+            Some(payload) => {
+                memory.payload.recycle_frag(payload);
+                true
+            }
+            None => true,
+        };
+        if added {
+            self.frame = Frame::Some(skb);
+        } else {
             self.stats.too_many_frags += 1;
-            self.frame = Frame::Lost;
-            return;
         }
-        self.frame = Frame::Some(skb);
     }
 
     /// The frame has ended: gives it, unless it was lost.

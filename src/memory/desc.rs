@@ -119,14 +119,14 @@ impl NetmemDesc {
         NonNull::new(self.pp.load(Relaxed)).map(PoolId)
     }
 
-    /// Where a device finds this memory. Meaningful while a pool that maps memory owns it; 0 otherwise.
+    /// Where a device finds this memory. Meaningful while the pool that mapped it is there.
     #[inline(always)]
     #[doc(alias = "netmem_get_dma_addr")]
     #[doc(alias = "page_pool_get_dma_addr_netmem")]
     #[doc(alias = "page_pool_get_dma_addr")]
     pub fn dma_addr(&self) -> DmaAddr {
-        // SAFETY: the field holds 0, which no device hands out, or what the mapping of this memory gave; it goes back
-        // to 0 when that mapping ends.
+        // SAFETY: the field holds 0 or what the mapping of this memory gave. When a pool goes before its memory, it
+        // unmaps by index and leaves the number here, where it reaches nothing.
         unsafe { DmaAddr::new(self.dma_addr.load(Relaxed)) }
     }
 

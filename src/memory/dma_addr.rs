@@ -24,7 +24,8 @@ impl DmaAddr {
     ///
     /// # Safety
     ///
-    /// `addr` came from a mapping of the device that will use it, and is given to nobody after that mapping has ended.
+    /// `addr` came from a mapping of the device that will use it. It may be old: a device reaches nothing at an address
+    /// whose mapping has ended ([`DmaDevice`](crate::dma::DmaDevice) promises it).
     #[inline(always)]
     pub const unsafe fn new(addr: usize) -> Self {
         DmaAddr(addr)

@@ -53,7 +53,6 @@ impl NetIov {
     /// # Safety
     ///
     /// `owner` is the area whose array holds `self`, and lives as long as `self` can be reached.
-    #[doc(alias = "net_iov_init")]
     pub(crate) unsafe fn set_owner(&self, owner: *mut NetIovArea) {
         // INVARIANT: the caller promises what the type demands.
         self.owner.store(owner, Relaxed);

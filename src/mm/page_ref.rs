@@ -70,8 +70,9 @@ impl fmt::Debug for PageRef {
 pub fn get_page(page: &Page) -> PageRef {
     let head = compound_head(page);
     let before = head.refcount_ref().fetch_add(1, Relaxed);
-    if before == i32::MAX {
-        // Undo, so that nobody sees the wrapped count for longer than this.
+    if before <= 0 || before == i32::MAX {
+        // At its end, or over it because others are here as well. Each undoes its own step; there are fewer threads
+        // than it would take to come round to 0.
         head.refcount_ref().fetch_sub(1, Relaxed);
         panic!("get_page: _refcount is at its end (2^31 - 1): references were forgotten, not put");
     }

@@ -10,7 +10,7 @@ use buddy_system_allocator::FrameAllocator;
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Orders 0 to [`MAX_ORDER`].
 const ORDERS: usize = MAX_ORDER as usize + 1;
@@ -169,7 +169,8 @@ impl Zone {
         if left < self.0.reserve.load(Relaxed) {
             head.desc().mm_word().store(PFMEMALLOC, Relaxed);
         }
-        head.refcount_ref().store(1, Relaxed);
+        // Release: who finds the page by its address and takes a reference sees what was written above.
+        head.refcount_ref().store(1, Release);
         // SAFETY: `head` is the first page of a block that is allocated now, with a `_refcount` of 1 that this value is.
         Some(unsafe { FreePage::from_raw(self.0.page_ptr(first)) })
     }
@@ -195,8 +196,8 @@ impl Zone {
         self.0.nid
     }
 
-    /// The page that holds the byte at `address`, with a reference; `None` when the address is not of this zone or the
-    /// page is free.
+    /// The page that holds the byte at `address`, with a reference; `None` when the address is not of this zone, the
+    /// page is free, or 2^31 - 1 references to it are out.
     #[doc(alias = "virt_to_netmem")]
     #[doc(alias = "virt_to_head_page")]
     pub fn virt_to_page(&self, address: *const u8) -> Option<PageRef> {
@@ -210,7 +211,7 @@ impl Zone {
         let head = self.0.pages.get(index)?;
         let mut count = head.refcount_ref().load(Relaxed);
         loop {
-            if count <= 0 {
+            if count <= 0 || count == i32::MAX {
                 return None;
             }
             match head.refcount_ref().compare_exchange_weak(count, count + 1, Acquire, Relaxed) {

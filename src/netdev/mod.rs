@@ -9,4 +9,4 @@ mod napi;
 mod ring;
 
 pub use napi::{Napi, Poll, RxMemory};
-pub use ring::{BadCompletion, Completed, RingFull, RxRing};
+pub use ring::{BadCompletion, Completed, PostError, PostRefused, RxRing};

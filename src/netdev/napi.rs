@@ -1,8 +1,8 @@
 //! [`Napi`]: who may touch the pools, and when.
 
 use crate::assert::assert_not_impl_any;
-use crate::memory::Page;
-use crate::page_pool::PagePool;
+use crate::memory::{Kind, Page};
+use crate::page_pool::{Frag, PagePool};
 use crate::skb::{Skb, SkbFrag};
 use alloc::vec::Vec;
 use core::fmt;
@@ -108,17 +108,24 @@ impl Poll<'_> {
             return;
         }
         if let Some(head) = skb.take_head() {
-            let pools = self.memory.iter_mut().filter_map(|memory| memory.headers.as_mut());
-            if let Some(pool) = { pools }.find(|pool| head.netmem().pp() == Some(pool.id())) {
-                pool.recycle_frag(head);
-            }
+            self.recycle_frag(head);
         }
         for frag in skb.take_frags() {
             if let SkbFrag::Pool(frag) = frag {
-                let pp = frag.netmem().pp();
-                if let Some(memory) = self.memory.iter_mut().find(|memory| pp == Some(memory.payload.id())) {
-                    memory.payload.recycle_frag(frag);
-                }
+                self.recycle_frag(frag);
+            }
+        }
+    }
+
+    /// Recycles a frag into the pool it is of, if that is one of these; else drops it.
+    fn recycle_frag<K: Kind>(&mut self, frag: Frag<K>) {
+        let pool = frag.netmem().pp();
+        for memory in &mut *self.memory {
+            if pool == Some(memory.payload.id()) {
+                return memory.payload.recycle_frag(frag);
+            }
+            if let Some(headers) = memory.headers.as_mut().filter(|headers| pool == Some(headers.id())) {
+                return headers.recycle_frag(frag);
             }
         }
     }

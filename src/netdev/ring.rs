@@ -100,22 +100,38 @@ pub enum BadCompletion {
     },
 }
 
-/// No descriptor is free; the buffers come back.
+/// Why buffers were not posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostRefused {
+    /// No descriptor is free.
+    #[error("the ring has no free descriptor: handle completions first, or ask `room()`")]
+    Full,
+    /// The device cannot reach them.
+    #[error(
+        "a buffer is not mapped for this ring's device: allocate it from a pool made for this device that still lives"
+    )]
+    NotMapped,
+}
+
+/// Buffers that were not posted; they come back.
 #[derive(Debug)]
-pub struct RingFull<K: Kind = PageOrIov> {
+pub struct PostError<K: Kind = PageOrIov> {
+    /// Why.
+    pub reason: PostRefused,
     /// The payload buffer.
     pub payload: Frag<K>,
     /// The header buffer.
     pub header: Option<Frag<Page>>,
 }
 
-impl<K: Kind> fmt::Display for RingFull<K> {
+impl<K: Kind> fmt::Display for PostError<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the ring has no free descriptor: handle completions first, or ask `room()`")
+        self.reason.fmt(f)
     }
 }
 
-impl<K: Kind> core::error::Error for RingFull<K> {}
+impl<K: Kind> core::error::Error for PostError<K> {}
 
 impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     /// A ring over a queue of the hardware. `None` when there is no memory for it, or the queue's depth is 0 or more
@@ -152,9 +168,16 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// # Errors
     ///
-    /// [`RingFull`], with the buffers.
-    pub fn post(&mut self, payload: Frag<K>, header: Option<Frag<Page>>) -> Result<(), RingFull<K>> {
-        let Some(index) = self.free.pop() else { return Err(RingFull { payload, header }) };
+    /// [`PostError`], with the reason and the buffers.
+    pub fn post(&mut self, payload: Frag<K>, header: Option<Frag<Page>>) -> Result<(), PostError<K>> {
+        let device = self.queue.device();
+        let mapped = payload.is_mapped_for(device) && header.as_ref().is_none_or(|header| header.is_mapped_for(device));
+        if !mapped {
+            return Err(PostError { reason: PostRefused::NotMapped, payload, header });
+        }
+        let Some(index) = self.free.pop() else {
+            return Err(PostError { reason: PostRefused::Full, payload, header });
+        };
         let slot = &mut self.slots[usize::from(index)];
         slot.generation = slot.generation.wrapping_add(1);
         let id = u32::from(slot.generation) << 16 | u32::from(index);
@@ -175,7 +198,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// # Errors
     ///
-    /// [`BadCompletion`]: nothing of what it says is used, and no other buffer is touched.
+    /// [`BadCompletion`]: no other buffer than the one it names is touched, and that one goes back to its pool.
     pub fn complete(&mut self) -> Option<Result<Completed<K>, BadCompletion>> {
         let completion = self.queue.complete()?;
         Some(self.take(completion))

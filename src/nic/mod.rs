@@ -151,8 +151,9 @@ impl Nic {
         }
         let control = Arc::new(Control::default());
         let shared: Vec<_> = (0..queues).map(|_| Arc::new(QueueShared::new(depth))).collect();
-        let driver_ends =
-            shared.iter().map(|shared| Some(NicQueue::new(shared.clone(), control.doorbell.clone()))).collect();
+        let device = bus.clone().driver_side();
+        let end = |shared: &Arc<QueueShared>| NicQueue::new(shared.clone(), control.doorbell.clone(), device.clone());
+        let driver_ends = shared.iter().map(end).map(Some).collect();
         let mut engine = Engine::new(bus, control.clone(), &shared);
         engine.steering = steering;
         engine.default_queue = default_queue;

@@ -2,7 +2,8 @@
 
 use super::event::Event;
 use super::wire::{CompletionRing, DescriptorRing};
-use crate::dma::{DmaQueue, RxCompletion, RxDescriptor};
+use crate::dma::{DmaDevice, DmaQueue, RxCompletion, RxDescriptor};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -64,17 +65,23 @@ impl QueueShared {
 }
 
 /// The driver's end of a receive queue of the NIC: what an [`RxRing`](crate::netdev::RxRing) is made over.
-#[derive(Debug)]
 pub struct NicQueue {
     shared: Arc<QueueShared>,
     doorbell: Arc<Event>,
+    device: Arc<dyn DmaDevice>,
     posted: u32,
     next: u32,
 }
 
 impl NicQueue {
-    pub(super) fn new(shared: Arc<QueueShared>, doorbell: Arc<Event>) -> Self {
-        NicQueue { shared, doorbell, posted: 0, next: 0 }
+    pub(super) fn new(shared: Arc<QueueShared>, doorbell: Arc<Event>, device: Arc<dyn DmaDevice>) -> Self {
+        NicQueue { shared, doorbell, device, posted: 0, next: 0 }
+    }
+}
+
+impl fmt::Debug for NicQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NicQueue").field("posted", &self.posted).field("completed", &self.next).finish()
     }
 }
 
@@ -83,6 +90,10 @@ impl NicQueue {
 // acquires, and not afterwards, as it drops the descriptor then. It sets `stopped`, which `stop` acquires, where it is
 // between two frames and takes no descriptor of this queue any more, or when the thread ends.
 unsafe impl DmaQueue for NicQueue {
+    fn device(&self) -> &Arc<dyn DmaDevice> {
+        &self.device
+    }
+
     fn depth(&self) -> usize {
         self.shared.depth as usize
     }

@@ -1,5 +1,6 @@
 //! [`FreeIov`]: memory without pages that is nobody's, and the areas it is cut into.
 
+use super::owned;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
@@ -84,6 +85,7 @@ impl NetIovArea {
     /// # Errors
     ///
     /// [`AreaError`]; the mapping is undone.
+    #[doc(alias = "net_iov_init")]
     pub fn carve(
         mapping: DmaMapping,
         niov_size: usize,
@@ -110,15 +112,16 @@ impl NetIovArea {
         }));
         let niovs = NonNull::from(Box::leak(niovs.into_boxed_slice()));
         let first = niovs.cast::<NetIov>();
-        let area = Box::into_raw(Box::new(AreaBox {
+        let container = owned::leak(AreaBox {
             area: NetIovArea::new(base_virtual),
             left: AtomicUsize::new(count),
             niov_size,
             mapping,
             niovs,
-        }));
+        });
+        let container = container.ok_or(AreaError::NoMemory { niovs: count })?;
         // CAST: the area is the first field of its container, which is `repr(C)`; the provenance stays that of the whole.
-        let owner = area.cast::<NetIovArea>();
+        let owner = container.as_ptr().cast::<NetIovArea>();
         // SAFETY: just made, and given to nobody.
         let shared = unsafe { &*owner };
         // SAFETY: the array has `count` net_iovs and is freed with the area; the loop below stamps each.
@@ -186,15 +189,16 @@ impl FreeIov {
 
 impl Drop for FreeIov {
     fn drop(&mut self) {
-        // CAST: as in `container`.
+        // CAST: as in `container`. The provenance is that of the whole container.
         let container = self.net_iov().owner().cast::<AreaBox>();
         // SAFETY: the container lives while this value is counted in `left`.
         let left = unsafe { &(*container).left };
         if left.fetch_sub(1, Release) == 1 {
             fence(Acquire);
-            // SAFETY: the container came from `Box::into_raw`; no net_iov of it is left, and the fence orders every use
-            // of them before this.
-            drop(unsafe { Box::from_raw(container) });
+            // SAFETY: it was just read through.
+            let container = unsafe { NonNull::new_unchecked(container) };
+            // SAFETY: `carve` leaked it; no net_iov of it is left, and the fence orders every use of them before this.
+            unsafe { owned::reclaim(container) }
         }
     }
 }

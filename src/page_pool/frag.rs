@@ -2,7 +2,9 @@
 
 use super::{Netmem, Readable};
 use crate::assert::assert_not_impl_any;
+use crate::dma::DmaDevice;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
+use alloc::sync::Arc;
 use core::fmt;
 
 /// An owned reference to memory of a pool, an offset and a length: what a buffer is to a driver, and a frag to an skb.
@@ -84,6 +86,11 @@ impl<K: Kind> Frag<K> {
     #[inline]
     pub fn dma_addr(&self) -> DmaAddr {
         self.netmem.dma_addr().add(self.offset as usize)
+    }
+
+    /// Whether `device` can be given it: the pool has mapped it for that device, and is still there.
+    pub fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+        self.netmem.is_mapped_for(device)
     }
 
     /// Splits the range in two: `..at` stays, `at..` is returned, with a reference of its own. `None` when `at` is

@@ -18,6 +18,7 @@
 mod area;
 mod frag;
 mod netmem;
+mod owned;
 mod params;
 mod pool;
 mod provider;

@@ -3,8 +3,10 @@
 use super::shared::Shared;
 use super::{Frag, Readable, Shares};
 use crate::assert::assert_not_impl_any;
+use crate::dma::DmaDevice;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemDesc, NetmemRef, Page, PageOrIov, Raw};
 use crate::mm::page_ref_count;
+use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -117,6 +119,13 @@ impl<K: Kind> Netmem<K> {
         unsafe { Shared::of(self.desc()) }.buffer_size
     }
 
+    /// Whether its pool has mapped it for this device, and is still there.
+    pub(super) fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+        // SAFETY: this is a reference to memory of a pool.
+        let shared = unsafe { Shared::of(self.desc()) };
+        shared.dma.as_ref().is_some_and(|dma| dma.reaches(device))
+    }
+
     /// Whether this is the only reference of both counts.
     fn is_alone(&self) -> bool {
         // Acquire: whoever had the others has stopped using the memory before this.
@@ -143,7 +152,6 @@ impl<K: Kind> Netmem<K> {
 
     /// The bytes, to write, when this is the only reference (rule O6); `None` when it is not. For kind `PageOrIov` the
     /// answer inside is an `Option` again: a net_iov has no bytes (rule D1).
-    #[doc(alias = "page_pool_dma_sync_for_cpu")]
     pub fn bytes_mut(&mut self) -> Option<K::BytesMut<'_>>
     where
         K: Readable,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, Page, PageOrIov, PoolId, Raw};
-use crate::mm::{FreePage, compound_order, page_is_pfmemalloc, page_ref_count};
+use crate::mm::{FreePage, page_is_pfmemalloc, page_ref_count, page_size};
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -80,7 +80,7 @@ impl Core {
         let shared = self.shared();
         let fits = self.count < CACHE
             && matches!(shared.provider, AnyProvider::Page(_))
-            && compound_order(page.page()) == shared.order
+            && page_size(page.page()) == shared.buffer_size as usize
             && page_ref_count(page.page()) == 1;
         if !fits {
             return Err(page);

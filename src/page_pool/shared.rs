@@ -8,12 +8,11 @@
 //! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread.
 
 use super::ring::Ring;
-use super::{AnyProvider, FreeIov, PoolError};
-use crate::dma::DmaDevice;
+use super::{AnyProvider, FreeIov, PoolError, owned};
+use crate::dma::{DmaDevice, same_device};
 use crate::memory::{DmaAddr, Kind, NetmemDesc, Page, PageOrIov, Raw};
 use crate::mm::{self, FreePage, page_is_pfmemalloc, page_ref_count};
-use crate::sync::{AtomicIsize, AtomicU64, Lock, fence};
-use alloc::boxed::Box;
+use crate::sync::{AtomicBool, AtomicIsize, AtomicU64, Lock, fence};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
@@ -80,6 +79,8 @@ pub(super) struct PoolDma {
     pub(super) max_len: u32,
     pub(super) direction: crate::dma::DmaDirection,
     mapped: Lock<Mapped>,
+    /// The owner is gone, and what it mapped is unmapped or about to be.
+    gone: AtomicBool,
 }
 
 impl PoolDma {
@@ -94,6 +95,7 @@ impl PoolDma {
             direction: params.direction,
             device,
             mapped: Lock::new(Mapped { slots: Vec::new(), free: Vec::new(), scrubbed: false }),
+            gone: AtomicBool::new(false),
         }
     }
 
@@ -130,6 +132,7 @@ impl PoolDma {
 
     /// Unmaps whatever is still out. By index: the pages belong to others now.
     pub(super) fn scrub(&self) {
+        self.gone.store(true, Relaxed);
         self.mapped.with(|mapped| {
             mapped.scrubbed = true;
             for slot in &mut mapped.slots {
@@ -139,6 +142,11 @@ impl PoolDma {
                 }
             }
         });
+    }
+
+    /// Whether the pool's memory can be posted to this device. Should the pool go right afterwards, the device faults.
+    pub(super) fn reaches(&self, device: &Arc<dyn DmaDevice>) -> bool {
+        same_device(&self.device, device) && !self.gone.load(Relaxed)
     }
 
     /// Shows the device the memory at `addr`, whole.
@@ -173,10 +181,7 @@ impl Shared {
         buffer_size: u32,
         order: u32,
     ) -> Result<NonNull<Self>, PoolError> {
-        // A vector of one: the way to a box that can fail.
-        let mut one = Vec::new();
-        one.try_reserve_exact(1).map_err(|_| PoolError::NoMemory)?;
-        one.push(Shared {
+        let shared = Shared {
             ring,
             refs: AtomicIsize::new(LIVE),
             provider,
@@ -185,8 +190,8 @@ impl Shared {
             order,
             ring_full: AtomicU64::new(0),
             released_refcnt: AtomicU64::new(0),
-        });
-        Ok(NonNull::from(Box::leak(one.into_boxed_slice())).cast())
+        };
+        owned::leak(shared).ok_or(PoolError::NoMemory)
     }
 
     /// How many pieces the pool gave back to its provider.
@@ -205,10 +210,8 @@ impl Shared {
         // SAFETY: as above; `refs` is not used after the subtraction.
         if unsafe { &*refs }.fetch_sub(n, Release) == n {
             fence(Acquire);
-            // CAST: back to the slice of one that `new` leaked.
-            let slice = core::ptr::slice_from_raw_parts_mut(this.as_ptr(), 1);
             // SAFETY: nobody has a part in the pool any more, and the fence orders every use of it before this.
-            drop(unsafe { Box::from_raw(slice) });
+            unsafe { owned::reclaim(this) }
         }
     }
 

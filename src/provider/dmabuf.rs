@@ -1,6 +1,6 @@
 //! [`DmabufProvider`]: memory of another device.
 
-use crate::dma::{DmaDevice, DmaMapping, MapError, PeerMemory};
+use crate::dma::{DmaDevice, DmaMapping, MapError, PeerMemory, same_device};
 use crate::memory::{NetIov, NetIovArea, NetIovType};
 use crate::page_pool::{AreaError, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill, Refused};
 use crate::sync::Lock;
@@ -122,7 +122,7 @@ impl MemoryProvider for DmabufProvider {
             return Err(Refused::Order { order: params.order, max: 0 });
         }
         match &params.device {
-            Some(device) if core::ptr::addr_eq(Arc::as_ptr(device), Arc::as_ptr(&self.device)) => Ok(self.niov_size),
+            Some(device) if same_device(device, &self.device) => Ok(self.niov_size),
             _ => Err(Refused::OtherDevice),
         }
     }
