@@ -7,7 +7,7 @@ use super::{
     Refill, Refused, Stats,
 };
 use crate::assert::assert_not_impl_any;
-use crate::memory::{Kind, Page, PageOrIov, PoolId, Raw};
+use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId, Raw};
 use crate::mm::{FreePage, page_is_pfmemalloc, page_ref_count, page_size};
 use core::fmt;
 use core::marker::PhantomData;
@@ -108,7 +108,7 @@ impl Core {
         }
         let iov = iov.into_raw();
         // SAFETY: a net_iov of the right size, free until now and ours from now on.
-        unsafe { self.hold::<crate::NetIov>(Raw::net_iov(iov)) };
+        unsafe { self.hold::<NetIov>(Raw::net_iov(iov)) };
         Ok(())
     }
 
