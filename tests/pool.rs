@@ -178,6 +178,37 @@ fn pages_that_others_hold_leave_the_pool_unmapped() {
 }
 
 #[test]
+fn pages_of_the_reserve_leave_the_pool() {
+    let zone = Zone::new(64).unwrap();
+    zone.set_reserve(64);
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let (direct, ringed) = (pool.alloc().unwrap(), pool.alloc().unwrap());
+    pool.recycle_direct(direct);
+    drop(ringed);
+    let stats = pool.stats();
+    assert_eq!((stats.recycle_released_refcnt, stats.recycle_cached, stats.recycle_ring), (2, 0, 0));
+    assert_eq!((pool.inflight(), zone.free_frames()), (62, 2));
+}
+
+#[test]
+fn the_consumer_side_syncs_for_the_device() {
+    let zone = Zone::new(64).unwrap();
+    let device = Arc::new(Bounce::new());
+    let mut pool = PagePool::<Page>::new(PagePoolParams::for_device(device.clone(), 4096), pages(&zone)).unwrap();
+    let syncs = || device.stats().syncs_for_device;
+    let all: Vec<_> = (0..64).map(|_| pool.alloc().unwrap()).collect();
+    assert_eq!(syncs(), 64, "fresh memory; not what comes out of the cache");
+    let mut all = all.into_iter();
+    pool.recycle_direct(all.next().unwrap());
+    assert_eq!(syncs(), 65, "a direct recycle");
+    drop(all);
+    assert_eq!(syncs(), 65, "a put touches no device");
+    let two = (pool.alloc().unwrap(), pool.alloc().unwrap());
+    assert_eq!((pool.stats().alloc_refill, syncs()), (1, 65 + 63), "a refill from the ring");
+    drop(two);
+}
+
+#[test]
 fn shutdown_unmaps_what_is_out_once() {
     let zone = Zone::new(64).unwrap();
     let device = Arc::new(Bounce::new());
