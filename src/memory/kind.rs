@@ -37,14 +37,17 @@ impl Sealed for Page {}
 impl Sealed for NetIov {}
 impl Sealed for PageOrIov {}
 
+#[diagnostic::do_not_recommend]
 impl Kind for Page {
     const IOV: Option<bool> = Some(false);
     const NAME: &'static str = "Page";
 }
+#[diagnostic::do_not_recommend]
 impl Kind for NetIov {
     const IOV: Option<bool> = Some(true);
     const NAME: &'static str = "NetIov";
 }
+#[diagnostic::do_not_recommend]
 impl Kind for PageOrIov {
     const IOV: Option<bool> = None;
     const NAME: &'static str = "PageOrIov";

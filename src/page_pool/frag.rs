@@ -171,12 +171,14 @@ impl Frag {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<Frag<Page>> for Frag {
     fn from(frag: Frag<Page>) -> Self {
         Frag { netmem: frag.netmem.into(), offset: frag.offset, len: frag.len }
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<Frag<NetIov>> for Frag {
     fn from(frag: Frag<NetIov>) -> Self {
         Frag { netmem: frag.netmem.into(), offset: frag.offset, len: frag.len }

@@ -208,6 +208,7 @@ impl<K: Kind> Drop for Netmem<K> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<Netmem<Page>> for Netmem {
     #[inline]
     fn from(memory: Netmem<Page>) -> Self {
@@ -216,6 +217,7 @@ impl From<Netmem<Page>> for Netmem {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<Netmem<NetIov>> for Netmem {
     #[inline]
     fn from(memory: Netmem<NetIov>) -> Self {

@@ -26,6 +26,7 @@ pub trait MemoryKind: Kind + Sized {
     fn any(provider: Arc<dyn MemoryProvider<Kind = Self>>) -> AnyProvider;
 }
 
+#[diagnostic::do_not_recommend]
 impl MemoryKind for Page {
     type Free = FreePage;
 
@@ -38,6 +39,7 @@ impl MemoryKind for Page {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl MemoryKind for NetIov {
     type Free = FreeIov;
 
@@ -201,12 +203,15 @@ pub trait PoolKind: Kind {
     type Provider: Into<AnyProvider>;
 }
 
+#[diagnostic::do_not_recommend]
 impl PoolKind for Page {
     type Provider = Arc<dyn MemoryProvider<Kind = Page>>;
 }
+#[diagnostic::do_not_recommend]
 impl PoolKind for NetIov {
     type Provider = Arc<dyn MemoryProvider<Kind = NetIov>>;
 }
+#[diagnostic::do_not_recommend]
 impl PoolKind for PageOrIov {
     type Provider = AnyProvider;
 }

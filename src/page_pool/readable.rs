@@ -28,6 +28,7 @@ pub trait Readable: Kind {
     fn wrap_mut(bytes: Option<&mut [u8]>) -> Self::BytesMut<'_>;
 }
 
+#[diagnostic::do_not_recommend]
 impl Readable for Page {
     type Bytes<'a> = &'a [u8];
     type BytesMut<'a> = &'a mut [u8];
@@ -44,6 +45,7 @@ impl Readable for Page {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Readable for PageOrIov {
     type Bytes<'a> = Option<&'a [u8]>;
     type BytesMut<'a> = Option<&'a mut [u8]>;
