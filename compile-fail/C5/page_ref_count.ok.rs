@@ -1,0 +1,9 @@
+//! allowed: the pool's count is part of it.
+
+use netmem::{NetmemDesc, mm};
+
+fn count(desc: &NetmemDesc) -> isize {
+    desc.pp_ref_count()
+}
+
+fn main() {}

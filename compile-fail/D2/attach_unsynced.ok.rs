@@ -1,0 +1,12 @@
+//! allowed: synced, it may.
+
+use netmem::Frag;
+use netmem::page_pool::{PagePool, Received};
+use netmem::skb::Skb;
+
+fn attach(pool: &PagePool, skb: &mut Skb, buffer: Received) -> Option<()> {
+    let frag: Frag = pool.sync_for_cpu(buffer).ok()?;
+    skb.add_rx_frag(frag).ok()
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! allowed: what came out of it may be kept.
+
+use netmem::netdev::Napi;
+
+fn keep(napi: &mut Napi) {
+    let mut kept = None;
+    napi.poll(64, |poll| kept = poll.memory(0).and_then(|memory| memory.payload.alloc()));
+    drop(kept);
+}
+
+fn main() {}

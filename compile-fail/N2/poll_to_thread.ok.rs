@@ -1,0 +1,9 @@
+//! allowed: handles travel freely, and come back through the ring.
+
+fn send<T: Send>(_: T) {}
+
+fn hand_over(consumer: netmem::NetmemRef<'_>) {
+    send(consumer);
+}
+
+fn main() {}

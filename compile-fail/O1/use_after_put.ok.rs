@@ -1,0 +1,10 @@
+//! allowed: with a second reference, dropping the first is fine.
+
+use netmem::Netmem;
+
+fn put(memory: Netmem) -> isize {
+    drop(memory.get());
+    memory.pp_ref_count()
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! allowed: keep a reference instead.
+
+use netmem::PagePool;
+
+fn keep(pool: &mut PagePool) -> Option<isize> {
+    let kept;
+    {
+        let memory = pool.alloc()?;
+        kept = memory.get();
+    }
+    Some(kept.pp_ref_count())
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! allowed: it returns net_iovs.
+
+use netmem::page_pool::Refill;
+use netmem::{NetIov, Netmem};
+
+fn refill(out: &mut Refill<'_, NetIov>, memory: Netmem<netmem::NetIov>) {
+    out.recycle(memory.into());
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+//! forbids: P2
+//! expect: E0271 "type mismatch resolving `<Vram as MemoryProvider>::Kind == Page`"
+//! lifted by: nothing (an associated type has one value)
+//!
+//! Headers go to device memory, where nobody can parse them.
+
+use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
+use netmem::{FreeIov, NetIov};
+use std::sync::Arc;
+
+struct Vram;
+
+impl MemoryProvider for Vram {
+    type Kind = NetIov;
+    fn init(&self, _: &PagePoolParams) -> Result<u32, Refused> {
+        Ok(4096)
+    }
+    fn alloc(&self, _: &mut Refill<'_, NetIov>) {}
+    fn release(&self, _: FreeIov) {}
+}
+
+fn pool(provider: Arc<Vram>) -> Result<PagePool, PoolError> {
+    let provider: Arc<dyn MemoryProvider<Kind = netmem::Page>> = provider;
+    PagePool::new(PagePoolParams::default(), provider.into())
+}
+
+fn main() {}

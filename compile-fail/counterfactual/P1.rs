@@ -1,0 +1,34 @@
+//! Rule P1: a provider returns the other kind, or has none. Every impl here is forbidden.
+//!
+//! within: page_pool
+//!
+//! (There, because `MemoryKind` mentions a type that nobody outside can name.)
+
+use super::pool::Core;
+use super::{AnyProvider, MemoryKind};
+use crate::{FreeIov, FreePage, MemoryProvider, NetIov, Netmem, Page, PageOrIov};
+use alloc::sync::Arc;
+
+impl From<FreeIov> for FreePage {
+    fn from(_: FreeIov) -> Self {
+        unimplemented!()
+    }
+}
+
+impl From<Netmem<Page>> for Netmem<NetIov> {
+    fn from(_: Netmem<Page>) -> Self {
+        unimplemented!()
+    }
+}
+
+impl MemoryKind for PageOrIov {
+    type Free = FreePage;
+
+    fn admit(_: &mut Core, _: FreePage) -> Result<(), FreePage> {
+        unimplemented!()
+    }
+
+    fn any(_: Arc<dyn MemoryProvider<Kind = Self>>) -> AnyProvider {
+        unimplemented!()
+    }
+}

@@ -1,0 +1,140 @@
+//! The compile-fail proof suite: `compile-fail/README.md` says how to read it.
+//!
+//! Four tests. [`headers_and_goldens`] reads files, [`refused`] compiles every case with trybuild and compares what
+//! rustc says, [`allowed`] builds and runs every twin, and [`counterfactual`] shows that a missing impl is the only
+//! obstacle: with the impl added to a copy of the crate, the very same case compiles.
+
+mod header;
+mod package;
+mod suite;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use suite::{RULES, Suite};
+
+/// Where the cases are. trybuild quotes the path in its goldens, so it is relative to the crate.
+const ROOT: &str = "compile-fail";
+
+fn suite() -> Suite {
+    let (suite, complaints) = Suite::read(Path::new(ROOT));
+    assert!(complaints.is_empty(), "{}", list(&complaints));
+    suite
+}
+
+fn list(complaints: &[String]) -> String {
+    format!("{} complaint(s):\n- {}", complaints.len(), complaints.join("\n- "))
+}
+
+/// Every file says what it is, every golden shows what its case announces, and no rule is forgotten.
+#[test]
+fn headers_and_goldens() {
+    let (suite, mut complaints) = Suite::read(Path::new(ROOT));
+    complaints.extend(suite.check());
+    assert!(complaints.is_empty(), "{}", list(&complaints));
+    report(&suite);
+}
+
+/// One line a rule. Straight to stderr: libtest shows nothing that a passing test prints.
+fn report(suite: &Suite) {
+    let mut text =
+        String::from("\ncompile-fail: cases by rule (lifted by a counterfactual impl + lifted by nothing)\n");
+    for rule in RULES {
+        let cases: Vec<_> = suite.of(rule.name).collect();
+        let liftable = cases.iter().filter(|case| case.header.is_liftable()).count();
+        let note = match rule.pending {
+            Some(why) if cases.is_empty() => format!("  {why}"),
+            _ => String::new(),
+        };
+        text +=
+            &format!("  {:<3} {:>3} = {:>2} + {:>2}{note}\n", rule.name, cases.len(), liftable, cases.len() - liftable);
+    }
+    text += &format!("  all {:>3}\n", suite.cases.len());
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// rustc refuses every case, in the words of its golden.
+///
+/// No case passes in here, so trybuild takes all of them in one go; the twins are in [`allowed`].
+#[test]
+fn refused() {
+    let tests = trybuild::TestCases::new();
+    for case in &suite().cases {
+        tests.compile_fail(&case.path);
+    }
+}
+
+/// Every twin builds against the crate as it is, and runs.
+#[test]
+fn allowed() {
+    let suite = suite();
+    let package = package::Package::new("allowed");
+    package.depend_on(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let twins: BTreeMap<String, _> = suite.cases.iter().map(|case| (case.id(), case.twin())).collect();
+    let outcome = package.cargo("build", &twins);
+    let mut complaints = Vec::new();
+    for (id, twin) in &twins {
+        if !outcome.binary(id) {
+            complaints.push(format!(
+                "{}: does not build: a rule forbids more than it should, or the twin is out of date",
+                twin.display()
+            ));
+        } else if !std::process::Command::new(package.binary(id)).status().is_ok_and(|status| status.success()) {
+            complaints.push(format!("{}: builds, but running it fails", twin.display()));
+        }
+    }
+    assert!(complaints.is_empty(), "{}\n{}", list(&complaints), outcome.stderr);
+}
+
+/// With the forbidden impls of its rule added to a copy of the crate, every case that an impl can lift compiles.
+#[test]
+fn counterfactual() {
+    let suite = suite();
+    let mut complaints = Vec::new();
+    let mut said = String::new();
+    for rule in RULES {
+        let cases: BTreeMap<String, _> = suite
+            .of(rule.name)
+            .filter(|case| case.header.is_liftable())
+            .map(|case| (case.id(), case.path.clone()))
+            .collect();
+        if cases.is_empty() {
+            continue;
+        }
+        let impls = suite.counterfactual(rule.name);
+        let source = match std::fs::read_to_string(&impls) {
+            Ok(source) => source,
+            Err(error) => {
+                complaints.push(format!(
+                    "{}: {error}: write the impls that rule {} forbids, or mark its cases `lifted by: nothing (why)`",
+                    impls.display(),
+                    rule.name
+                ));
+                continue;
+            }
+        };
+        let package = package::Package::new(&format!("counterfactual/{}", rule.name));
+        package.depend_on(&package.copy_crate(&source));
+        let outcome = package.cargo("check", &cases);
+        let before = complaints.len();
+        if outcome.library() {
+            complaints.extend(cases.iter().filter(|(id, _)| !outcome.binary(id)).map(|(_, path)| {
+                format!(
+                    "{}: still refused with the impls of {}: add the impl it asks for there, or find out what else is \
+                     in its way",
+                    path.display(),
+                    impls.display()
+                )
+            }));
+        } else {
+            complaints.push(format!(
+                "{}: the crate does not compile with these impls in it: the crate has changed, or two impls overlap",
+                impls.display()
+            ));
+        }
+        if complaints.len() > before {
+            said += &outcome.stderr;
+        }
+    }
+    assert!(complaints.is_empty(), "{}\n{said}", list(&complaints));
+}
