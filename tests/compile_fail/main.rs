@@ -1,7 +1,7 @@
 //! The compile-fail proof suite: `compile-fail/README.md` says how to read it.
 //!
 //! Four tests. [`headers_and_goldens`] reads files, [`refused`] compiles every case with trybuild and compares what
-//! rustc says, [`allowed`] builds and runs every twin, and [`counterfactual`] shows that a missing impl is the only
+//! rustc says, [`allowed`] compiles every twin, and [`counterfactual`] shows that a missing impl is the only
 //! obstacle: with the impl added to a copy of the crate, the very same case compiles.
 
 mod header;
@@ -55,7 +55,8 @@ fn report(suite: &Suite) {
 
 /// rustc refuses every case, in the words of its golden.
 ///
-/// No case passes in here, so trybuild takes all of them in one go; the twins are in [`allowed`].
+/// No case passes in here, so trybuild checks all of them in one go, without generating code. Nothing here is refused by
+/// the code generator (a failing constant in a generic function would be), and the twins are in [`allowed`].
 #[test]
 fn refused() {
     let tests = trybuild::TestCases::new();
@@ -64,25 +65,19 @@ fn refused() {
     }
 }
 
-/// Every twin builds against the crate as it is, and runs.
+/// Every twin compiles against the crate as it is.
 #[test]
 fn allowed() {
     let suite = suite();
     let package = package::Package::new("allowed");
-    package.depend_on(Path::new(env!("CARGO_MANIFEST_DIR")));
     let twins: BTreeMap<String, _> = suite.cases.iter().map(|case| (case.id(), case.twin())).collect();
-    let outcome = package.cargo("build", &twins);
-    let mut complaints = Vec::new();
-    for (id, twin) in &twins {
-        if !outcome.binary(id) {
-            complaints.push(format!(
-                "{}: does not build: a rule forbids more than it should, or the twin is out of date",
-                twin.display()
-            ));
-        } else if !std::process::Command::new(package.binary(id)).status().is_ok_and(|status| status.success()) {
-            complaints.push(format!("{}: builds, but running it fails", twin.display()));
-        }
-    }
+    let outcome = package.check(Path::new(env!("CARGO_MANIFEST_DIR")), &twins);
+    let refused = twins.iter().filter(|(id, _)| !outcome.binary(id));
+    let complaints: Vec<_> = refused
+        .map(|(_, twin)| {
+            format!("{}: refused: a rule forbids more than it should, or the twin is out of date", twin.display())
+        })
+        .collect();
     assert!(complaints.is_empty(), "{}\n{}", list(&complaints), outcome.stderr);
 }
 
@@ -114,8 +109,7 @@ fn counterfactual() {
             }
         };
         let package = package::Package::new(&format!("counterfactual/{}", rule.name));
-        package.depend_on(&package.copy_crate(&source));
-        let outcome = package.cargo("check", &cases);
+        let outcome = package.check(&package.copy_crate(&source), &cases);
         let before = complaints.len();
         if outcome.library() {
             complaints.extend(cases.iter().filter(|(id, _)| !outcome.binary(id)).map(|(_, path)| {

@@ -38,6 +38,10 @@ fn compiled(line: &str) -> Option<(String, String)> {
     Some((text(&target["kind"][0])?, text(&target["name"])?))
 }
 
+/// `src/assert.rs` for a copy in which forbidden impls exist.
+const NO_ASSERTS: &str =
+    "macro_rules! assert_not_impl_any { ($($t:tt)*) => {} }\npub(crate) use assert_not_impl_any;\n";
+
 /// The build directory of all packages here, so that dependencies compile once.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-fail").join("target")
@@ -47,6 +51,10 @@ fn crate_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+fn manifest_of_the_crate() -> String {
+    fs::read_to_string(crate_root().join("Cargo.toml")).expect("the crate has a manifest")
+}
+
 impl Package {
     pub(crate) fn new(name: &str) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-fail").join(name);
@@ -54,66 +62,52 @@ impl Package {
         Package { dir }
     }
 
-    /// Where a binary of this package is, once built.
-    pub(crate) fn binary(&self, id: &str) -> PathBuf {
-        target().join("debug").join(id).with_extension(std::env::consts::EXE_EXTENSION)
-    }
-
     /// Copies the crate, with `impls` as a module in it and with asserts that assert nothing.
     ///
     /// The module is one of the crate's root, or of the module that a line `//! within: page_pool` names.
     pub(crate) fn copy_crate(&self, impls: &str) -> PathBuf {
         let copy = self.dir.join("netmem");
-        let mut sources = BTreeMap::new();
-        collect(&crate_root().join("src"), Path::new("src"), &mut sources);
-        let mut edit = |path: PathBuf, edit: &dyn Fn(&str) -> String| {
-            let source = sources.get_mut(&path).unwrap_or_else(|| panic!("the crate has no {}", path.display()));
-            *source = edit(source);
-        };
-        edit("src/assert.rs".into(), &|_| {
-            "macro_rules! assert_not_impl_any { ($($t:tt)*) => {} }\npub(crate) use assert_not_impl_any;\n".to_owned()
-        });
+        let mut files = BTreeMap::new();
+        // What lies beside the source may be included in it.
+        for name in ["src", "docs", "README.md", "RFC.md"] {
+            collect(&crate_root().join(name), Path::new(name), &mut files);
+        }
         let within = impls.lines().find_map(|line| line.strip_prefix("//! within: ")).map(str::trim);
         let dir = Path::new("src").join(within.unwrap_or_default());
-        edit(dir.join(if within.is_some() { "mod.rs" } else { "lib.rs" }), &|parent| {
-            format!("{parent}\nmod counterfactual;\n")
-        });
-        sources.insert(dir.join("counterfactual.rs"), impls.to_owned());
-        let manifest = fs::read_to_string(crate_root().join("Cargo.toml")).expect("the crate has a manifest");
-        sources.insert("Cargo.toml".into(), library_manifest(&manifest));
-        for (path, source) in &sources {
-            write(&copy.join(path), source);
+        let parent = dir.join(if within.is_some() { "mod.rs" } else { "lib.rs" });
+        let source = files.get_mut(&parent).unwrap_or_else(|| panic!("the crate has no {}", parent.display()));
+        source.extend_from_slice(b"\nmod counterfactual;\n");
+        files.insert(dir.join("counterfactual.rs"), impls.into());
+        let asserts = files.insert("src/assert.rs".into(), NO_ASSERTS.into());
+        assert!(asserts.is_some(), "the crate has no src/assert.rs: say here where its negative asserts come from");
+        files.insert("Cargo.toml".into(), library_manifest(&manifest_of_the_crate()).into());
+        for (path, content) in &files {
+            write(&copy.join(path), content);
         }
         // A module that is gone from the crate must not live on here.
         let mut there = BTreeMap::new();
         collect(&copy.join("src"), Path::new("src"), &mut there);
-        for path in there.keys().filter(|path| !sources.contains_key(*path)) {
+        for path in there.keys().filter(|path| !files.contains_key(*path)) {
             fs::remove_file(copy.join(path)).expect("an old file can be removed");
         }
         copy
     }
 
-    /// Writes the manifest down to its dependencies. [`cargo`](Self::cargo) adds the binaries.
-    pub(crate) fn depend_on(&self, netmem: &Path) {
-        let manifest = fs::read_to_string(crate_root().join("Cargo.toml")).expect("the crate has a manifest");
+    /// Checks these binaries against the crate in `netmem`, and goes on where one fails.
+    pub(crate) fn check(&self, netmem: &Path, binaries: &BTreeMap<String, PathBuf>) -> Outcome {
+        let dir = self.dir.join("cases");
+        let manifest = manifest_of_the_crate();
         let zerocopy = manifest.lines().find(|line| line.starts_with("zerocopy = ")).unwrap_or_default();
         let features = if cfg!(feature = "std") { "" } else { ", default-features = false" };
-        let head = format!(
+        let mut manifest = format!(
             "[package]\nname = \"cases\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
              [profile.dev]\ndebug = false\nincremental = false\n\n\
              [dependencies]\nnetmem = {{ path = {netmem:?}{features} }}\n{zerocopy}\n",
         );
-        write(&self.dir.join("cases").join("head.toml"), &head);
-    }
-
-    /// Checks or builds these binaries, and goes on where one fails.
-    pub(crate) fn cargo(&self, command: &str, binaries: &BTreeMap<String, PathBuf>) -> Outcome {
-        let dir = self.dir.join("cases");
-        let mut manifest = fs::read_to_string(dir.join("head.toml")).expect("depend_on comes first");
         for (id, path) in binaries {
             manifest += &format!("\n[[bin]]\nname = {id:?}\npath = {:?}\n", crate_root().join(path));
         }
-        write(&dir.join("Cargo.toml"), &manifest);
+        write(&dir.join("Cargo.toml"), manifest.as_bytes());
         // The versions the crate is tested with; cargo drops what is not needed here.
         if let Ok(lock) = fs::read_to_string(crate_root().join("Cargo.lock")) {
             fs::write(dir.join("Cargo.lock"), lock).expect("the build directory can be written");
@@ -121,7 +115,7 @@ impl Package {
         let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
             .current_dir(&dir)
             .args([
-                command,
+                "check",
                 "--offline",
                 "--quiet",
                 "--bins",
@@ -149,7 +143,9 @@ fn library_manifest(manifest: &str) -> String {
     for line in manifest.lines() {
         if let Some(section) = line.strip_prefix('[') {
             let section = section.trim_start_matches('[').split(']').next().unwrap_or_default();
-            keeping = keep.contains(section) || section.starts_with("dependencies.");
+            keeping = keep.contains(section)
+                || section.starts_with("dependencies.")
+                || section.starts_with("target.") && section.ends_with(".dependencies");
         }
         if keeping {
             kept += line;
@@ -159,22 +155,21 @@ fn library_manifest(manifest: &str) -> String {
     kept
 }
 
-/// Reads every file below `dir` into `files`, under `prefix`.
-fn collect(dir: &Path, prefix: &Path, files: &mut BTreeMap<PathBuf, String>) {
-    for entry in fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
-        let entry = entry.expect("a folder can be read to its end");
-        let (path, prefix) = (entry.path(), prefix.join(entry.file_name()));
-        if path.is_dir() {
-            collect(&path, &prefix, files);
-        } else if let Ok(source) = fs::read_to_string(&path) {
-            files.insert(prefix, source);
+/// Reads `path`, or every file below it, into `files`, under `name`. Nothing when there is no such path.
+fn collect(path: &Path, name: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    if let Ok(content) = fs::read(path) {
+        files.insert(name.to_owned(), content);
+    } else if let Ok(entries) = fs::read_dir(path) {
+        for entry in entries {
+            let entry = entry.expect("a folder can be read to its end");
+            collect(&entry.path(), &name.join(entry.file_name()), files);
         }
     }
 }
 
 /// Writes a file, but not when it would stay the same: cargo looks at the time.
-fn write(path: &Path, content: &str) {
-    if fs::read_to_string(path).is_ok_and(|old| old == content) {
+fn write(path: &Path, content: &[u8]) {
+    if fs::read(path).is_ok_and(|old| old == content) {
         return;
     }
     fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("the build directory can be written");
