@@ -1,13 +1,11 @@
-//! allowed: one that did not fit comes back, and may be read.
+//! allowed: one that was not taken comes back, and may be read.
 
 use netmem::dma::DmaQueue;
-use netmem::netdev::{RingFull, RxRing};
+use netmem::netdev::RxRing;
 use netmem::{Frag, Page};
 
-type Full = RingFull<Page>;
-
 fn post(ring: &mut RxRing<impl DmaQueue, Page>, payload: Frag<Page>) -> u8 {
-    let Err(Full { payload, .. }) = ring.post(payload, None) else { return 0 };
+    let Some(payload) = ring.post(payload, None).err().map(|back| back.payload) else { return 0 };
     payload.bytes()[0]
 }
 

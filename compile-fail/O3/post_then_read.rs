@@ -5,10 +5,8 @@
 //! The buffer is the device's now, which may be writing it.
 
 use netmem::dma::DmaQueue;
-use netmem::netdev::{RingFull, RxRing};
+use netmem::netdev::RxRing;
 use netmem::{Frag, Page};
-
-type Full = RingFull<Page>;
 
 fn post(ring: &mut RxRing<impl DmaQueue, Page>, payload: Frag<Page>) -> u8 {
     let _ = ring.post(payload, None);

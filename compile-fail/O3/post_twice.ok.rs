@@ -1,13 +1,11 @@
-//! allowed: one that did not fit comes back, and may be posted to another queue.
+//! allowed: one that was not taken comes back, and may be posted to another queue.
 
 use netmem::Frag;
 use netmem::dma::DmaQueue;
-use netmem::netdev::{RingFull, RxRing};
-
-type Full = RingFull;
+use netmem::netdev::RxRing;
 
 fn post(rings: &mut [RxRing<impl DmaQueue>; 2], payload: Frag) {
-    let Err(Full { payload, .. }) = rings[0].post(payload, None) else { return };
+    let Some(payload) = rings[0].post(payload, None).err().map(|back| back.payload) else { return };
     let _ = rings[1].post(payload, None);
 }
 

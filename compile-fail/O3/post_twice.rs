@@ -6,9 +6,7 @@
 
 use netmem::Frag;
 use netmem::dma::DmaQueue;
-use netmem::netdev::{RingFull, RxRing};
-
-type Full = RingFull;
+use netmem::netdev::RxRing;
 
 fn post(rings: &mut [RxRing<impl DmaQueue>; 2], payload: Frag) {
     let _ = rings[0].post(payload, None);
