@@ -105,7 +105,7 @@
 compile_error!("netmem mirrors the layouts of 64-bit Linux: build for a target with 64-bit pointers");
 
 extern crate alloc;
-#[cfg(all(test, not(feature = "std")))]
+#[cfg(any(loom, all(test, not(feature = "std"))))]
 extern crate std;
 
 mod assert;

@@ -3,7 +3,7 @@
 //! What the crate mirrors it must mirror to the byte: a C module gets a layout by being rebuilt, a Rust mirror by
 //! nothing at all. `netmem_desc` has been the same since it exists (6.18); net_iov's tail moved in every step.
 
-use super::{NetIov, NetIovArea, NetmemDesc, Page};
+use super::NetmemDesc;
 
 /// One field of a mirrored struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ impl Mirror for NetmemDesc {
 
 #[cfg(all(target_pointer_width = "64", not(loom)))]
 const _: () = {
+    use super::{NetIov, NetIovArea, Page};
     const fn at(fields: &[Field], offsets: &[usize]) -> bool {
         let mut i = 0;
         while i < fields.len() {
@@ -52,6 +53,7 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Page;
     use super::*;
 
     /// The descriptor ends where `page_type` begins: what C asserts of `netmem_desc` and `struct page`.

@@ -5,7 +5,7 @@ use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
-use crate::sync::{AtomicUsize, fence};
+use crate::sync::{Alive, AtomicUsize, fence};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -67,6 +67,7 @@ struct AreaBox {
     mapping: DmaMapping,
     /// Made of a `Box<[NetIov]>`, and made into one again in `drop`.
     niovs: NonNull<[NetIov]>,
+    alive: Alive,
 }
 
 impl Drop for AreaBox {
@@ -118,6 +119,7 @@ impl NetIovArea {
             niov_size,
             mapping,
             niovs,
+            alive: Alive::new(),
         });
         let container = container.ok_or(AreaError::NoMemory { niovs: count })?;
         // CAST: the area is the first field of its container, which is `repr(C)`; the provenance stays that of the whole.
@@ -173,7 +175,9 @@ impl FreeIov {
         // CAST: `carve` stamps the pointer to the container, whose first field the area is.
         let container = self.net_iov().owner().cast::<AreaBox>();
         // SAFETY: every `FreeIov` is part of an `AreaBox`, which lives while it does; nobody has it exclusively.
-        unsafe { &*container }
+        let container = unsafe { &*container };
+        container.alive.used();
+        container
     }
 
     /// How many bytes it has.
@@ -192,6 +196,8 @@ impl Drop for FreeIov {
         // CAST: as in `container`. The provenance is that of the whole container.
         let container = self.net_iov().owner().cast::<AreaBox>();
         // SAFETY: the container lives while this value is counted in `left`.
+        unsafe { &(*container).alive }.used();
+        // SAFETY: as above.
         let left = unsafe { &(*container).left };
         if left.fetch_sub(1, Release) == 1 {
             fence(Acquire);

@@ -6,7 +6,7 @@
 
 use super::PoolError;
 use crate::memory::Raw;
-use crate::sync::{AtomicPtr, AtomicUsize, spin};
+use crate::sync::{Alive, AtomicPtr, AtomicUsize, spin};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::{NonNull, null_mut};
@@ -18,6 +18,13 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 /// Keeps what producers write away from what the consumer writes.
 #[repr(align(64))]
 struct Line<T>(T);
+
+/// Room for one word.
+struct Slot {
+    word: AtomicPtr<()>,
+    /// The slot is a producer's from its reservation to the store of the word, else the consumer's.
+    turn: Alive,
+}
 
 /// A closable ring of words.
 ///
@@ -32,7 +39,8 @@ pub(super) struct Ring {
     head: Line<AtomicUsize>,
     capacity: usize,
     mask: usize,
-    slots: Box<[AtomicPtr<()>]>,
+    slots: Box<[Slot]>,
+    alive: Alive,
 }
 
 impl Ring {
@@ -41,13 +49,14 @@ impl Ring {
         let len = capacity.next_power_of_two();
         let mut slots = Vec::new();
         slots.try_reserve_exact(len).map_err(|_| PoolError::NoMemory)?;
-        slots.extend((0..len).map(|_| AtomicPtr::new(null_mut())));
+        slots.extend((0..len).map(|_| Slot { word: AtomicPtr::new(null_mut()), turn: Alive::new() }));
         Ok(Ring {
             tail: Line(AtomicUsize::new(0)),
             head: Line(AtomicUsize::new(0)),
             capacity,
             mask: len - 1,
             slots: slots.into_boxed_slice(),
+            alive: Alive::new(),
         })
     }
 
@@ -82,7 +91,10 @@ impl Ring {
             match ring.tail.0.compare_exchange_weak(tail, tail + 1, Relaxed, Relaxed) {
                 Ok(_) => {
                     // The close waits for this slot, so it is there. After this store nothing may touch the ring.
-                    ring.slots[tail & ring.mask].store(raw.word().as_ptr(), Release);
+                    let slot = &ring.slots[tail & ring.mask];
+                    slot.turn.owned();
+                    ring.alive.used();
+                    slot.word.store(raw.word().as_ptr(), Release);
                     return Ok(());
                 }
                 Err(now) => tail = now,
@@ -101,8 +113,9 @@ impl Ring {
         let mut head = first;
         while head.wrapping_sub(first) < max {
             let slot = &self.slots[head & self.mask];
-            let Some(word) = NonNull::new(slot.load(Acquire)) else { break };
-            slot.store(null_mut(), Relaxed);
+            let Some(word) = NonNull::new(slot.word.load(Acquire)) else { break };
+            slot.turn.owned();
+            slot.word.store(null_mut(), Relaxed);
             head = head.wrapping_add(1);
             each(Raw::from_word(word));
         }
@@ -124,7 +137,7 @@ impl Ring {
         while head != tail {
             let slot = &self.slots[head & self.mask];
             let word = loop {
-                match NonNull::new(slot.load(Acquire)) {
+                match NonNull::new(slot.word.load(Acquire)) {
                     Some(word) => break word,
                     None => spin(),
                 }

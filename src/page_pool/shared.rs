@@ -12,7 +12,7 @@ use super::{AnyProvider, FreeIov, PoolError, owned};
 use crate::dma::{DmaDevice, same_device};
 use crate::memory::{DmaAddr, Kind, NetmemDesc, Page, PageOrIov, Raw};
 use crate::mm::{self, FreePage, page_is_pfmemalloc, page_ref_count};
-use crate::sync::{AtomicBool, AtomicIsize, AtomicU64, Lock, fence};
+use crate::sync::{Alive, AtomicBool, AtomicIsize, AtomicU64, Lock, fence};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
@@ -170,6 +170,7 @@ pub(super) struct Shared {
     pub(super) order: u32,
     pub(super) ring_full: AtomicU64,
     pub(super) released_refcnt: AtomicU64,
+    alive: Alive,
 }
 
 impl Shared {
@@ -190,6 +191,7 @@ impl Shared {
             order,
             ring_full: AtomicU64::new(0),
             released_refcnt: AtomicU64::new(0),
+            alive: Alive::new(),
         };
         owned::leak(shared).ok_or(PoolError::NoMemory)
     }
@@ -206,6 +208,8 @@ impl Shared {
     /// The caller gives up what `n` stands for: one for each piece of memory that it took out of the pool.
     unsafe fn forget(this: NonNull<Shared>, n: isize) {
         // SAFETY: the pool lives while the count is above 0, and the caller still has a part in it.
+        unsafe { &(*this.as_ptr()).alive }.used();
+        // SAFETY: as above.
         let refs = unsafe { &raw const (*this.as_ptr()).refs };
         // SAFETY: as above; `refs` is not used after the subtraction.
         if unsafe { &*refs }.fetch_sub(n, Release) == n {
@@ -317,6 +321,7 @@ impl Shared {
         let this = unsafe { NonNull::new_unchecked(this) };
         // SAFETY: the pool lives while a piece of its memory is out.
         let shared = unsafe { this.as_ref() };
+        shared.alive.used();
         // SAFETY: kind `K`, and nobody has returned it yet.
         let counter = if unsafe { Shared::can_recycle::<K>(raw) } {
             // SAFETY: the pool, and so its ring, lives until the word is in the ring.

@@ -1,0 +1,514 @@
+//! What happens between threads, in every order that the memory model allows: the put, the ring, the references, the
+//! shutdown, and the unmapping.
+//!
+//! Each test is a model that loom runs once for each order of the atomic operations of its threads, and each value a
+//! relaxed load may give. Its comment says what bounds it (threads, preemptions: how often a thread is interrupted where
+//! it need not be) and what it shows. Three canaries stand for the plain memory that loom does not see:
+//!
+//! - in the crate, `sync::Alive` for the pool's shared part, its ring's slots and an area: used by whoever uses them,
+//!   written when they are freed, so that a use which the end is not ordered after fails;
+//! - here, [`Bytes`] for the bytes of the memory: read by handles that share it, written by whoever is alone with it;
+//! - here, [`World::end`] for what must be left: all frames free, the pool freed, nothing mapped.
+//!
+//! REFILL is 2 under loom. `mutants.sh` shows that the models fail when the code is wrong.
+
+use loom::cell::UnsafeCell;
+use loom::thread::{JoinHandle, spawn, yield_now};
+use netmem::dma::{DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::mm::{FreePage, PAGE_SIZE, Zone, get_page, page_to_pfn, put_page};
+use netmem::page_pool::{PagePoolParams, Refill, Refused};
+use netmem::provider::PageProvider;
+use netmem::{
+    Frag, FreeIov, Kind, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool, PageRef,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+/// Runs a model, and says how many executions it took.
+fn check(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let counter = executions.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.max_branches = 10_000;
+    let start = Instant::now();
+    builder.check(move || {
+        counter.fetch_add(1, Relaxed);
+        model();
+    });
+    println!("{name}: {} executions in {:.1} s", executions.load(Relaxed), start.elapsed().as_secs_f32());
+}
+
+fn join(thread: JoinHandle<()>) {
+    thread.join().unwrap();
+}
+
+/// The bytes of up to four pieces of memory, as loom sees them.
+#[derive(Clone)]
+struct Bytes(Arc<[UnsafeCell<()>; 4]>);
+
+// SAFETY: there is no data in the cells; loom checks who reads and who writes.
+unsafe impl Send for Bytes {}
+// SAFETY: as above.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    fn new() -> Self {
+        Bytes(Arc::new(std::array::from_fn(|_| UnsafeCell::new(()))))
+    }
+
+    fn of<K: Kind>(&self, memory: NetmemRef<'_, K>) -> &UnsafeCell<()> {
+        match memory.backing() {
+            // Zones start at a multiple of 1024.
+            netmem::Backing::Page(page) => self.page(page),
+            netmem::Backing::NetIov(iov) => &self.0[iov.index()],
+        }
+    }
+
+    fn page(&self, page: &Page) -> &UnsafeCell<()> {
+        &self.0[page_to_pfn(page) % 1024]
+    }
+
+    /// A handle uses its memory, and is dropped: the put.
+    fn put<K: Kind>(&self, memory: Netmem<K>) {
+        self.of(memory.as_ref()).with(|_| ());
+        drop(memory);
+    }
+
+    /// A frag uses its bytes, and is dropped. Others use other bytes of the memory.
+    fn put_frag<K: Kind>(&self, frag: Frag<K>) {
+        self.of(frag.netmem()).with(|_| ());
+        drop(frag);
+    }
+
+    /// Somebody is alone with the memory: it was allocated, or `into_frag` said so.
+    fn alone<K: Kind>(&self, memory: NetmemRef<'_, K>) {
+        self.of(memory).with_mut(|_| ());
+    }
+}
+
+/// Provides the pages of a zone. Memory that comes back is nobody else's, so its bytes are written.
+struct Pages(Arc<PageProvider>, Bytes);
+
+impl MemoryProvider for Pages {
+    type Kind = Page;
+    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        self.0.init(params)
+    }
+    fn alloc(&self, out: &mut Refill<'_, Page>) {
+        self.0.alloc(out);
+    }
+    fn release(&self, page: FreePage) {
+        self.1.page(page.page()).with_mut(|_| ());
+        self.0.release(page);
+    }
+}
+
+/// A zone, a provider and perhaps a device, of one execution.
+struct World {
+    zone: Zone,
+    bytes: Bytes,
+    provider: Arc<Pages>,
+    device: Option<Arc<Iommu>>,
+}
+
+impl World {
+    fn new(frames: usize) -> Self {
+        let (zone, bytes) = (Zone::new(frames).unwrap(), Bytes::new());
+        let provider = Arc::new(Pages(PageProvider::new(zone.clone()), bytes.clone()));
+        World { zone, bytes, provider, device: None }
+    }
+
+    fn with_device(frames: usize) -> Self {
+        World { device: Some(Arc::new(Iommu::new())), ..World::new(frames) }
+    }
+
+    fn pool(&self, pool_size: u32) -> PagePool<Page> {
+        let params = match &self.device {
+            Some(device) => PagePoolParams::for_device(device.clone(), PAGE_SIZE as u32),
+            None => PagePoolParams::default(),
+        };
+        PagePool::<Page>::new(PagePoolParams { pool_size, ..params }, self.provider.clone()).unwrap()
+    }
+
+    /// Puts a handle on a thread of its own.
+    fn put_on_thread<K: Kind>(&self, memory: Netmem<K>) -> JoinHandle<()> {
+        let bytes = self.bytes.clone();
+        spawn(move || bytes.put(memory))
+    }
+
+    /// What was mapped is unmapped, each once.
+    fn nothing_mapped(&self) {
+        let stats = self.device.as_ref().unwrap().stats();
+        assert_eq!((stats.mapped(), stats.faults), (0, 0), "mappings and faults, at most");
+    }
+
+    /// Every page is back, once, and the pool is freed: it held the provider.
+    fn end(&self) {
+        assert_eq!(self.zone.free_frames(), self.zone.frames(), "frames free");
+        assert_eq!(Arc::strong_count(&self.provider), 1, "owners of the provider: the pool is not freed");
+    }
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// One thread puts two pages, through a ring of 1 or past it, while the other drops the pool. In every order each page
+/// comes back once, after its last use, and the pool is freed by whoever is last, after everybody has left it.
+#[test]
+fn two_puts_against_the_drop_of_the_pool() {
+    check("two_puts_against_the_drop_of_the_pool", None, || {
+        let world = World::new(2);
+        let mut pool = world.pool(1);
+        let (first, second, bytes) = (pool.alloc().unwrap(), pool.alloc().unwrap(), world.bytes.clone());
+        let putter = spawn(move || {
+            bytes.put(first);
+            bytes.put(second);
+        });
+        drop(pool);
+        join(putter);
+        world.end();
+    });
+}
+
+/// Bounds: 3 threads, all orders.
+///
+/// Two references of one page are put on two threads while the third drops the pool. One of the two puts is the last
+/// reference's, whatever the order, and it comes after the other's use of the bytes.
+#[test]
+fn the_last_two_references_against_the_drop_of_the_pool() {
+    check("the_last_two_references_against_the_drop_of_the_pool", None, || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let first = pool.alloc().unwrap();
+        let second = first.get();
+        let putters = [world.put_on_thread(first), world.put_on_thread(second)];
+        drop(pool);
+        putters.into_iter().for_each(join);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders; the consumer asks three times.
+///
+/// One thread puts two pages while the consumer, whose cache is empty, allocates: from the ring, in one or two refills,
+/// or from the zone what did not fit into the ring of 1. It never gets a page that is still in use, and never one twice;
+/// the slot is taken, emptied and used again.
+#[test]
+fn puts_come_back_through_the_ring() {
+    check("puts_come_back_through_the_ring", None, || {
+        let world = World::new(2);
+        let mut pool = world.pool(1);
+        let (first, second, bytes) = (pool.alloc().unwrap(), pool.alloc().unwrap(), world.bytes.clone());
+        let putter = spawn(move || {
+            bytes.put(first);
+            bytes.put(second);
+        });
+        let mut got = Vec::new();
+        for _ in 0..3 {
+            match pool.alloc() {
+                Some(memory) => got.push(memory),
+                None => yield_now(),
+            }
+        }
+        for memory in &mut got {
+            world.bytes.alone(memory.as_ref());
+            assert!(memory.bytes_mut().is_some(), "a page that was allocated is nobody else's");
+        }
+        assert!(got.len() < 2 || got[0].as_ref() != got[1].as_ref(), "one page came twice");
+        drop(got);
+        drop(pool);
+        join(putter);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// A ring of 1, so a put may leave the pool and unmap while the drop of the pool unmaps what is out. Every mapping ends
+/// once, and none is left, or ends, after the drop has returned: then the device may go.
+#[test]
+fn a_put_that_leaves_against_the_scrub() {
+    check("a_put_that_leaves_against_the_scrub", None, || {
+        let world = World::with_device(2);
+        let mut pool = world.pool(1);
+        let (first, second, bytes) = (pool.alloc().unwrap(), pool.alloc().unwrap(), world.bytes.clone());
+        let putter = spawn(move || {
+            bytes.put(first);
+            bytes.put(second);
+        });
+        drop(pool);
+        world.nothing_mapped();
+        join(putter);
+        world.nothing_mapped();
+        world.end();
+    });
+}
+
+/// Bounds: 3 threads, 3 preemptions.
+///
+/// As above with two putters, of which one may be waiting for the lock of the mappings, or hold it, when the pool goes.
+#[test]
+fn two_putters_against_the_scrub() {
+    check("two_putters_against_the_scrub", Some(3), || {
+        let world = World::with_device(2);
+        let mut pool = world.pool(1);
+        let putters = [pool.alloc().unwrap(), pool.alloc().unwrap()].map(|memory| world.put_on_thread(memory));
+        drop(pool);
+        world.nothing_mapped();
+        putters.into_iter().for_each(join);
+        world.nothing_mapped();
+        world.end();
+    });
+}
+
+/// Bounds: 3 threads, all orders.
+///
+/// One thread takes a second reference and puts the first, another drops the rest of the shares, the third drops the
+/// pool. A reference taken from a reference keeps the memory: the page comes back when all four are gone, once.
+#[test]
+fn get_and_shares_against_the_drop_of_the_pool() {
+    check("get_and_shares_against_the_drop_of_the_pool", None, || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let mut shares = pool.alloc().unwrap().share(3).unwrap();
+        let (memory, bytes) = (shares.take().unwrap(), world.bytes.clone());
+        let getter = spawn(move || {
+            let second = memory.get();
+            bytes.put(memory);
+            bytes.put(second);
+        });
+        let dropper = spawn(move || drop(shares));
+        drop(pool);
+        join(getter);
+        join(dropper);
+        world.end();
+    });
+}
+
+/// Bounds: 3 threads, 4 preemptions.
+///
+/// A frag is split in two, one part goes to each of two threads and is split again there; the third thread drops the
+/// pool, and with it the pool's own references to the page that frags are cut from. The last of all brings it back.
+#[test]
+fn frags_split_on_two_threads_against_the_drop_of_the_pool() {
+    check("frags_split_on_two_threads_against_the_drop_of_the_pool", Some(4), || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let mut head = pool.alloc_frag(256).unwrap();
+        let tail = head.split_off(128).unwrap();
+        let splitters = [head, tail].map(|mut frag| {
+            let bytes = world.bytes.clone();
+            spawn(move || {
+                let rest = frag.split_off(64).unwrap();
+                bytes.put_frag(frag);
+                bytes.put_frag(rest);
+            })
+        });
+        drop(pool);
+        splitters.into_iter().for_each(join);
+        world.end();
+    });
+}
+
+/// Memory of a device that nobody looks at.
+struct Vram(usize);
+
+impl PeerMemory for Vram {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), PeerError> {
+        Err(PeerError { offset, len: bytes.len() })
+    }
+}
+
+fn area(device: &Arc<Iommu>, count: usize) -> Vec<FreeIov> {
+    let len = count * PAGE_SIZE;
+    let mapping = DmaMapping::new(device.clone(), Arc::new(Vram(len)), 0, len).unwrap();
+    NetIovArea::carve(mapping, PAGE_SIZE, NetIovType::DmaBuf, 0).unwrap()
+}
+
+/// Bounds: 3 threads, all orders.
+///
+/// The net_iovs of an area are dropped on three threads. Whoever is last frees the area, after everybody else's use of
+/// it, and unmaps the memory once.
+#[test]
+fn an_area_dropped_on_three_threads() {
+    check("an_area_dropped_on_three_threads", None, || {
+        let device = Arc::new(Iommu::new());
+        let mut iovs = area(&device, 3);
+        let droppers = [iovs.pop(), iovs.pop()].map(|iov| spawn(move || drop(iov)));
+        assert_eq!(device.stats().mapped(), 1, "one is here");
+        drop(iovs);
+        droppers.into_iter().for_each(join);
+        assert_eq!((device.stats().unmaps, device.stats().faults), (1, 0));
+    });
+}
+
+/// Provides an area's net_iovs once, and drops what comes back: it has been unbound from its dma-buf.
+struct Unbound(loom::sync::Mutex<Vec<FreeIov>>, Bytes);
+
+impl MemoryProvider for Unbound {
+    type Kind = NetIov;
+    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        Ok(PAGE_SIZE as u32)
+    }
+    fn alloc(&self, out: &mut Refill<'_, NetIov>) {
+        let free = std::mem::take(&mut *self.0.lock().unwrap());
+        free.into_iter().for_each(|iov| out.push(iov).unwrap());
+    }
+    fn release(&self, iov: FreeIov) {
+        self.1.alone(NetmemRef::<NetIov>::from(iov.net_iov()));
+        drop(iov);
+    }
+}
+
+/// Bounds: 3 threads, all orders.
+///
+/// Two net_iovs of a pool are put on two threads while the third drops the pool. Whoever returns the last of them frees
+/// the area and unmaps the memory; the pool unmaps none of it.
+#[test]
+fn net_iovs_against_the_drop_of_the_pool() {
+    check("net_iovs_against_the_drop_of_the_pool", None, || {
+        let (device, bytes) = (Arc::new(Iommu::new()), Bytes::new());
+        let provider = Arc::new(Unbound(loom::sync::Mutex::new(area(&device, 2)), bytes.clone()));
+        let params = PagePoolParams { pool_size: 2, ..PagePoolParams::for_device(device.clone(), PAGE_SIZE as u32) };
+        let mut pool = PagePool::<NetIov>::new(params, provider.clone()).unwrap();
+        let putters = [pool.alloc().unwrap(), pool.alloc().unwrap()].map(|memory| {
+            let bytes = bytes.clone();
+            spawn(move || bytes.put(memory))
+        });
+        drop(pool);
+        putters.into_iter().for_each(join);
+        assert_eq!((device.stats().unmaps, device.stats().faults), (1, 0));
+        assert_eq!(Arc::strong_count(&provider), 1, "owners of the provider: the pool is not freed");
+    });
+}
+
+/// Bounds: 3 threads, all orders.
+///
+/// Two threads put one page each into a ring of 2 while the third closes it. A slot may be reserved and not written
+/// when the ring closes, and the second one may be written before the first: the close waits, and takes both.
+#[test]
+fn the_ring_closes_while_slots_are_reserved() {
+    check("the_ring_closes_while_slots_are_reserved", None, || {
+        let world = World::new(2);
+        let mut pool = world.pool(2);
+        let putters = [pool.alloc().unwrap(), pool.alloc().unwrap()].map(|memory| world.put_on_thread(memory));
+        drop(pool);
+        putters.into_iter().for_each(join);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// The consumer recycles one reference directly while another thread puts the other. The page comes back once, through
+/// cache or ring, and whoever allocates it next is alone with its bytes.
+#[test]
+fn direct_recycling_against_a_put() {
+    check("direct_recycling_against_a_put", None, || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let mine = pool.alloc().unwrap();
+        let putter = world.put_on_thread(mine.get());
+        world.bytes.of(mine.as_ref()).with(|_| ());
+        pool.recycle_direct(mine);
+        if let Some(mut memory) = pool.alloc() {
+            world.bytes.alone(memory.as_ref());
+            assert!(memory.bytes_mut().is_some());
+            assert!(pool.alloc().is_none(), "one page came twice");
+            pool.recycle_direct(memory);
+        }
+        join(putter);
+        assert_eq!(pool.outstanding(), 0);
+        drop(pool);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// A handle becomes a frag, which gives bytes, only when the other reference is gone, and after that one's last use.
+#[test]
+fn bytes_come_after_the_last_use_of_others() {
+    check("bytes_come_after_the_last_use_of_others", None, || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let mine = pool.alloc().unwrap();
+        let putter = world.put_on_thread(mine.get());
+        match mine.into_frag() {
+            Ok(frag) => world.bytes.alone(frag.netmem()),
+            Err(mine) => world.bytes.put(mine),
+        }
+        join(putter);
+        drop(pool);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// The consumer cuts fragments off a page while another thread puts one, and goes on with the same page when nobody has
+/// it any more: only after the last use of the fragment that was put.
+#[test]
+fn a_fragment_page_is_cut_again_after_its_last_use() {
+    check("a_fragment_page_is_cut_again_after_its_last_use", None, || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let (frag, bytes) = (pool.alloc_frag(4096).unwrap(), world.bytes.clone());
+        let putter = spawn(move || bytes.put_frag(frag));
+        if let Some(frag) = pool.alloc_frag(4096) {
+            world.bytes.alone(frag.netmem());
+        }
+        join(putter);
+        drop(pool);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// A page that mm holds a reference to leaves the pool, by a put, while that reference goes on another thread. Whoever
+/// is last frees the page, and the next owner comes after the last use of either.
+#[test]
+fn references_of_mm_against_a_put() {
+    check("references_of_mm_against_a_put", None, || {
+        let world = World::new(1);
+        let mut pool = world.pool(1);
+        let memory = pool.alloc().unwrap();
+        let (extra, bytes, zone) = (get_page(memory.as_ref().page()), world.bytes.clone(), world.zone.clone());
+        let putter = spawn(move || put_page_and_reuse(extra, &zone, &bytes));
+        world.bytes.put(memory);
+        drop(pool);
+        join(putter);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, all orders.
+///
+/// Two references of mm's are put on two threads, and each tries to allocate the page. The next owner's use of it comes
+/// after the last use of both.
+#[test]
+fn the_last_two_references_of_mm() {
+    check("the_last_two_references_of_mm", None, || {
+        let world = World::new(1);
+        let page = world.zone.alloc(0).unwrap();
+        let (extra, bytes, zone) = (get_page(page.page()), world.bytes.clone(), world.zone.clone());
+        let putter = spawn(move || put_page_and_reuse(extra, &zone, &bytes));
+        put_page_and_reuse(page.into(), &world.zone, &world.bytes);
+        join(putter);
+        world.end();
+    });
+}
+
+/// Uses and puts a page, and writes it if it can be allocated again.
+fn put_page_and_reuse(page: PageRef, zone: &Zone, bytes: &Bytes) {
+    bytes.page(&page).with(|_| ());
+    put_page(page);
+    if let Some(next) = zone.alloc(0) {
+        bytes.page(next.page()).with_mut(|_| ());
+    }
+}
