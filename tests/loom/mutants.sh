@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Shows that the models fail when the code is wrong: makes one change at a time to a copy of the tree and runs the model
+# that must notice. A change whose text is not found exactly once, or that does not compile, fails.
+#
+#   tests/loom/mutants.sh [PART OF A NAME]
+
+set -euo pipefail
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+copy=$CARGO_TARGET_DIR/mutants
+only=${1:-}
+passed=0 failed=0
+
+rm -rf "$copy"
+mkdir -p "$copy/tests/loom"
+cp -r "$root/src" "$copy"
+cp -r Cargo.toml Cargo.lock build.rs tests "$copy/tests/loom"
+
+test_copy() { # what to ask of cargo test
+  (cd "$copy/tests/loom" && timeout 300 cargo test --release --locked --test models "$@" 2>&1)
+}
+
+verdict() { # passed|failed, mutant, what happened
+  printf '%s: %s: %s\n' "$@"
+  if [[ $1 == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+
+mutant() { # name, the model that must fail, file, text, replacement
+  local name=$1 model=$2 file=$3 output status=0
+  [[ $name == *"$only"* ]] || return 0
+  if ! OLD=$4 NEW=$5 perl -0777 -pe '
+    $n = () = /\Q$ENV{OLD}\E/g;
+    die "the text is there $n times\n" if $n != 1;
+    s/\Q$ENV{OLD}\E/$ENV{NEW}/' "$root/$file" >"$copy/$file"; then
+    verdict failed "$name" "the text to change is not in $file exactly once: $4"
+  elif ! output=$(test_copy --no-run); then
+    verdict failed "$name" "does not compile: $(grep -m1 '^error' <<<"$output")"
+  else
+    output=$(test_copy -- --exact "$model") || status=$?
+    if [[ $status == 124 ]]; then
+      verdict failed "$name" "$model did not end within 300 s"
+    elif ! grep -q '^running 1 test' <<<"$output"; then
+      verdict failed "$name" "there is no model $model"
+    elif [[ $status == 0 ]]; then
+      verdict failed "$name" "$model did not notice"
+    else
+      verdict passed "$name" "$model fails: $(why <<<"$output")"
+    fi
+  fi
+  cp "$root/$file" "$copy/$file"
+}
+
+why() { # the message of the first panic, else the signal
+  awk '/^thread .* panicked at/ { getline; print; found = 1; exit } /signal: / && !found { print; exit }'
+}
+
+ring=src/page_pool/ring.rs shared=src/page_pool/shared.rs pool=src/page_pool/pool.rs
+netmem=src/page_pool/netmem.rs area=src/page_pool/area.rs page_ref=src/mm/page_ref.rs
+
+mutant 'the word is published without Release' puts_come_back_through_the_ring $ring \
+    'slot.word.store(raw.word().as_ptr(), Release)' 'slot.word.store(raw.word().as_ptr(), Relaxed)'
+mutant 'the put touches the pool after the word is published' the_ring_closes_while_slots_are_reserved $ring \
+    'slot.word.store(raw.word().as_ptr(), Release);' \
+    'slot.word.store(raw.word().as_ptr(), Release);
+     ring.head.0.load(Relaxed); ring.alive.used();'
+mutant 'the put looks for room without Acquire' puts_come_back_through_the_ring $ring \
+    'ring.head.0.load(Acquire)' 'ring.head.0.load(Relaxed)'
+mutant 'a slot is reserved without a read-modify-write' the_ring_closes_while_slots_are_reserved $ring \
+    'match ring.tail.0.compare_exchange_weak(tail, tail + 1, Relaxed, Relaxed) {' \
+    'match { ring.tail.0.store(tail + 1, Relaxed); Ok::<usize, usize>(tail) } {'
+mutant 'the consumer takes a word without Acquire' puts_come_back_through_the_ring $ring \
+    'NonNull::new(slot.word.load(Acquire)) else' 'NonNull::new(slot.word.load(Relaxed)) else'
+mutant 'the consumer frees a slot without Release' puts_come_back_through_the_ring $ring \
+    'self.head.0.store(head, Release)' 'self.head.0.store(head, Relaxed)'
+mutant 'the close does not wait for a slot that is reserved' two_puts_against_the_drop_of_the_pool $ring \
+    'None => spin(),' 'None => return,'
+mutant 'the close takes a word without Acquire' two_puts_against_the_drop_of_the_pool $ring \
+    'match NonNull::new(slot.word.load(Acquire)) {' 'match NonNull::new(slot.word.load(Relaxed)) {'
+mutant 'the close only looks' two_puts_against_the_drop_of_the_pool $ring \
+    'self.tail.0.fetch_or(CLOSED, AcqRel) & !CLOSED' 'self.tail.0.load(Acquire)'
+mutant 'the pool is left without Release' two_puts_against_the_drop_of_the_pool $shared \
+    'fetch_sub(n, Release) == n {' 'fetch_sub(n, Relaxed) == n {'
+mutant 'the pool is freed without Acquire' two_puts_against_the_drop_of_the_pool $shared \
+    'fence(Acquire);' ''
+mutant 'the pool is left before its memory is' two_puts_against_the_drop_of_the_pool $shared \
+    'unsafe { Shared::forget(this, LIVE - held) }' 'unsafe { Shared::forget(this, LIVE) }'
+mutant 'a reference is dropped without Release' the_last_two_references_against_the_drop_of_the_pool $shared \
+    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
+mutant 'a reference is dropped without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
+    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
+mutant 'the last reference is seen without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
+    'count.load(Acquire) == n' 'count.load(Relaxed) == n'
+mutant 'a reference is dropped without a read-modify-write' get_and_shares_against_the_drop_of_the_pool $shared \
+    'count.fetch_sub(n, AcqRel) == n' '{ let now = count.load(Acquire); count.store(now - n, Release); now } == n'
+mutant 'the count is not 1 again' direct_recycling_against_a_put $shared \
+    'if count.fetch_sub(n, AcqRel) == n {
+        count.store(1, Relaxed);' 'if count.fetch_sub(n, AcqRel) == n {'
+mutant 'direct recycling drops a reference without Release' \
+    direct_recycling_and_the_drop_of_the_pool_against_a_put $pool \
+    'count.fetch_sub(1, AcqRel) != 1' 'count.fetch_sub(1, Acquire) != 1'
+mutant 'direct recycling drops a reference without Acquire' direct_recycling_against_a_put $pool \
+    'count.fetch_sub(1, AcqRel) != 1' 'count.fetch_sub(1, core::sync::atomic::Ordering::Release) != 1'
+mutant 'direct recycling sees the last reference without Acquire' direct_recycling_against_a_put $pool \
+    'count.load(Acquire) != 1' 'count.load(Relaxed) != 1'
+mutant 'bytes are given without Acquire' bytes_come_after_the_last_use_of_others $netmem \
+    'pp_ref_count_ref().load(Acquire) == 1' 'pp_ref_count_ref().load(Relaxed) == 1'
+mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $shared \
+    'self.mapped.with(|mapped| {
+            if let Some(addr) = mapped.remove(index) {' \
+    'drop({
+            if let Some(addr) = self.mapped.with(|mapped| mapped.remove(index)) {'
+mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_scrub $shared \
+    'mapped.scrubbed = true;
+            for slot in &mut mapped.slots {
+                if let Some(addr) = slot.take() {' \
+    'for slot in &mut mapped.slots {
+                if let Some(addr) = *slot {'
+mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $pool \
+    'dma.scrub();' '{ let _ = dma; }'
+mutant 'an area is left without Release' an_area_dropped_on_three_threads $area \
+    'left.fetch_sub(1, Release) == 1' 'left.fetch_sub(1, core::sync::atomic::Ordering::Relaxed) == 1'
+mutant 'an area is freed without Acquire' an_area_dropped_on_three_threads $area \
+    'fence(Acquire);' ''
+mutant 'mm drops a reference without Release' the_last_two_references_of_mm $page_ref \
+    'count.fetch_sub(1, Release) == 1' 'count.fetch_sub(1, Relaxed) == 1'
+mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $page_ref \
+    'crate::sync::fence(core::sync::atomic::Ordering::Acquire);' ''
+mutant 'the pool asks mm without Acquire' references_of_mm_against_a_put src/mm/page.rs \
+    'refcount_ref().load(Acquire)' 'refcount_ref().load(Relaxed)'
+
+echo "$passed passed, $failed failed"
+[[ $failed == 0 && $passed != 0 ]]
