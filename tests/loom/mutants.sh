@@ -126,6 +126,13 @@ mutant 'mm drops a reference without Release' the_last_two_references_of_mm $pag
     'count.fetch_sub(1, Release) == 1' 'count.fetch_sub(1, Relaxed) == 1'
 mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $page_ref \
     'crate::sync::fence(core::sync::atomic::Ordering::Acquire);' ''
+mutant 'mm allocates a page without Release' a_look_up_against_a_free src/mm/zone.rs \
+    'head.refcount_ref().store(1, Release)' 'head.refcount_ref().store(1, Relaxed)'
+mutant 'mm looks a page up without Acquire' a_look_up_against_a_free src/mm/zone.rs \
+    'compare_exchange_weak(count, count + 1, Acquire, Relaxed)' \
+    'compare_exchange_weak(count, count + 1, Relaxed, Relaxed)'
+mutant 'mm does not look whether the block has the address' a_look_up_against_a_free src/mm/zone.rs \
+    'inside.then_some(page)' '{ let _ = inside; Some(page) }'
 mutant 'the pool asks mm without Acquire' references_of_mm_against_a_put src/mm/page.rs \
     'refcount_ref().load(Acquire)' 'refcount_ref().load(Relaxed)'
 

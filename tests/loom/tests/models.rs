@@ -16,7 +16,7 @@
 use loom::cell::UnsafeCell;
 use loom::thread::{JoinHandle, spawn, yield_now};
 use netmem::dma::{DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
-use netmem::mm::{FreePage, PAGE_SIZE, Zone, get_page, page_to_pfn, put_page};
+use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn, put_page};
 use netmem::page_pool::{PagePoolParams, Refill, Refused};
 use netmem::provider::PageProvider;
 use netmem::{
@@ -520,6 +520,32 @@ fn the_last_two_references_of_mm() {
         let putter = spawn(move || put_page_and_reuse(extra, &zone, &bytes));
         put_page_and_reuse(page.into(), &world.zone, &world.bytes);
         join(putter);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, 5 preemptions.
+///
+/// A page is looked up by the address of its block's second half while the block is freed and the zone allocates
+/// smaller ones. What is found has that byte, at that time, and keeps it: the block of then, or the page of now.
+#[test]
+fn a_look_up_against_a_free() {
+    check("a_look_up_against_a_free", Some(5), || {
+        let world = World::new(2);
+        let block = world.zone.alloc(1).unwrap();
+        let (half, address) = (page_to_pfn(block.page()) + 1, block.bytes()[PAGE_SIZE..].as_ptr().addr());
+        let zone = world.zone.clone();
+        let freer = spawn(move || {
+            drop(block);
+            drop((zone.alloc(0), zone.alloc(0)));
+        });
+        if let Some(page) = world.zone.virt_to_page(std::ptr::without_provenance(address)) {
+            let first = page_to_pfn(&page);
+            let order = compound_order(&page);
+            assert!((first..first + (1 << order)).contains(&half), "{first} of order {order} has no {half}");
+            assert!(page_ref_count(&page) >= 1);
+        }
+        join(freer);
         world.end();
     });
 }
