@@ -52,6 +52,20 @@ impl<K: Kind> Received<K> {
     }
 }
 
+#[diagnostic::do_not_recommend]
+impl From<Received<Page>> for Received {
+    fn from(buffer: Received<Page>) -> Self {
+        Received { frag: buffer.frag.into(), len: buffer.len }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl From<Received<NetIov>> for Received {
+    fn from(buffer: Received<NetIov>) -> Self {
+        Received { frag: buffer.frag.into(), len: buffer.len }
+    }
+}
+
 impl<K: Kind> fmt::Debug for Received<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Received({} of {:?})", self.len, self.frag)

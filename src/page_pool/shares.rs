@@ -3,9 +3,10 @@
 use super::Netmem;
 use super::shared::{Shared, unref};
 use crate::assert::assert_not_impl_any;
-use crate::memory::{Kind, PageOrIov, Raw};
+use crate::memory::{Kind, NetIov, Page, PageOrIov, Raw};
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 
 /// `n` owned references to one piece of memory: a driver's bias.
 ///
@@ -33,7 +34,7 @@ pub struct Shares<K: Kind = PageOrIov> {
     _kind: PhantomData<K>,
 }
 
-assert_not_impl_any!(Shares: Clone, Copy, Default, core::ops::Deref);
+assert_not_impl_any!(Shares: Clone, Copy, Default, core::ops::Deref, Into<Shares<Page>>, Into<Shares<NetIov>>);
 
 // SAFETY: as for `Netmem`.
 unsafe impl<K: Kind> Send for Shares<K> {}
@@ -61,9 +62,30 @@ impl<K: Kind> Shares<K> {
         Some(unsafe { Netmem::new(self.raw) })
     }
 
+    /// The same references, of a kind that claims nothing.
+    fn forget_kind(self) -> Shares {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the references go from one value to the other; `PageOrIov` claims less than `K`.
+        unsafe { Shares::new(this.raw, this.left) }
+    }
+
     /// How many are left.
     pub fn left(&self) -> isize {
         self.left
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl From<Shares<Page>> for Shares {
+    fn from(shares: Shares<Page>) -> Self {
+        shares.forget_kind()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl From<Shares<NetIov>> for Shares {
+    fn from(shares: Shares<NetIov>) -> Self {
+        shares.forget_kind()
     }
 }
 
