@@ -29,6 +29,8 @@
 //!
 //! Each layer uses only those above it.
 //!
+#![doc = include_str!("../docs/layers.svg")]
+//!
 //! | module | what it has |
 //! | --- | --- |
 //! | [`memory`] | the vocabulary: [`NetmemDesc`], [`Page`], [`NetIov`], [`NetmemRef`] and its kinds; `core` only |

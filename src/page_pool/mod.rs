@@ -4,13 +4,7 @@
 //! many, [`Frag`] one with a range of its own, [`Received`] a frag that the CPU has not synced. Dropping any of them is
 //! the put: it goes through the ring, from any thread. Memory comes from a [`MemoryProvider`] and returns to it.
 //!
-//! ```text
-//!            MemoryProvider::alloc                alloc, alloc_frag
-//!  FreePage ─────────────────────▶ cache (LIFO) ─────────────────────▶ Netmem, Frag ──▶ skb, other threads
-//!  FreeIov  ◀───────────────────── ▲   ▲                                   │    │
-//!            MemoryProvider::release   └────── recycle_direct ─────────────┘    │ drop
-//!                                  └──────────────── ring ◀─────────────────────┘
-//! ```
+#![doc = include_str!("../../docs/handle.svg")]
 //!
 //! Where Linux syncs a buffer for the device when it is put, here the consumer side does, when the buffer enters the
 //! cache: a put then touches no device and cannot race with the unmapping at shutdown.

@@ -368,6 +368,8 @@ unsafe fn put_unrefed_cold<K: Kind>(raw: Raw) {
 /// read-modify-write (rule N1). Everybody else has handles, and drops them. Dropping the pool while handles are out is
 /// fine: cache and ring go back to the provider, what is out is unmapped, and the last handle frees the rest.
 ///
+#[doc = include_str!("../../docs/shutdown.svg")]
+///
 /// The kind says what comes out. `PagePool<Page>` takes providers of pages only, so what it gives is readable without a
 /// check (rule P2); `PagePool` takes any.
 ///
