@@ -27,9 +27,8 @@ fn no_std_is_linked() {
     assert!(!control.status.success() && said.contains("panic_impl"), "the control has std and must not build: {said}");
 }
 
-/// `src/memory` as a crate of its own: rustc is given no dependency at all.
-#[test]
-fn memory_needs_core_alone() {
+/// Compiles `src/memory` as a crate of its own, followed by `more`: rustc is given no dependency at all.
+fn memory_alone(name: &str, args: &[&str], more: &str) -> Output {
     let memory = Path::new(ROOT).join("src/memory/mod.rs");
     let source = format!(
         r#"
@@ -44,16 +43,38 @@ fn memory_needs_core_alone() {
         #[path = {memory:?}]
         pub mod memory;
         pub use memory::*;
+        {more}
         "#
     );
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (file, out) = (tmp.join("memory_alone.rs"), tmp.join("libmemory_alone.rmeta"));
+    let (file, out) = (tmp.join(format!("{name}.rs")), tmp.join(format!("lib{name}.rmeta")));
     std::fs::write(&file, source).unwrap();
-    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let output = Command::new(rustc)
-        .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "-o"])
-        .args([&out, &file])
-        .output()
-        .unwrap();
+    let mut rustc = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()));
+    rustc.args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "-o"]).args([&out, &file]);
+    rustc.args(args).output().unwrap()
+}
+
+#[test]
+fn memory_needs_core_alone() {
+    let output = memory_alone("memory_alone", &[], "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// With the cfg, net_iov's tail is that of 6.18; without it, the same claim does not compile. The library checks itself
+/// at compile time either way.
+#[test]
+fn a_cfg_gives_the_tail_of_6_18() {
+    let claim = r#"
+        const _: () = {
+            use memory::layout::{LINUX, Mirror};
+            let [_, owner, ty] = NetIov::FIELDS else { panic!("three fields") };
+            assert!(owner.offset == 48 && owner.size == 8 && ty.offset == 56 && ty.size == 8);
+            assert!(matches!(LINUX.as_bytes(), b"6.18") && matches!(ty.c_name.as_bytes(), b"type"));
+        };
+    "#;
+    let with = memory_alone("memory_6_18", &["--cfg", "netmem_linux=\"6.18\""], claim);
+    assert!(with.status.success(), "{}", String::from_utf8_lossy(&with.stderr));
+    let without = memory_alone("memory_7_3", &[], claim);
+    let said = String::from_utf8_lossy(&without.stderr);
+    assert!(!without.status.success() && said.contains("E0080"), "without the cfg the tail is that of 7.3: {said}");
 }

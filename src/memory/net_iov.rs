@@ -2,7 +2,7 @@
 
 use super::{NetmemDesc, Page};
 use crate::assert::assert_not_impl_any;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize};
+use crate::sync::{AtomicPtr, AtomicUsize};
 use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::Relaxed;
@@ -20,9 +20,28 @@ use static_assertions::assert_impl_all;
 #[doc(alias = "net_iov")]
 pub struct NetIov {
     pub(super) desc: NetmemDesc,
-    ty: AtomicU32,
+    #[cfg(netmem_linux = "6.18")]
+    owner: AtomicPtr<NetIovArea>,
+    ty: TypeWord,
+    #[cfg(not(netmem_linux = "6.18"))]
     owner: AtomicPtr<NetIovArea>,
 }
+
+/// Where `enum net_iov_type` lies. Linux 6.18 makes it as wide as a word, by an enumerator of `ULONG_MAX`.
+#[cfg(netmem_linux = "6.18")]
+type TypeWord = AtomicUsize;
+#[cfg(not(netmem_linux = "6.18"))]
+type TypeWord = crate::sync::AtomicU32;
+
+#[cfg(all(target_pointer_width = "64", not(loom)))]
+const _: () = {
+    let (ty, owner) = (core::mem::offset_of!(NetIov, ty), core::mem::offset_of!(NetIov, owner));
+    if cfg!(netmem_linux = "6.18") {
+        assert!(owner == 48 && ty == 56);
+    } else {
+        assert!(ty == 48 && owner == 56);
+    }
+};
 
 assert_impl_all!(NetIov: Send, Sync);
 assert_not_impl_any!(NetIov: Clone, Copy, Default, core::ops::Deref, AsRef<Page>, core::borrow::Borrow<Page>, Into<Page>,
@@ -45,7 +64,7 @@ pub enum NetIovType {
 impl NetIov {
     /// A net_iov that belongs to no area yet.
     pub(crate) fn new(ty: NetIovType) -> Self {
-        NetIov { desc: NetmemDesc::new(), ty: AtomicU32::new(ty as u32), owner: AtomicPtr::new(null_mut()) }
+        NetIov { desc: NetmemDesc::new(), ty: TypeWord::new(ty as _), owner: AtomicPtr::new(null_mut()) }
     }
 
     /// Stamps the owning area on a net_iov of its array.
@@ -181,9 +200,20 @@ impl fmt::Debug for NetIovArea {
     }
 }
 
+#[cfg(not(netmem_linux = "6.18"))]
 impl super::layout::Mirror for NetIov {
-    const FIELDS: &'static [super::layout::Field] = super::layout::fields!(NetIov, desc, ty, owner);
+    const C_NAME: &'static str = "net_iov";
+    const FIELDS: &'static [super::layout::Field] =
+        super::layout::fields!(NetIov, desc = "desc", ty = "type", owner = "owner");
+}
+#[cfg(netmem_linux = "6.18")]
+impl super::layout::Mirror for NetIov {
+    const C_NAME: &'static str = "net_iov";
+    const FIELDS: &'static [super::layout::Field] =
+        super::layout::fields!(NetIov, desc = "desc", owner = "owner", ty = "type");
 }
 impl super::layout::Mirror for NetIovArea {
-    const FIELDS: &'static [super::layout::Field] = super::layout::fields!(NetIovArea, niovs, num_niovs, base_virtual);
+    const C_NAME: &'static str = "net_iov_area";
+    const FIELDS: &'static [super::layout::Field] =
+        super::layout::fields!(NetIovArea, niovs = "niovs", num_niovs = "num_niovs", base_virtual = "base_virtual");
 }

@@ -88,6 +88,19 @@ impl fmt::Debug for Page {
     }
 }
 
+// The descriptor's fields lie in struct page itself, in an anonymous struct, and its first word is mm's `flags`.
 impl super::layout::Mirror for Page {
-    const FIELDS: &'static [super::layout::Field] = super::layout::fields!(Page, desc, page_type, refcount, memcg_data);
+    const C_NAME: &'static str = "page";
+    const FIELDS: &'static [super::layout::Field] = super::layout::fields!(
+        Page,
+        desc.flags = "flags",
+        desc.pp_magic = "pp_magic",
+        desc.pp = "pp",
+        desc.pp_mapping_pad = "_pp_mapping_pad",
+        desc.dma_addr = "dma_addr",
+        desc.pp_ref_count = "pp_ref_count",
+        page_type = "page_type",
+        refcount = "_refcount",
+        memcg_data = "memcg_data"
+    );
 }
