@@ -25,8 +25,6 @@ const LIVE: isize = isize::MAX >> 1;
 struct Mapped {
     slots: Vec<Option<DmaAddr>>,
     free: Vec<usize>,
-    /// The pool is gone and everything is unmapped.
-    scrubbed: bool,
 }
 
 impl Mapped {
@@ -54,11 +52,8 @@ impl Mapped {
         }
     }
 
-    /// What to unmap, if it still is mapped.
+    /// What to unmap, unless the scrub has.
     fn remove(&mut self, index: usize) -> Option<DmaAddr> {
-        if self.scrubbed {
-            return None;
-        }
         let addr = self.slots.get_mut(index)?.take()?;
         self.free.push(index);
         Some(addr)
@@ -94,7 +89,7 @@ impl PoolDma {
             max_len: params.max_len,
             direction: params.direction,
             device,
-            mapped: Lock::new(Mapped { slots: Vec::new(), free: Vec::new(), scrubbed: false }),
+            mapped: Lock::new(Mapped { slots: Vec::new(), free: Vec::new() }),
             gone: AtomicBool::new(false),
         }
     }
@@ -134,7 +129,6 @@ impl PoolDma {
     pub(super) fn scrub(&self) {
         self.gone.store(true, Relaxed);
         self.mapped.with(|mapped| {
-            mapped.scrubbed = true;
             for slot in &mut mapped.slots {
                 if let Some(addr) = slot.take() {
                     // SAFETY: each address is taken once; its page is allocated, as some handle on it is out.
