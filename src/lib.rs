@@ -98,9 +98,35 @@
 //!
 //! # The rules
 //!
-//! C1 to C5 say what is never cast or forged, O1 to O6 who owns what, D1 to D5 who may read and when, N1 to N3 in which
-//! context, P1 to P3 what a provider may be, S1 and S2 what the stack may do. RFC.md states each, says how it is upheld,
-//! and links the cases under `compile-fail/` that prove it.
+//! The documentation cites them by these names; RFC.md says how each is upheld, and the cases under `compile-fail/`
+//! prove those that are types.
+//!
+//! | rule | says |
+//! | --- | --- |
+//! | C1 | a [`NetIov`] never becomes a [`Page`] |
+//! | C2 | no handle of kind `NetIov` becomes one of kind `Page`, nor does [`PageOrIov`] without the check |
+//! | C3 | the view never becomes the whole: no way leads from [`NetmemDesc`] back |
+//! | C4 | nobody forges memory, a handle or a [`DmaAddr`] |
+//! | C5 | functions of [`mm`] and mapping for DMA take page types and nothing else |
+//! | O1 | a handle is put once, and not used afterwards |
+//! | O2 | a reference is taken explicitly, never by `Clone`, and nobody drops one he does not hold |
+//! | O3 | a buffer handed to the device or an skb is gone from the driver |
+//! | O4 | a borrowed handle does not outlive what it borrows from |
+//! | O5 | free memory is a value; an area is made from a mapping for the device that will use it |
+//! | O6 | bytes need sole ownership: a [`Netmem`] whose counts are 1, or a [`Frag`] |
+//! | D1 | memory behind a net_iov is never read or written through a handle |
+//! | D2 | the device's buffer is not readable, nor are bytes outside the range that was synced |
+//! | D3 | only a page is mapped; whether memory is synced is its provider's choice |
+//! | D4 | readability is per range: headers stay readable when the payload is not |
+//! | D5 | posted buffers come back by completion or from a stopped queue |
+//! | N1 | direct recycling takes the consumer side in hand |
+//! | N2 | the consumer side is not shared between threads |
+//! | N3 | a poll with budget 0 lends no receive side (checked) |
+//! | P1 | a provider of one kind cannot return the other |
+//! | P2 | a header pool cannot be given device memory |
+//! | P3 | only a driver that declares unreadable memory can be bound (not there yet) |
+//! | S1 | bytes of a frag, copy and checksum included, come as `Option` or `Result` |
+//! | S2 | transmit takes readable skbs (not there yet) |
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(not(target_pointer_width = "64"))]

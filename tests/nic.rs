@@ -337,6 +337,46 @@ fn n3_a_poll_without_budget_receives_nothing() {
     assert_eq!(packets, 10);
 }
 
+/// A queue of no device, which reports a descriptor that does not exist, for ever.
+struct Nonsense(Arc<dyn netmem::dma::DmaDevice>);
+
+// SAFETY: there is no device that could touch anything.
+unsafe impl netmem::dma::DmaQueue for Nonsense {
+    fn device(&self) -> &Arc<dyn netmem::dma::DmaDevice> {
+        &self.0
+    }
+    fn depth(&self) -> usize {
+        16
+    }
+    fn post(&mut self, _descriptor: netmem::dma::RxDescriptor) {}
+    fn kick(&mut self) {}
+    fn complete(&mut self) -> Option<netmem::dma::RxCompletion> {
+        Some(netmem::dma::RxCompletion { id: 0xffff, ..Default::default() })
+    }
+    fn stop(&mut self) {}
+}
+
+struct NonsenseHardware(Option<Nonsense>);
+
+impl Hardware for NonsenseHardware {
+    type Queue = Nonsense;
+    fn rx_queue(&mut self, _index: usize) -> Option<Nonsense> {
+        self.0.take()
+    }
+}
+
+#[test]
+fn nonsense_uses_up_the_budget() {
+    let rig = Rig::new(Coherent::new());
+    let hardware = NonsenseHardware(Some(Nonsense(rig.bus.clone().driver_side())));
+    let mut driver = Driver::new(hardware, vec![rig.host()]).unwrap();
+    let before = driver.stats(0).unwrap().bad_index;
+    assert_eq!(driver.poll(64, |_| panic!("a packet")), 64);
+    assert_eq!(driver.stats(0).unwrap().bad_index, before + 64);
+    drop(driver);
+    rig.assert_clean();
+}
+
 #[test]
 fn an_early_drop_is_recycled_directly() {
     let mut rig = Rig::new(Coherent::new());

@@ -2,7 +2,7 @@
 
 fn send<T: Send>(_: T) {}
 
-fn hand_over(consumer: netmem::NetmemRef<'_>) {
+fn hand_over(consumer: netmem::Netmem) {
     send(consumer);
 }
 

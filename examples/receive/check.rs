@@ -120,7 +120,8 @@ impl Consumer {
         match &mut self.oracle {
             Oracle::Generator { seed, size, port, next } => {
                 if parsed.dst_port != Some(*port) {
-                    return Err(format!("packet {next}: headers for port {:?}, sent was {port}", parsed.dst_port));
+                    let got = parsed.dst_port.map_or("no port".into(), |port| format!("port {port}"));
+                    return Err(format!("packet {next}: headers for {got}, sent was port {port}"));
                 }
                 let seq = Expect::sequence(payload).ok_or("a payload without a sequence number")?;
                 let late = seq.checked_sub(*next).filter(|late| *late < 1 << 32);

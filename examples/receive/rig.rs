@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const MAX_FRAME: usize = 9216;
 /// Descriptors in each ring.
 const DEPTH: u32 = 512;
-/// Packets a poll may receive on each queue.
+/// Packets a poll may receive.
 const BUDGET: u32 = 64;
 /// Packets between the driver and a consumer.
 const BACKLOG: usize = 1024;
@@ -195,20 +195,24 @@ fn receive(
     loop {
         // Asked first: what is complete by now is received below.
         let over = driver.hardware().has_ended();
-        let received = driver.poll(BUDGET, |skb| match consumers.get(usize::from(skb.queue())) {
-            // A consumer that is gone has panicked, which its join will tell.
-            Some(consumer) => consumer.send(skb).err().map(|unsent| unsent.0),
-            None => Some(skb),
+        let mut received = 0;
+        let work = driver.poll(BUDGET, |skb| {
+            received += 1;
+            match consumers.get(usize::from(skb.queue())) {
+                // A consumer that is gone has panicked, which its join will tell.
+                Some(consumer) => consumer.send(skb).err().map(|unsent| unsent.0),
+                None => Some(skb),
+            }
         });
-        packets += u64::from(received);
-        progress.inc(received.into());
+        packets += received;
+        progress.inc(received);
         if received != 0 {
             last = Instant::now();
         }
         if limit.is_some_and(|limit| packets >= limit) {
             return Ok(());
         }
-        if received < BUDGET && !driver.hardware().has_completions() {
+        if work < BUDGET && !driver.hardware().has_completions() {
             if over {
                 return Ok(());
             }

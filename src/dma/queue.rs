@@ -21,8 +21,8 @@ pub unsafe trait DmaQueue: Send {
     /// How many descriptors the ring holds; at least 1, at most 32768. Does not change.
     fn depth(&self) -> usize;
 
-    /// Writes a descriptor. Never called with more than [`depth`](Self::depth) of them out. The device may not look
-    /// before [`kick`](Self::kick).
+    /// Writes a descriptor. Never called with more than [`depth`](Self::depth) of them out. The device need not
+    /// notice it before [`kick`](Self::kick), and may. Ordering the descriptor before the doorbell is this trait's business.
     fn post(&mut self, descriptor: RxDescriptor);
 
     /// Tells the device that there are new descriptors (the doorbell).

@@ -25,6 +25,8 @@ use core::fmt;
 pub struct Driver<H: Hardware> {
     // Dropped in this order: the rings stop the device before the pools unmap what it writes to.
     queues: Vec<RxQueue<H>>,
+    /// The queue that the next poll begins with, so that no queue starves another.
+    first: usize,
     napi: Napi,
     hardware: H,
 }
@@ -93,7 +95,7 @@ pub struct RxStats {
     pub bad_index: u64,
     /// Completions for a descriptor that was not out.
     pub not_posted: u64,
-    /// Frames dropped because a length did not fit the buffer.
+    /// Frames dropped because a length did not fit the buffer, or headers came after the first one.
     pub bad_length: u64,
     /// Frames dropped because the device failed to receive them.
     pub failed: u64,
@@ -137,7 +139,7 @@ impl<H: Hardware> Driver<H> {
     ///
     /// # Errors
     ///
-    /// [`DriverError`]. Nothing has been posted then, and the memory is back in its pools.
+    /// [`DriverError`]. Hardware and pools are dropped then, and their memory is back with its providers.
     pub fn new(mut hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
         let mut queues = Vec::new();
         let mut memory = Vec::new();
@@ -152,24 +154,31 @@ impl<H: Hardware> Driver<H> {
             queues.push(RxQueue { ring, buffer_size, header_size, frame: Frame::None, stats: RxStats::default() });
             memory.push(pools);
         }
-        let mut driver = Driver { queues, napi: Napi::new(memory), hardware };
+        let mut driver = Driver { queues, first: 0, napi: Napi::new(memory), hardware };
         driver.poll(1, |_| None);
         Ok(driver)
     }
 
-    /// Receives up to `budget` packets on each queue and refills the rings. Says how many packets came.
+    /// Receives up to `budget` frames, over all queues, and refills the rings. Says how much of the budget was used: one
+    /// for each frame that ended, delivered or dropped, and one for each completion that was refused. So a device that
+    /// reports nonsense cannot keep a poll from ending.
     ///
     /// `deliver` gets each packet. It keeps the packet, or gives it back to be recycled at once (an early drop). With a
-    /// budget of 0 nothing is received and nothing refilled.
+    /// budget of 0 nothing is received and nothing refilled. Call it again when less than the budget was used and the
+    /// device has raised its interrupt, or when it was all used.
+    #[doc(alias = "napi_poll")]
     pub fn poll(&mut self, budget: u32, mut deliver: impl FnMut(Skb) -> Option<Skb>) -> u32 {
-        let queues = &mut self.queues;
+        let (queues, first) = (&mut self.queues, self.first);
+        self.first = (first + 1) % queues.len().max(1);
         self.napi.poll(budget, |poll| {
-            let mut packets = 0;
-            for (index, queue) in queues.iter_mut().enumerate() {
-                packets += queue.receive(index, poll, &mut deliver);
+            let mut work = 0;
+            for turn in 0..queues.len() {
+                let index = (first + turn) % queues.len();
+                let queue = &mut queues[index];
+                work += queue.receive(index, budget - work, poll, &mut deliver);
                 queue.refill(index, poll);
             }
-            packets
+            work
         })
     }
 
@@ -195,7 +204,7 @@ impl<H: Hardware> Driver<H> {
 
     /// Stops the rings and recycles what was posted. The pools are left, with what is still out.
     pub fn stop(self) -> Napi {
-        let Driver { queues, mut napi, hardware: _ } = self;
+        let Driver { queues, first: _, mut napi, hardware: _ } = self;
         for (index, queue) in queues.into_iter().enumerate() {
             napi.poll(1, |poll| {
                 if let Frame::Some(skb) = queue.frame {
@@ -225,10 +234,16 @@ fn recycle(memory: &mut RxMemory, payload: Frag, header: Option<Frag<Page>>) {
 }
 
 impl<H: Hardware> RxQueue<H> {
-    /// Handles completions until `budget` packets are complete or the ring has no more.
-    fn receive(&mut self, index: usize, poll: &mut Poll<'_>, deliver: &mut impl FnMut(Skb) -> Option<Skb>) -> u32 {
-        let mut packets = 0;
-        while packets < poll.budget() {
+    /// Handles completions until `budget` frames have ended or completions been refused, or the ring has no more.
+    fn receive(
+        &mut self,
+        index: usize,
+        budget: u32,
+        poll: &mut Poll<'_>,
+        deliver: &mut impl FnMut(Skb) -> Option<Skb>,
+    ) -> u32 {
+        let mut work = 0;
+        while work < budget {
             let Some(completion) = self.ring.complete() else { break };
             match completion {
                 Ok(completed) => {
@@ -236,31 +251,35 @@ impl<H: Hardware> RxQueue<H> {
                     let end = completed.end_of_frame;
                     self.add(memory, completed);
                     if end {
-                        packets += 1;
-                        if let Some(skb) = self.finish(index) {
-                            if let Some(dropped) = deliver(skb) {
-                                poll.recycle(dropped);
-                            }
+                        work += 1;
+                        if let Some(dropped) = self.finish(index).and_then(&mut *deliver) {
+                            poll.recycle(dropped);
                         }
                     }
                 }
-                Err(bad) => self.refuse(bad, poll),
+                Err(bad) => {
+                    work += 1;
+                    self.refuse(bad, poll);
+                }
             }
         }
-        packets
+        work
     }
 
     /// Adds what one buffer holds to the frame that is arriving.
     fn add(&mut self, memory: &mut RxMemory, completed: Completed) {
         let Completed { payload, header, end_of_frame: _ } = completed;
-        // What comes back from a ring is of the pools it was posted from, which are this queue's; were it not, dropping
-        // the error would put it, and the frame would be without it.
-        let payload = memory.payload.sync_for_cpu(payload).ok();
+        let frame = core::mem::replace(&mut self.frame, Frame::Lost);
         let header = match (header, &memory.headers) {
             (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
             _ => None,
         };
-        let mut skb = match (core::mem::replace(&mut self.frame, Frame::Lost), header) {
+        // A buffer of other pools than this queue's would not come back from its ring; the frame would be lost with it.
+        let Ok(payload) = memory.payload.sync_for_cpu(payload) else {
+            self.stats.failed += 1;
+            return;
+        };
+        let mut skb = match (frame, header) {
             (Frame::None, header) => header.map_or_else(Skb::new, Skb::build),
             (Frame::Some(skb), None) => skb,
             // Headers in the middle of a frame are as wrong as a length that does not fit.
@@ -268,21 +287,15 @@ impl<H: Hardware> RxQueue<H> {
                 self.stats.bad_length += 1;
                 return;
             }
-            (Frame::Lost, _) => return,
+            (Frame::Lost, _) => return memory.payload.recycle_frag(payload),
         };
-        let added = match payload {
-            Some(payload) if !payload.is_empty() => skb.add_rx_frag(payload).is_ok(),
-            Some(payload) => {
-                memory.payload.recycle_frag(payload);
-                true
-            }
-            None => true,
-        };
-        if added {
-            self.frame = Frame::Some(skb);
-        } else {
+        if payload.is_empty() {
+            memory.payload.recycle_frag(payload);
+        } else if skb.add_rx_frag(payload).is_err() {
             self.stats.too_many_frags += 1;
+            return;
         }
+        self.frame = Frame::Some(skb);
     }
 
     /// The frame has ended: gives it, unless it was lost.
@@ -298,12 +311,15 @@ impl<H: Hardware> RxQueue<H> {
         }
     }
 
-    /// Drops what has arrived of a frame, and skips the rest of it.
-    fn lose(&mut self, end_of_frame: bool, poll: &mut Poll<'_>) {
+    /// Drops what has arrived of a frame, and skips the rest of it. False when it was lost already.
+    fn lose(&mut self, end_of_frame: bool, poll: &mut Poll<'_>) -> bool {
         let next = if end_of_frame { Frame::None } else { Frame::Lost };
-        if let Frame::Some(skb) = core::mem::replace(&mut self.frame, next) {
-            poll.recycle(skb);
+        match core::mem::replace(&mut self.frame, next) {
+            Frame::Some(skb) => poll.recycle(skb),
+            Frame::None => {}
+            Frame::Lost => return false,
         }
+        true
     }
 
     /// Counts a completion that does not fit, and loses the frame that it was part of.
@@ -311,12 +327,10 @@ impl<H: Hardware> RxQueue<H> {
         match bad {
             BadCompletion::Index { .. } => self.stats.bad_index += 1,
             BadCompletion::PayloadLength { end_of_frame, .. } | BadCompletion::HeaderLength { end_of_frame, .. } => {
-                self.stats.bad_length += 1;
-                self.lose(end_of_frame, poll);
+                self.stats.bad_length += u64::from(self.lose(end_of_frame, poll));
             }
             BadCompletion::Failed { end_of_frame, .. } => {
-                self.stats.failed += 1;
-                self.lose(end_of_frame, poll);
+                self.stats.failed += u64::from(self.lose(end_of_frame, poll));
             }
             // Nothing of a frame: a buffer that is not out has no bytes.
             _ => self.stats.not_posted += 1,

@@ -27,8 +27,6 @@ use static_assertions::assert_impl_all;
 /// # Ok::<(), netmem::mm::ZoneError>(())
 /// ```
 #[repr(C)]
-#[doc(alias = "netmem_desc")]
-#[doc(alias = "page_pool_iov")]
 pub struct NetmemDesc {
     pub(super) flags: AtomicUsize,
     pub(super) pp_magic: AtomicUsize,
@@ -111,7 +109,8 @@ impl NetmemDesc {
         self.pp_magic() & !Self::FOREIGN_BITS == Self::PP_SIGNATURE
     }
 
-    /// The pool that owns this memory, if one does.
+    /// The pool that owns this memory, if one does. Of memory that is not a pool's ([`NetmemDesc::is_pp`]) the word may
+    /// mean something else.
     #[inline(always)]
     #[doc(alias = "netmem_get_pp")]
     #[doc(alias = "page_pool_get_pp")]

@@ -14,7 +14,6 @@ use core::fmt;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-#[doc(alias = "dma_addr_t")]
 pub struct DmaAddr(usize);
 
 assert_not_impl_any!(DmaAddr: Default, From<usize>, From<u64>, zerocopy::FromZeros, zerocopy::TryFromBytes);

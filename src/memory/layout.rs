@@ -1,8 +1,8 @@
 //! The layouts of Linux 7.3 on x86-64, as data and as compile-time assertions.
 //!
 //! What the crate mirrors it must mirror to the byte: a C module gets a layout by being rebuilt, a Rust mirror by
-//! nothing at all. `netmem_desc` has been the same since it exists (6.18); net_iov's tail moved in every step. Whether
-//! a kernel agrees, `cargo run --example layout` reads from its BTF.
+//! nothing at all. `netmem_desc` is the same in 6.18 and 7.3; net_iov's tail moved in every step. Whether a
+//! kernel agrees, `cargo run --example layout` reads from its BTF.
 //!
 //! Linux 6.18 has net_iov's tail the other way round, `owner` before a `type` of eight bytes, and nothing else that is
 //! mirrored here differs. `RUSTFLAGS='--cfg netmem_linux="6.18"'` builds the crate for it. It is a cfg and no feature:

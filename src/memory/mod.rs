@@ -18,10 +18,22 @@ mod net_iov;
 mod netmem_ref;
 mod page;
 
-pub use desc::{NetmemDesc, PoolId};
+// rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
+#[doc(alias = "netmem_desc")]
+#[doc(alias = "page_pool_iov")]
+pub use desc::NetmemDesc;
+pub use desc::PoolId;
+#[doc(alias = "dma_addr_t")]
 pub use dma_addr::DmaAddr;
 pub use kind::{Backing, Kind, PageOrIov};
-pub use net_iov::{NetIov, NetIovArea, NetIovType};
+#[doc(alias = "net_iov")]
+pub use net_iov::NetIov;
+#[doc(alias = "net_iov_area")]
+pub use net_iov::NetIovArea;
+#[doc(alias = "net_iov_type")]
+pub use net_iov::NetIovType;
+#[doc(alias = "netmem_ref")]
+#[doc(alias = "page_pool_iov")]
 pub use netmem_ref::NetmemRef;
 pub use page::Page;
 

@@ -17,7 +17,6 @@ use static_assertions::assert_impl_all;
 ///
 /// `owner` points to the [`NetIovArea`] whose array holds this net_iov, for as long as the net_iov lives.
 #[repr(C)]
-#[doc(alias = "net_iov")]
 pub struct NetIov {
     pub(super) desc: NetmemDesc,
     #[cfg(netmem_linux = "6.18")]
@@ -51,7 +50,6 @@ assert_not_impl_any!(&'static NetIov: Into<&'static Page>, TryInto<&'static Page
 /// What kind of memory stands behind a net_iov: `enum net_iov_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[doc(alias = "net_iov_type")]
 pub enum NetIovType {
     /// A dma-buf bound to a queue.
     #[doc(alias = "NET_IOV_DMABUF")]
@@ -149,7 +147,6 @@ impl fmt::Debug for NetIov {
 ///
 /// `niovs` points to `num_niovs` net_iovs, each stamped with this area, which live as long as the area.
 #[repr(C)]
-#[doc(alias = "net_iov_area")]
 pub struct NetIovArea {
     niovs: AtomicPtr<NetIov>,
     num_niovs: AtomicUsize,

@@ -112,8 +112,6 @@ unsafe impl Sync for Raw {}
 ///
 /// The word is of kind `K`, and the `Page` or `NetIov` lives for `'a`.
 #[repr(transparent)]
-#[doc(alias = "netmem_ref")]
-#[doc(alias = "page_pool_iov")]
 pub struct NetmemRef<'a, K: Kind = PageOrIov> {
     raw: Raw,
     _borrows: PhantomData<&'a K>,
@@ -196,7 +194,8 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
         unsafe { desc.as_ref() }
     }
 
-    /// The pool that owns this memory, if one does.
+    /// The pool that owns this memory, if one does. Of memory that is not a pool's ([`NetmemDesc::is_pp`]) the word may
+    /// mean something else.
     #[inline(always)]
     #[doc(alias = "netmem_get_pp")]
     #[doc(alias = "__netmem_get_pp")]
@@ -204,7 +203,7 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
         self.desc().pp()
     }
 
-    /// Where a device finds this memory.
+    /// Where a device finds this memory; 0 if its pool does not map, and old once its pool is gone.
     #[inline(always)]
     #[doc(alias = "netmem_get_dma_addr")]
     pub fn dma_addr(self) -> DmaAddr {

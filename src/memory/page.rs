@@ -17,7 +17,6 @@ use static_assertions::assert_impl_all;
 /// A `&Page` points into the page array of a [`Zone`](crate::mm::Zone) (in a kernel: into the memory map), and mm's
 /// `_refcount` is at least 1 while it lives.
 #[repr(C)]
-#[doc(alias = "struct page")]
 pub struct Page {
     pub(super) desc: NetmemDesc,
     page_type: AtomicU32,

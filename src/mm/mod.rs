@@ -5,8 +5,8 @@
 //! last reference to it goes.
 //!
 //! The functions here take `&Page` or [`PageRef`] (rule C5). A [`NetIov`](crate::NetIov) cannot be given to them, and
-//! neither can a handle whose kind is not known to be `Page`: the nack of 2023, "calling mm APIs on something that only
-//! looks like a page", is a type error.
+//! neither can a handle whose kind is not known to be `Page`: the nack of 2023, mm calls on something that only looks
+//! like a page, is a type error.
 //!
 //! ```
 //! use netmem::mm::{self, Zone};
@@ -32,11 +32,14 @@ pub use free_page::FreePage;
 pub use netmem::{
     netmem_address, netmem_compound_head, netmem_is_pfmemalloc, netmem_is_pref_nid, netmem_pfn_trace, netmem_ref_count,
 };
-pub use page::{
-    compound_head, compound_order, page_address, page_is_pfmemalloc, page_ref_count, page_size, page_to_nid,
-    page_to_pfn,
-};
-pub use page_ref::{PageRef, get_page, put_page};
+#[doc(alias = "page_to_virt")]
+pub use page::page_address;
+#[doc(alias = "page_count")]
+pub use page::page_ref_count;
+pub use page::{compound_head, compound_order, page_is_pfmemalloc, page_size, page_to_nid, page_to_pfn};
+#[doc(alias = "page_ref_inc")]
+pub use page_ref::get_page;
+pub use page_ref::{PageRef, put_page};
 pub use zone::{Zone, ZoneError};
 
 pub(crate) use page_ref::put_page_raw;

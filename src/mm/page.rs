@@ -8,7 +8,6 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// How many references mm counts on the block.
 #[inline]
-#[doc(alias = "page_count")]
 pub fn page_ref_count(page: &Page) -> i32 {
     compound_head(page).refcount_ref().load(Acquire)
 }
@@ -18,7 +17,6 @@ pub fn page_ref_count(page: &Page) -> i32 {
 /// An address is no right: reading through it is `unsafe`, and so it should be. Bytes come from who owns them alone
 /// ([`FreePage::bytes`](super::FreePage::bytes), [`Frag::bytes`](crate::Frag::bytes)).
 #[inline]
-#[doc(alias = "page_to_virt")]
 pub fn page_address(page: &Page) -> NonNull<u8> {
     let zone = ZoneInner::of(page);
     zone.address(zone.index(page))

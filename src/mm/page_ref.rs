@@ -66,7 +66,6 @@ impl fmt::Debug for PageRef {
 /// # Panics
 ///
 /// When 2^31 - 1 references are out, which takes as many `forget`s: going on would wrap the count to a free page.
-#[doc(alias = "page_ref_inc")]
 pub fn get_page(page: &Page) -> PageRef {
     let head = compound_head(page);
     let before = head.refcount_ref().fetch_add(1, Relaxed);

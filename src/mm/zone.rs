@@ -35,14 +35,13 @@ static NEXT_PFN: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsi
 /// # Ok::<(), ZoneError>(())
 /// ```
 #[derive(Clone)]
-#[doc(alias = "zone")]
 pub struct Zone(Arc<ZoneInner>);
 
 /// Why a zone could not be made.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ZoneError {
-    /// No frames, or more than an address space holds.
+    /// No frames, or 2^31 or more.
     #[error("a zone of {frames} page frames is not possible: ask for at least 1 and fewer than 2^31")]
     Size {
         /// What was asked for.
@@ -108,7 +107,7 @@ impl Zone {
     ///
     /// # Errors
     ///
-    /// [`ZoneError::Size`] for 0 frames or more than an address space has, [`ZoneError::NoMemory`] when the memory is
+    /// [`ZoneError::Size`] for 0 frames, or 2^31 or more, [`ZoneError::NoMemory`] when the memory is
     /// not there.
     pub fn new(frames: usize) -> Result<Self, ZoneError> {
         Self::on_node(frames, 0)

@@ -10,5 +10,8 @@
 mod napi;
 mod ring;
 
-pub use napi::{Napi, Poll, RxMemory};
+#[doc(alias = "napi_struct")]
+#[doc(alias = "netif_napi_add")]
+pub use napi::Napi;
+pub use napi::{Poll, RxMemory};
 pub use ring::{BadCompletion, Completed, PostError, PostRefused, RxRing};

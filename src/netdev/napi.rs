@@ -40,7 +40,6 @@ pub struct RxMemory {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-#[doc(alias = "napi_struct")]
 pub struct Napi {
     memory: Vec<RxMemory>,
 }
@@ -67,7 +66,6 @@ impl Napi {
     ///
     /// With a budget of 0, as netpoll asks, possibly in an interrupt, it lends no receive side (rule N3).
     #[doc(alias = "napi_poll")]
-    #[doc(alias = "napi_schedule")]
     pub fn poll<R>(&mut self, budget: u32, f: impl FnOnce(&mut Poll<'_>) -> R) -> R {
         f(&mut Poll { budget, memory: &mut self.memory, _here: PhantomData })
     }
@@ -100,7 +98,7 @@ impl Poll<'_> {
 
     /// Drops a packet, and recycles what is of this NAPI's pools directly.
     ///
-    /// What is not returns to its own pool, as by a plain drop.
+    /// What is not returns to its own pool, as by a plain drop; with a budget of 0 all of it does.
     #[doc(alias = "napi_consume_skb")]
     #[doc(alias = "skb_release_data")]
     pub fn recycle(&mut self, mut skb: Skb) {

@@ -159,7 +159,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.slots.len()
     }
 
-    /// How many buffers the device has.
+    /// How many descriptors the device has; with header buffers each stands for two.
     pub fn posted(&self) -> usize {
         self.depth() - self.room()
     }
@@ -198,7 +198,8 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// # Errors
     ///
-    /// [`BadCompletion`]: no other buffer than the one it names is touched, and that one goes back to its pool.
+    /// [`BadCompletion`]. For `Index` and `NotPosted` no buffer is touched; else those of the descriptor that it names go
+    /// back to their pools.
     pub fn complete(&mut self) -> Option<Result<Completed<K>, BadCompletion>> {
         let completion = self.queue.complete()?;
         Some(self.take(completion))

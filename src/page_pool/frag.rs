@@ -82,7 +82,8 @@ impl<K: Kind> Frag<K> {
         self.len == 0
     }
 
-    /// Where a device finds the first byte of the range.
+    /// Where a device finds the first byte of the range. A number that means something while
+    /// [`is_mapped_for`](Self::is_mapped_for) says so.
     #[inline]
     pub fn dma_addr(&self) -> DmaAddr {
         self.netmem.dma_addr().add(self.offset as usize)

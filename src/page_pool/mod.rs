@@ -25,13 +25,26 @@ mod stats;
 
 pub use area::{AreaError, FreeIov};
 pub use frag::Frag;
+// rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
+#[doc(alias = "netmem_ref")]
 pub use netmem::Netmem;
-pub use params::{CACHE, DEFAULT_RING, MAX_RING, PagePoolParams, PoolError, PoolFlags, REFILL};
-pub use pool::{OtherPool, PagePool};
-pub use provider::{AnyProvider, MemoryKind, MemoryProvider, PoolKind, Refill, Refused};
+#[doc(alias = "PP_ALLOC_CACHE_SIZE")]
+pub use params::CACHE;
+#[doc(alias = "page_pool_params")]
+pub use params::PagePoolParams;
+#[doc(alias = "PP_ALLOC_CACHE_REFILL")]
+pub use params::REFILL;
+pub use params::{DEFAULT_RING, MAX_RING, PoolError, PoolFlags};
+pub use pool::OtherPool;
+#[doc(alias = "page_pool")]
+pub use pool::PagePool;
+#[doc(alias = "memory_provider_ops")]
+pub use provider::MemoryProvider;
+pub use provider::{AnyProvider, MemoryKind, PoolKind, Refill, Refused};
 pub use readable::Readable;
 pub use received::Received;
 pub use shares::Shares;
+#[doc(alias = "page_pool_stats")]
 pub use stats::Stats;
 
 pub(crate) use params::check_order;

@@ -38,7 +38,6 @@ use static_assertions::assert_eq_size;
 ///
 /// `raw` is of kind `K` and names memory whose `pp` is a live pool; one of its `pp_ref_count` is this value.
 #[repr(transparent)]
-#[doc(alias = "netmem_ref")]
 #[must_use = "dropping a handle puts it"]
 pub struct Netmem<K: Kind = PageOrIov> {
     raw: Raw,
@@ -100,7 +99,7 @@ impl<K: Kind> Netmem<K> {
         unsafe { Netmem::new(self.raw) }
     }
 
-    /// Where a device finds this memory.
+    /// Where a device finds this memory; 0 if its pool does not map, and old once its pool is gone.
     #[inline]
     #[doc(alias = "page_pool_get_dma_addr_netmem")]
     #[doc(alias = "page_pool_get_dma_addr")]
@@ -197,6 +196,12 @@ impl Netmem {
 }
 
 impl<K: Kind> Drop for Netmem<K> {
+    /// The put, from any context (rule O1).
+    ///
+    /// There is no `allow_direct` argument: with the pool in hand call
+    /// [`PagePool::recycle_direct`](super::PagePool::recycle_direct). There is no `dma_sync_size`: the consumer side
+    /// syncs `max_len` bytes. The last reference goes into the ring; to the provider or to mm if the ring is full or
+    /// closed, or if the page may not stay.
     #[inline]
     #[doc(alias = "page_pool_put_full_netmem")]
     #[doc(alias = "page_pool_put_full_page")]

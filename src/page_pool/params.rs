@@ -20,10 +20,8 @@ bitflags::bitflags! {
 }
 
 /// How many handles a pool's cache holds.
-#[doc(alias = "PP_ALLOC_CACHE_SIZE")]
 pub const CACHE: usize = 128;
 /// How many handles a refill brings.
-#[doc(alias = "PP_ALLOC_CACHE_REFILL")]
 pub const REFILL: usize = if cfg!(loom) { 2 } else { 64 };
 /// What a `pool_size` of 0 stands for.
 pub const DEFAULT_RING: u32 = 1024;
@@ -44,7 +42,6 @@ pub const MAX_RING: u32 = 16384;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
-#[doc(alias = "page_pool_params")]
 pub struct PagePoolParams {
     /// What the pool does for its driver.
     pub flags: PoolFlags,
@@ -63,12 +60,13 @@ pub struct PagePoolParams {
 }
 
 impl PagePoolParams {
-    /// Parameters of a pool that maps and syncs its memory for `device`, whole.
-    pub fn for_device(device: Arc<dyn DmaDevice>, buffer_size: u32) -> Self {
+    /// Parameters of a pool that maps its memory for `device` and syncs the first `max_len` bytes of each piece. Order 0.
+    /// How large a piece is the provider says.
+    pub fn for_device(device: Arc<dyn DmaDevice>, max_len: u32) -> Self {
         PagePoolParams {
             flags: PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV,
             device: Some(device),
-            max_len: buffer_size,
+            max_len,
             ..Default::default()
         }
     }

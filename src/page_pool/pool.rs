@@ -387,7 +387,6 @@ unsafe fn put_unrefed_cold<K: Kind>(raw: Raw) {
 /// assert_eq!(pool.stats().recycle_ring, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[doc(alias = "page_pool")]
 pub struct PagePool<K: PoolKind = PageOrIov> {
     core: Core,
     _kind: PhantomData<fn() -> K>,
@@ -397,6 +396,9 @@ assert_not_impl_any!(PagePool: Clone, Copy, Default);
 
 impl<K: PoolKind> PagePool<K> {
     /// A pool with these parameters over this provider.
+    ///
+    /// Name the kind in the call: `PagePool::<Page>::new(params, provider)` takes a provider of pages as it is, and
+    /// `PagePool::<PageOrIov>::new(params, AnyProvider::from(provider))` one of either kind.
     ///
     /// # Errors
     ///
@@ -434,7 +436,10 @@ impl<K: PoolKind> PagePool<K> {
         })
     }
 
-    /// One piece of memory, synced for the device; `None` when ring and provider have none.
+    /// One piece of memory; `None` when ring and provider have none, or the device cannot map it.
+    ///
+    /// It has been synced for the device if the pool was made with `DMA_SYNC_DEV` for a device that needs it. Its bytes
+    /// are whatever their last owner left.
     #[inline]
     #[doc(alias = "page_pool_alloc_netmems")]
     #[doc(alias = "page_pool_alloc_pages")]
@@ -446,8 +451,8 @@ impl<K: PoolKind> PagePool<K> {
         Some(unsafe { Netmem::new(raw) })
     }
 
-    /// A range of `size` bytes; many share one piece of memory. `None` when `size` is 0 or more than a piece has, or
-    /// when there is no memory.
+    /// A range of `size` bytes that starts at a multiple of 64; many share one piece of memory. `None` when `size` is 0
+    /// or more than a piece has, or when there is no memory. Its bytes are whatever their last owner left.
     #[inline]
     #[doc(alias = "page_pool_alloc_frag_netmem")]
     #[doc(alias = "page_pool_alloc_frag")]
@@ -478,7 +483,8 @@ impl<K: PoolKind> PagePool<K> {
         self.core.recycle_direct(frag.into_netmem());
     }
 
-    /// Shows the CPU what the device wrote, and gives the bytes that were received.
+    /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes
+    /// from the start of the buffer. Coherent devices and dma-bufs need no sync, and get none.
     ///
     /// # Errors
     ///
@@ -543,6 +549,8 @@ impl<K: PoolKind> PagePool<K> {
 }
 
 impl<K: PoolKind> Drop for PagePool<K> {
+    /// Ends the pool. With memory in flight, too: cache and ring go back to the provider, what is still out is unmapped,
+    /// and the last handle frees the rest, on whatever thread.
     #[doc(alias = "page_pool_destroy")]
     fn drop(&mut self) {
         let shared = self.core.shared;

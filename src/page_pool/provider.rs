@@ -57,12 +57,12 @@ impl MemoryKind for NetIov {
 /// A provider hands out free memory by value and gets it back by value (rule O5), so handing the same piece out twice
 /// does not compile and the trait needs no `unsafe`. It provides one kind and cannot return the other (rule P1). The
 /// pool holds no lock while it calls one.
-#[doc(alias = "memory_provider_ops")]
 pub trait MemoryProvider: Send + Sync {
     /// What it provides.
     type Kind: MemoryKind;
 
-    /// A pool with these parameters wants memory. Says how many bytes each piece has.
+    /// A pool with these parameters wants memory. Says how many bytes each piece has: a page of the pool's order, or
+    /// the size of the net_iovs. Pieces of another size will be refused.
     ///
     /// # Errors
     ///
@@ -73,12 +73,13 @@ pub trait MemoryProvider: Send + Sync {
     #[doc(alias = "alloc_netmems")]
     fn alloc(&self, out: &mut Refill<'_, Self::Kind>);
 
-    /// Takes a piece back. On any thread.
+    /// Takes a piece back. Runs inside the put that was the last, on any thread: it must not block, and should it panic,
+    /// the pool leaks.
     #[doc(alias = "release_netmem")]
     fn release(&self, memory: <Self::Kind as MemoryKind>::Free);
 
     /// Whether its memory is synced when it changes hands between CPU and device (rule D3): pages and the user's memory
-    /// are, a dma-buf is not.
+    /// are, a dma-buf is not. Asked once, when a pool is made.
     fn wants_sync(&self) -> bool {
         true
     }

@@ -90,6 +90,7 @@ impl From<Shares<NetIov>> for Shares {
 }
 
 impl<K: Kind> Drop for Shares<K> {
+    /// The put of all that are left, with one subtraction.
     #[doc(alias = "page_pool_unref_netmem")]
     #[doc(alias = "page_pool_unref_page")]
     fn drop(&mut self) {

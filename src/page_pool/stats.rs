@@ -2,7 +2,6 @@
 
 /// The eleven counters of a pool: `struct page_pool_stats`, names and meaning those of Linux.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[doc(alias = "page_pool_stats")]
 pub struct Stats {
     /// Allocations served from the cache.
     pub alloc_fast: u64,

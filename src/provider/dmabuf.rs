@@ -13,7 +13,6 @@ use core::fmt;
 /// The memory may come in several chunks (a scatter-gather table); each becomes an area of net_iovs. Nothing here ever
 /// touches a byte of it: the CPU has no mapping. Dropping the provider while packets are out is safe, as each net_iov
 /// keeps the area that it is part of, and that its mapping.
-#[doc(alias = "net_devmem_dmabuf_binding")]
 pub struct DmabufProvider {
     device: Arc<dyn DmaDevice>,
     niov_size: u32,
@@ -23,7 +22,6 @@ pub struct DmabufProvider {
 
 /// One piece of a dma-buf that is contiguous for the device: an entry of its scatter-gather table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "scatterlist")]
 pub struct Chunk {
     /// First byte, within the memory.
     pub offset: usize,

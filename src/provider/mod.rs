@@ -8,7 +8,11 @@ mod dmabuf;
 mod memfd;
 mod page;
 
-pub use dmabuf::{BindError, Chunk, DmabufProvider};
+pub use dmabuf::BindError;
+#[doc(alias = "scatterlist")]
+pub use dmabuf::Chunk;
+#[doc(alias = "net_devmem_dmabuf_binding")]
+pub use dmabuf::DmabufProvider;
 #[cfg(feature = "std")]
 pub use memfd::{Memfd, MemfdError, MemfdView, OutOfBounds};
 pub use page::PageProvider;

@@ -9,8 +9,6 @@ use core::fmt;
 ///
 /// Which of the two is part of the value, so it goes back the right way: in Linux one flag of the skb, `pp_recycle`,
 /// speaks for all of its frags, and mixing them was a bug more than once.
-#[doc(alias = "skb_frag_t")]
-#[doc(alias = "skb_mark_for_recycle")]
 pub enum SkbFrag {
     /// Memory of a page pool, page or net_iov.
     Pool(Frag),

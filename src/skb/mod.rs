@@ -10,5 +10,12 @@ pub mod checksum;
 mod frag;
 mod packet;
 
-pub use frag::{MmFrag, SkbFrag};
-pub use packet::{MAX_SKB_FRAGS, ReadError, Skb, SkbFull};
+pub use frag::MmFrag;
+#[doc(alias = "skb_frag_t")]
+#[doc(alias = "skb_mark_for_recycle")]
+pub use frag::SkbFrag;
+#[doc(alias = "sk_buff")]
+#[doc(alias = "kfree_skb")]
+#[doc(alias = "consume_skb")]
+pub use packet::Skb;
+pub use packet::{MAX_SKB_FRAGS, ReadError, SkbFull};

@@ -31,7 +31,6 @@ pub const MAX_SKB_FRAGS: usize = 17;
 /// assert_eq!(copy[63], 0xaa);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[doc(alias = "sk_buff")]
 pub struct Skb {
     linear: Linear,
     nr_frags: usize,
@@ -269,7 +268,7 @@ impl Skb {
         })
     }
 
-    /// The one's-complement sum of `len` bytes from `offset` on, folded to 16 bits and not inverted.
+    /// The one's-complement sum of `len` bytes from `offset` on, in host order, folded to 16 bits and not inverted.
     ///
     /// # Errors
     ///

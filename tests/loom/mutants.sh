@@ -111,8 +111,7 @@ mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $shar
     'drop({
             if let Some(addr) = self.mapped.with(|mapped| mapped.remove(index)) {'
 mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_scrub $shared \
-    'mapped.scrubbed = true;
-            for slot in &mut mapped.slots {
+    'for slot in &mut mapped.slots {
                 if let Some(addr) = slot.take() {' \
     'for slot in &mut mapped.slots {
                 if let Some(addr) = *slot {'
