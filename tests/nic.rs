@@ -1,7 +1,7 @@
 //! Driver and NIC model together: bad input, memory that runs out, and stopping in the middle. Rules D4, D5 and O3
 //! where they are checked at run time.
 
-use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
 use netmem::driver::Hardware;
 use netmem::driver::netmem::{Driver, DriverError, QueueConfig, RxStats};
 use netmem::mm::Zone;
@@ -224,7 +224,7 @@ fn device_memory_that_is_used_up_comes_back_into_use() {
 fn without_flow_control_frames_are_dropped_and_counted() {
     let mut rig = Rig::new(Coherent::new());
     let config = rig.device(4);
-    let params = NicParams { flow_control: false, ..NicParams::default() };
+    let params = NicParams { pause: None, ..NicParams::default() };
     let nic = rig.nic(params, Frames::new(payloads(1000, 1500)));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let mut held = Vec::new();
@@ -236,6 +236,24 @@ fn without_flow_control_frames_are_dropped_and_counted() {
     assert!(held.len() <= 8, "no more than there are buffers: {}", held.len());
     assert_eq!(stats.no_buffer + held.len() as u64, 1000);
     drop((driver, held));
+    rig.assert_clean();
+}
+
+#[test]
+fn a_frame_for_which_there_never_is_enough_memory_is_dropped() {
+    let mut rig = Rig::new(Coherent::new());
+    // Two net_iovs: a frame of 9000 bytes needs three.
+    let config = rig.device(2);
+    let params = NicParams { pause: Some(Duration::from_millis(1)), ..NicParams::default() };
+    let nic = rig.nic(params, Frames::new([vec![1; 9000], vec![2; 100]]));
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let mut lens = Vec::new();
+    receive(&mut driver, |skb| {
+        lens.push(skb.len());
+        None
+    });
+    assert_eq!((lens, driver.hardware().queue_stats(0).unwrap().no_buffer), (vec![142], 1));
+    drop(driver);
     rig.assert_clean();
 }
 
@@ -440,6 +458,42 @@ fn o5_a_ring_takes_what_is_mapped_for_its_device() {
     assert_eq!(ring.posted(), 0);
 }
 
+/// A peer as large as it says.
+struct Claims(usize);
+
+impl PeerMemory for Claims {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), PeerError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn no_address_reaches_two_things() {
+    for rig in [Rig::new(Coherent::new()), Rig::new(Bounce::new()), Rig::new(Iommu::new())] {
+        let device = rig.bus.clone().driver_side();
+        let map = |len| DmaMapping::new(device.clone(), Arc::new(Claims(usize::MAX)), 0, len);
+        let first = map(4096).unwrap();
+        for len in [usize::MAX, 0_usize.wrapping_sub(12288), usize::MAX / 2 + 1] {
+            if let Ok(large) = map(len) {
+                assert!(large.addr().get().checked_add(len).is_some() && large.addr() != first.addr());
+            }
+        }
+        if let Ok(again) = map(4096) {
+            assert_ne!(again.addr(), first.addr());
+        }
+    }
+    // Frame numbers are never used twice, and must not come to where a coherent device has its peers.
+    let rig = Rig::new(Coherent::new());
+    let device = rig.bus.clone().driver_side();
+    let peer = DmaMapping::new(device, Arc::new(Claims(4096)), 0, 4096).unwrap();
+    let page = rig.zone.alloc(0).unwrap();
+    assert!(netmem::mm::page_to_pfn(page.page()) < peer.addr().get() >> 12);
+    assert_eq!(peer.addr().get(), 1 << 52, "above every physical address");
+}
+
 #[test]
 fn bad_parameters_are_refused_with_a_reason() {
     let rig = Rig::new(Coherent::new());
@@ -457,6 +511,7 @@ fn bad_parameters_are_refused_with_a_reason() {
         Driver::new(nic, config).map(drop).unwrap_err()
     };
     assert_eq!(start(vec![rig.host(), rig.host()]), DriverError::NoQueue { queue: 1 });
+    assert_eq!(start(vec![Rig::new(Coherent::new()).host()]), DriverError::OtherDevice { queue: 0 });
     for buffer_size in [0, 63, 4097] {
         let error = start(vec![QueueConfig { buffer_size, ..rig.host() }]);
         assert_eq!(error, DriverError::BufferSize { queue: 0, what: "payload", size: buffer_size, max: 4096 });
@@ -475,6 +530,7 @@ fn bad_parameters_are_refused_with_a_reason() {
         (&[(0, 4096)][..], 2048, "net_iovs of 2048 bytes are not possible"),
         (&[(0, 4096)][..], 5000, "net_iovs of 5000 bytes are not possible"),
         (&[(0, 0)][..], 4096, "chunk 0: cannot map 0 bytes"),
+        (&[(4096, 8192), (0, 4096), (8192, 4096)][..], 4096, "chunk 2 shares bytes with chunk 0"),
     ] {
         let error = bind(chunks, size).to_string();
         assert!(error.contains(text), "{error:?} does not say {text:?}");

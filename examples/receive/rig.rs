@@ -216,13 +216,17 @@ fn receive(
             if over {
                 return Ok(());
             }
-            if limit.is_none() && last.elapsed() > STALL {
-                let rings: Vec<_> = (0..2).filter_map(|queue| driver.posted(queue)).collect();
-                return Err(format!(
-                    "nothing arrived for {STALL:?} after {packets} packets; the rings have {rings:?} (posted, of): is \
-                     there too little device memory for one frame? try a larger --device-memory"
-                )
-                .into());
+            for queue in 0..consumers.len() {
+                let starved = driver.hardware().queue_stats(queue).is_some_and(|stats| stats.no_buffer != 0);
+                if starved || limit.is_none() && last.elapsed() > STALL {
+                    let (posted, depth) = driver.posted(queue).unwrap_or_default();
+                    return Err(format!(
+                        "queue {queue} had too few buffers for a frame, {posted} of {depth} descriptors, after {packets} \
+                         packets: all of its memory is posted or held, so use more, smaller net_iovs or smaller frames \
+                         (--device-memory, --niov-size, --size)"
+                    )
+                    .into());
+                }
             }
             driver.hardware().wait(Duration::from_millis(1));
         }

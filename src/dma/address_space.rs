@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A device used an address that reaches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +63,7 @@ pub struct DmaStats {
 impl DmaStats {
     /// Mappings that exist now.
     pub fn mapped(&self) -> u64 {
-        self.maps - self.unmaps
+        self.maps.saturating_sub(self.unmaps)
     }
 }
 
@@ -78,6 +78,12 @@ enum Target {
     Bounced { host: NonNull<u8>, buffer: Vec<u8>, direction: DmaDirection },
     /// A peer's memory, from an offset on.
     Peer(Arc<dyn PeerMemory>, usize),
+}
+
+impl Target {
+    fn is_host(&self, start: NonNull<u8>) -> bool {
+        matches!(self, Target::Host(own) if *own == start)
+    }
 }
 
 struct Region {
@@ -130,37 +136,48 @@ impl AddressSpace {
     }
 
     pub(super) fn stats(&self) -> DmaStats {
+        // Read first, so that no unmap is counted whose map is not.
+        let unmaps = self.unmaps.load(Acquire);
         DmaStats {
             maps: self.maps.load(Relaxed),
-            unmaps: self.unmaps.load(Relaxed),
+            unmaps,
             syncs_for_cpu: self.syncs_for_cpu.load(Relaxed),
             syncs_for_device: self.syncs_for_device.load(Relaxed),
             faults: self.faults.load(Relaxed),
         }
     }
 
-    fn insert(&self, at: Option<usize>, len: usize, target: Target) -> DmaAddr {
+    /// Adds a mapping. `None` when no address is left for it, or the one it must have reaches something else.
+    fn insert(&self, at: Option<usize>, len: usize, target: Target) -> Option<DmaAddr> {
         let addr = self.table.with(|table| {
-            let addr = at.unwrap_or_else(|| {
-                // Aligned to its size, so that it can be cut into net_iovs of any size; and a page lies between two mappings, so that running
-                // over the end of one faults.
-                let align = len.next_power_of_two().clamp(PAGE_SIZE, MAX_ALIGN);
-                let addr = table.next.next_multiple_of(align);
-                table.next = addr + len.next_multiple_of(PAGE_SIZE) + PAGE_SIZE;
-                addr
-            });
+            let addr = match at {
+                Some(addr) => addr,
+                None => {
+                    // Aligned to its size, so that it can be cut into net_iovs of any size; and a page lies between two
+                    // mappings, so that running over the end of one faults.
+                    let align = len.min(MAX_ALIGN).next_power_of_two().max(PAGE_SIZE);
+                    let addr = table.next.checked_next_multiple_of(align)?;
+                    let end = addr.checked_add(len)?.checked_next_multiple_of(PAGE_SIZE)?.checked_add(PAGE_SIZE)?;
+                    table.next = end;
+                    addr
+                }
+            };
             // Where an address is the page's own it may be mapped twice, and what the page is part of now counts.
-            let maps = table.regions.get(&addr).map_or(0, |region| region.maps);
-            table.regions.insert(addr, Region { len, target, maps: maps + 1 });
-            addr
-        });
-        self.maps.fetch_add(1, Relaxed);
+            let maps = match table.regions.get(&addr) {
+                None => 0,
+                Some(Region { target: Target::Host(was), maps, .. }) if target.is_host(*was) => *maps,
+                Some(_) => return None,
+            };
+            table.regions.insert(addr, Region { len, target, maps: maps.checked_add(1)? });
+            self.maps.fetch_add(1, Relaxed);
+            Some(addr)
+        })?;
         // SAFETY: the address is in the table from now on; it leaves the table when the mapping ends.
-        unsafe { DmaAddr::new(addr) }
+        Some(unsafe { DmaAddr::new(addr) })
     }
 
     /// Maps the block of a page.
-    pub(super) fn map(&self, page: &Page) -> DmaAddr {
+    pub(super) fn map(&self, page: &Page) -> Option<DmaAddr> {
         let at = match self.addresses {
             Addresses::Identity => Some(crate::mm::page_to_pfn(page) << crate::mm::PAGE_SHIFT),
             Addresses::Fresh => None,
@@ -174,7 +191,7 @@ impl AddressSpace {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(len).ok()?;
         buffer.resize(len, 0);
-        Some(self.insert(None, len, Target::Bounced { host: page_address(page), buffer, direction }))
+        self.insert(None, len, Target::Bounced { host: page_address(page), buffer, direction })
     }
 
     /// Maps a range of a peer's memory.
@@ -183,7 +200,7 @@ impl AddressSpace {
         if len == 0 || offset.checked_add(len).is_none_or(|end| end > size) {
             return Err(MapError::Range { offset, len, size });
         }
-        Ok(self.insert(None, len, Target::Peer(memory, offset)))
+        self.insert(None, len, Target::Peer(memory, offset)).ok_or(MapError::NoRoom { len })
     }
 
     /// Ends a mapping. An address that is not mapped is a fault, and counted.
@@ -195,7 +212,7 @@ impl AddressSpace {
             if region.maps == 0 { Some(table.regions.remove(&addr.get())) } else { Some(None) }
         });
         match found {
-            Some(_) => self.unmaps.fetch_add(1, Relaxed),
+            Some(_) => self.unmaps.fetch_add(1, Release),
             None => self.faults.fetch_add(1, Relaxed),
         };
     }

@@ -1,6 +1,7 @@
 //! [`Coherent`]: a device that sees memory as the CPU does.
 
 use super::address_space::{AddressSpace, Addresses, device};
+use crate::mm::PHYSICAL_BITS;
 
 /// A device whose addresses are physical addresses, in a machine that keeps CPU and device coherent. Needs no sync.
 ///
@@ -19,10 +20,9 @@ pub struct Coherent {
 }
 
 impl Coherent {
-    /// A device that has mapped nothing.
+    /// A device that has mapped nothing. Peer memory will lie above all physical addresses.
     pub fn new() -> Self {
-        // Peer memory lies above 2^40, where no page frame of a zone is.
-        Coherent { space: AddressSpace::new(Addresses::Identity, 1 << 40) }
+        Coherent { space: AddressSpace::new(Addresses::Identity, 1 << PHYSICAL_BITS) }
     }
 }
 
@@ -32,4 +32,4 @@ impl Default for Coherent {
     }
 }
 
-device!(Coherent, needs_sync: false, sync: { let _ = this; false }, map: |this, page, _direction| Some(this.space.map(page)));
+device!(Coherent, needs_sync: false, sync: { let _ = this; false }, map: |this, page, _direction| this.space.map(page));

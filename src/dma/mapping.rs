@@ -52,7 +52,7 @@ pub enum MapError {
         size: usize,
     },
     /// The device has no address for it.
-    #[error("the device has no room to map {len} bytes: unmap something first")]
+    #[error("the device has no addresses left for {len} bytes: map less")]
     NoRoom {
         /// How many bytes.
         len: usize,

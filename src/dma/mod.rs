@@ -73,7 +73,7 @@ pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) 
 /// An implementation promises that
 /// - an address from [`map`](Self::map) reaches the bytes of that page's block and no others, until it is unmapped;
 /// - an address from [`map_peer`](Self::map_peer) reaches that range of the peer's memory and no others;
-/// - an address that was unmapped reaches nothing, and is not handed out for other memory while a descriptor that names
+/// - an address each of whose mappings was unmapped reaches nothing, and is not handed out for other memory while a descriptor that names
 ///   it is with the device: a pool may go before the ring that holds its buffers;
 /// - the device writes a buffer only from its post to its completion (or to the stop of its queue), never between the
 ///   completion and the next post;

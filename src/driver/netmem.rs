@@ -71,6 +71,12 @@ pub enum DriverError {
         /// What the pool's memory allows.
         max: u32,
     },
+    /// A pool's memory is not mapped for the device.
+    #[error("queue {queue}: a pool is not mapped for this device: make it with PagePoolParams::for_device of this one")]
+    OtherDevice {
+        /// Which.
+        queue: usize,
+    },
     /// No memory for a ring, or a depth that no ring has.
     #[error("queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
     NoRing {
@@ -87,7 +93,7 @@ pub struct RxStats {
     pub packets: u64,
     /// Bytes in them.
     pub bytes: u64,
-    /// Buffers posted.
+    /// Descriptors posted; with header buffers each stands for two.
     pub posted: u64,
     /// Times a ring could not be filled because a pool had no memory.
     pub alloc_failed: u64,
@@ -151,6 +157,10 @@ impl<H: Hardware> Driver<H> {
             }
             let hardware_queue = hardware.rx_queue(queue).ok_or(DriverError::NoQueue { queue })?;
             let ring = RxRing::new(hardware_queue).ok_or(DriverError::NoRing { queue })?;
+            let headers = pools.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device()));
+            if !headers || !pools.payload.is_mapped_for(ring.device()) {
+                return Err(DriverError::OtherDevice { queue });
+            }
             queues.push(RxQueue { ring, buffer_size, header_size, frame: Frame::None, stats: RxStats::default() });
             memory.push(pools);
         }

@@ -50,6 +50,8 @@ use crate::memory::Page;
 pub const PAGE_SHIFT: u32 = 12;
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+/// Physical addresses are below `1 << PHYSICAL_BITS`.
+pub(crate) const PHYSICAL_BITS: u32 = 52;
 /// The largest order that a zone serves: 1024 pages, 4 MiB.
 #[doc(alias = "MAX_PAGE_ORDER")]
 pub const MAX_ORDER: u32 = 10;

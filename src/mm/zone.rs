@@ -1,6 +1,6 @@
 //! [`Zone`]: a range of page frames, its `Page`s, and who of them is free.
 
-use super::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, Page, PageRef};
+use super::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, PHYSICAL_BITS, Page, PageRef};
 use crate::sync::{AtomicUsize, Lock};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::boxed::Box;
@@ -131,7 +131,9 @@ impl Zone {
         pages.extend((0..frames).map(|_| Page::new()));
         let mut buddy = FrameAllocator::new();
         buddy.insert(0..frames);
-        let base_pfn = NEXT_PFN.fetch_add(frames.next_multiple_of(1 << MAX_ORDER), Relaxed);
+        let pfns = frames.next_multiple_of(1 << MAX_ORDER);
+        let next = |pfn: usize| Some(pfn + pfns).filter(|end| *end <= 1 << (PHYSICAL_BITS - PAGE_SHIFT));
+        let base_pfn = NEXT_PFN.fetch_update(Relaxed, Relaxed, next).map_err(|_| ZoneError::NoMemory { frames })?;
         Ok(Zone(Arc::new(ZoneInner {
             pages: pages.into_boxed_slice(),
             frames: memory,

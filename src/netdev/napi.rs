@@ -73,7 +73,7 @@ impl Napi {
 
 /// The consumer side of a NAPI's pools, for the length of one poll.
 ///
-/// It does not leave the thread that polls (rule N2).
+/// It does not leave the thread that polls, and what it lends is exclusive (rule N2).
 pub struct Poll<'n> {
     budget: u32,
     memory: &'n mut [RxMemory],

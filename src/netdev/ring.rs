@@ -1,9 +1,10 @@
 //! [`RxRing`]: the buffers that the device has.
 
 use crate::assert::assert_not_impl_any;
-use crate::dma::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
+use crate::dma::{DmaDevice, DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 use crate::memory::{Kind, Page, PageOrIov};
 use crate::page_pool::{Frag, Received};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -147,6 +148,11 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         slots.extend((0..depth).map(|_| Slot { generation: 0, buffers: None }));
         free.extend((0..depth as u16).rev());
         Some(RxRing { queue, slots, free, running: true })
+    }
+
+    /// The device that its buffers must be mapped for.
+    pub fn device(&self) -> &Arc<dyn DmaDevice> {
+        self.queue.device()
     }
 
     /// How many descriptors are free.

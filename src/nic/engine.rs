@@ -10,6 +10,7 @@ use crate::dma::{DmaBus, DmaFault, RxCompletion};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
 
 /// What the engine shares with [`Nic`](super::Nic).
 #[derive(Debug, Default)]
@@ -42,7 +43,7 @@ pub(super) struct Engine {
     pub(super) control: Arc<Control>,
     pub(super) steering: Vec<(u16, usize)>,
     pub(super) default_queue: Option<usize>,
-    pub(super) flow_control: bool,
+    pub(super) pause: Option<Duration>,
     pub(super) max_frame: usize,
     pub(super) hostile: Option<Hostile>,
     queues: Vec<EngineQueue>,
@@ -68,7 +69,7 @@ impl Engine {
             control,
             steering: Vec::new(),
             default_queue: None,
-            flow_control: true,
+            pause: None,
             max_frame: usize::MAX,
             hostile: None,
             queues: queues.iter().map(|shared| EngineQueue { shared: shared.clone(), head: 0, next: 0 }).collect(),
@@ -79,6 +80,7 @@ impl Engine {
     /// Runs until the traffic ends, all queues have been stopped, or it is told to quit.
     pub(super) fn run(mut self, mut traffic: Box<dyn Traffic>) -> Result<(), TrafficError> {
         let control = self.control.clone();
+        self.queues.iter().for_each(|queue| queue.shared.set_engine());
         let _ended = Ended(&control, self.queues.iter().map(|queue| queue.shared.clone()).collect());
         let mut bytes = Vec::new();
         while !self.done() {
@@ -128,6 +130,7 @@ impl Engine {
 
     /// Takes the descriptors that the frame needs, waiting for them if there is flow control. False when it is dropped.
     fn take(&mut self, index: usize, len: usize, parsed: &Parsed) -> bool {
+        let mut deadline = None;
         loop {
             if self.done() {
                 return false;
@@ -142,13 +145,21 @@ impl Engine {
                 return true;
             }
             let everything = tail.wrapping_sub(queue.head) == shared.depth && read == queue.next;
-            if everything || !self.flow_control {
-                // It would not fit into all there is, or nobody wants to wait.
+            let wait = match (self.pause, deadline) {
+                (None, _) => Duration::ZERO,
+                (Some(pause), None) => {
+                    deadline = Some(Instant::now() + pause);
+                    pause
+                }
+                (Some(_), Some(deadline)) => deadline.saturating_duration_since(Instant::now()),
+            };
+            if everything || wait.is_zero() {
+                // It would not fit into all there is, or nobody wants to wait any longer.
                 shared.no_buffer.fetch_add(1, Relaxed);
                 return false;
             }
             let (control, queues) = (&self.control, &self.queues);
-            control.doorbell.wait(None, || {
+            control.doorbell.wait(Some(wait), || {
                 shared.tail.load(Acquire) != tail
                     || shared.read.load(Acquire) != read
                     || queues.iter().any(EngineQueue::wants_to_stop)
@@ -162,7 +173,7 @@ impl Engine {
         let trick = self.hostile.as_mut().and_then(Hostile::next);
         let queue = &mut self.queues[index];
         let shared = queue.shared.clone();
-        let mut rest = bytes;
+        let (mut rest, mut whole) = (bytes, true);
         let count = self.taken.len();
         for (i, descriptor) in self.taken.drain(..).enumerate() {
             let header = if i == 0 { split(&descriptor, bytes.len(), parsed) } else { 0 };
@@ -171,6 +182,7 @@ impl Engine {
             rest = behind;
             let written = dma(&*self.bus, descriptor.header.get(), to_header)
                 .and_then(|()| dma(&*self.bus, descriptor.payload.get(), to_payload));
+            whole &= written.is_ok();
             if written.is_err() {
                 shared.faults.fetch_add(1, Relaxed);
             }
@@ -190,15 +202,18 @@ impl Engine {
                 None => queue.complete(&completion),
             }
         }
-        shared.frames.fetch_add(1, Relaxed);
-        shared.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        if whole {
+            shared.frames.fetch_add(1, Relaxed);
+            shared.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        }
     }
 }
 
 /// How many bytes of a frame go to the header buffer: the headers where the device understands them, and whatever fits
 /// of a frame that it does not, so that no frame is unreadable as a whole.
 fn split(descriptor: &Descriptor, len: usize, parsed: &Parsed) -> usize {
-    let room = descriptor.header_len.get() as usize;
+    // A completion has 16 bits for the length of the headers.
+    let room = descriptor.header_len.get().min(u32::from(u16::MAX)) as usize;
     match parsed.dst_port {
         Some(_) if parsed.header_len <= room => parsed.header_len,
         Some(_) => 0,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A doorbell or an interrupt: cheap to raise while nobody waits for it.
 #[derive(Debug, Default)]
@@ -28,15 +28,15 @@ impl Event {
         if ready() {
             return;
         }
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         while !ready() {
-            match timeout {
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => guard = self.raised.wait(guard).unwrap_or_else(PoisonError::into_inner),
-                Some(timeout) => {
-                    let (woken, result) =
-                        self.raised.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner);
+                Some(left) => {
+                    let (woken, result) = self.raised.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner);
                     guard = woken;
                     if result.timed_out() {
                         break;

@@ -37,8 +37,9 @@ pub struct NicParams {
     pub steering: Vec<(u16, usize)>,
     /// Where frames go that no rule is for; `None` drops them.
     pub default_queue: Option<usize>,
-    /// With flow control the cable waits while a ring is empty (PAUSE frames); without, the frame is dropped.
-    pub flow_control: bool,
+    /// Flow control: how long the cable waits when there are not enough buffers for a frame (PAUSE frames), before the
+    /// frame is dropped. `None` drops it at once.
+    pub pause: Option<Duration>,
     /// The longest frame taken, in bytes.
     pub max_frame: usize,
     /// Every so many frames, report a completion that does not fit: a hostile device.
@@ -52,7 +53,7 @@ impl Default for NicParams {
             depth: 256,
             steering: Vec::new(),
             default_queue: Some(0),
-            flow_control: true,
+            pause: Some(Duration::from_secs(5)),
             max_frame: 9216,
             hostile_every: None,
         }
@@ -100,7 +101,7 @@ pub enum NicError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NicQueueStats {
-    /// Frames written to buffers.
+    /// Frames written to buffers, whole.
     pub frames: u64,
     /// Bytes in them.
     pub bytes: u64,
@@ -136,7 +137,7 @@ impl Nic {
     ///
     /// [`NicError`]: the parameters are not possible, or there is no thread.
     pub fn start(params: NicParams, bus: Arc<dyn DmaBus>, traffic: Box<dyn Traffic>) -> Result<Self, NicError> {
-        let NicParams { queues, depth, steering, default_queue, flow_control, max_frame, hostile_every } = params;
+        let NicParams { queues, depth, steering, default_queue, pause, max_frame, hostile_every } = params;
         if !(1..=64).contains(&queues) {
             return Err(NicError::Queues { queues });
         }
@@ -157,7 +158,7 @@ impl Nic {
         let mut engine = Engine::new(bus, control.clone(), &shared);
         engine.steering = steering;
         engine.default_queue = default_queue;
-        engine.flow_control = flow_control;
+        engine.pause = pause;
         engine.max_frame = max_frame;
         engine.hostile = hostile_every.map(Hostile::new);
         let thread = std::thread::Builder::new().name("nic".into());

@@ -4,9 +4,10 @@ use super::event::Event;
 use super::wire::{CompletionRing, DescriptorRing};
 use crate::dma::{DmaDevice, DmaQueue, RxCompletion, RxDescriptor};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
+use std::thread::ThreadId;
 
 /// Rings, registers and counters of one queue: what driver and device share.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct QueueShared {
     pub(super) stop: AtomicBool,
     /// The device has stopped it, and touches none of its buffers any more.
     pub(super) stopped: AtomicBool,
+    /// The thread that is the device.
+    engine: OnceLock<ThreadId>,
     /// Raised when it has.
     pub(super) quiet: Event,
     pub(super) frames: AtomicU64,
@@ -44,6 +47,7 @@ impl QueueShared {
             written: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            engine: OnceLock::new(),
             quiet: Event::default(),
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -55,6 +59,11 @@ impl QueueShared {
     /// Whether there is a completion that the driver has not read.
     pub(super) fn has_completion(&self) -> bool {
         self.written.load(Acquire) != self.read.load(Relaxed)
+    }
+
+    /// This thread is the device.
+    pub(super) fn set_engine(&self) {
+        let _ = self.engine.set(std::thread::current().id());
     }
 
     /// The device says that it is done with the queue for good.
@@ -120,6 +129,11 @@ unsafe impl DmaQueue for NicQueue {
     }
 
     fn stop(&mut self) {
+        let own = self.shared.engine.get() == Some(&std::thread::current().id());
+        assert!(
+            !own,
+            "a NIC's queue cannot be stopped by its own thread: do not drop the driver in Traffic or PeerMemory"
+        );
         self.shared.stop.store(true, Release);
         self.doorbell.raise();
         self.shared.quiet.wait(None, || self.shared.stopped.load(Acquire));

@@ -33,6 +33,14 @@ pub enum AreaError {
         /// The size of a net_iov.
         size: usize,
     },
+    /// The offsets that user space would see leave the address space.
+    #[error("{len} bytes from offset {base_virtual} leave the address space: give the offset within the memory")]
+    Offset {
+        /// The offset of the first byte.
+        base_virtual: usize,
+        /// How many bytes.
+        len: usize,
+    },
     /// No memory for the descriptors.
     #[error("no memory for {niovs} net_iovs: use larger ones, or map less")]
     NoMemory {
@@ -99,6 +107,9 @@ impl NetIovArea {
         let (addr, len) = (mapping.addr(), mapping.len());
         if (addr.get() | len) & (niov_size - 1) != 0 {
             return Err(AreaError::Misaligned { addr: addr.get(), len, size: niov_size });
+        }
+        if base_virtual.checked_add(len).is_none() {
+            return Err(AreaError::Offset { base_virtual, len });
         }
         let count = len / niov_size;
         let no_memory = |_| AreaError::NoMemory { niovs: count };

@@ -167,11 +167,11 @@ impl<K: Kind> Netmem<K> {
     ///
     /// # Errors
     ///
-    /// The handle, when it is not the only reference, or `n` is below 1.
+    /// The handle, when it is not the only reference, or `n` is not 1 to 2^62.
     #[doc(alias = "page_pool_fragment_netmem")]
     #[doc(alias = "page_pool_fragment_page")]
     pub fn share(self, n: isize) -> Result<Shares<K>, Self> {
-        if n < 1 || !self.is_alone() {
+        if !(1..=isize::MAX >> 1).contains(&n) || !self.is_alone() {
             return Err(self);
         }
         self.desc().pp_ref_count_ref().store(n, Relaxed);

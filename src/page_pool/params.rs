@@ -157,6 +157,16 @@ pub enum PoolError {
         /// What the provider gives.
         buffer_size: u32,
     },
+    /// The provider has pieces of a size that none has.
+    #[error(
+        "the provider has pieces of {size} bytes for order {order}: pages have 4096 << order, net_iovs a power of two"
+    )]
+    BufferSize {
+        /// What it said.
+        size: u32,
+        /// What was asked for.
+        order: u32,
+    },
     /// The provider refused.
     #[error("the memory provider refused: {0}")]
     Provider(#[from] Refused),

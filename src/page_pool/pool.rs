@@ -7,8 +7,10 @@ use super::{
     Refill, Refused, Stats,
 };
 use crate::assert::assert_not_impl_any;
+use crate::dma::DmaDevice;
 use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId, Raw};
-use crate::mm::{FreePage, page_is_pfmemalloc, page_ref_count, page_size};
+use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, page_is_pfmemalloc, page_ref_count, page_size};
+use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -338,8 +340,8 @@ impl Core {
         }
         // SAFETY: those were the last references.
         if !unsafe { Shared::can_recycle::<PageOrIov>(page.raw) } {
-            // SAFETY: the same.
-            unsafe { Shared::put_unrefed::<PageOrIov>(page.raw) };
+            // SAFETY: the same. The owner's part keeps the pool.
+            unsafe { Shared::release(self.shared, page.raw) };
             return None;
         }
         if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) {
@@ -413,6 +415,15 @@ impl<K: PoolKind> PagePool<K> {
             }
         }
         let buffer_size = provider.init(&params)?;
+        let fits = match &provider {
+            AnyProvider::Page(_) => params.order <= MAX_ORDER && buffer_size == (PAGE_SIZE as u32) << params.order,
+            AnyProvider::NetIov(_) => {
+                buffer_size.is_power_of_two() && (PAGE_SIZE as u32..=1 << 31).contains(&buffer_size)
+            }
+        };
+        if !fits {
+            return Err(PoolError::BufferSize { size: buffer_size, order: params.order });
+        }
         params.check_range(buffer_size)?;
         let dma = match &params.device {
             Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
@@ -539,6 +550,11 @@ impl<K: PoolKind> PagePool<K> {
     #[inline]
     pub fn buffer_size(&self) -> u32 {
         self.core.shared().buffer_size
+    }
+
+    /// Whether its memory is mapped for this device.
+    pub fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+        self.core.shared().dma.as_ref().is_some_and(|dma| dma.reaches(device))
     }
 
     /// Whether the CPU can read none of the pool's memory. (In Linux: whether it has a provider at all.)

@@ -74,7 +74,7 @@ pub trait MemoryProvider: Send + Sync {
     fn alloc(&self, out: &mut Refill<'_, Self::Kind>);
 
     /// Takes a piece back. Runs inside the put that was the last, on any thread: it must not block, and should it panic,
-    /// the pool leaks.
+    /// the pool leaks, with its memory and mappings. A provider that keeps handles of its own pool keeps both for ever.
     #[doc(alias = "release_netmem")]
     fn release(&self, memory: <Self::Kind as MemoryKind>::Free);
 

@@ -36,6 +36,14 @@ pub enum BindError {
     /// There is nothing to bind.
     #[error("the dma-buf has no chunks: give at least one range of its memory")]
     Empty,
+    /// Two chunks share bytes: two packets would.
+    #[error("chunk {chunk} shares bytes with chunk {other}: give each byte once")]
+    Overlap {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// The one before it.
+        other: usize,
+    },
     /// A chunk could not be mapped.
     #[error("chunk {chunk}: {source}")]
     Map {
@@ -71,6 +79,12 @@ impl DmabufProvider {
     ) -> Result<Arc<Self>, BindError> {
         let mut free = Vec::new();
         for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
+            let shares = |other: &Chunk| {
+                offset < other.offset.saturating_add(other.len) && other.offset < offset.saturating_add(len)
+            };
+            if let Some(other) = chunks[..chunk].iter().position(shares) {
+                return Err(BindError::Overlap { chunk, other });
+            }
             let mapping = DmaMapping::new(device.clone(), memory.clone(), offset, len)
                 .map_err(|source| BindError::Map { chunk, source })?;
             let niovs = NetIovArea::carve(mapping, niov_size, NetIovType::DmaBuf, offset)
