@@ -149,6 +149,7 @@ fn bad_input_is_named_and_has_status_2() {
         (&["--device-memory", "32", "--niov-size", "65536"], "do not divide into net_iovs"),
         (&["--device-memory", "4611686018427387904"], "too much"),
         (&["--tap", "a/b"], "not a name for a TAP device"),
+        (&["--device-memory", "8", "--size", "9000"], "queue 1 had too few buffers"),
         (&["--fast"], "--fast"),
     ] {
         fails(args, 2, text);
