@@ -40,7 +40,6 @@ static const char *const answer_names[] = { ANSWERS(STRING) };
 void rust_answer(netmem_ref word, struct answers *answers);
 long rust_take(netmem_ref word, long n);
 long rust_drop(netmem_ref word, long n);
-long rust_layout(unsigned long at);
 void glue_panic(void);
 
 void glue_panic(void)
@@ -48,29 +47,34 @@ void glue_panic(void)
 	panic(NAME ": Rust panicked");
 }
 
-static const struct { const char *name; long number; } layout[] = {
-	{ "netmem_desc", sizeof(struct netmem_desc) },
-	{ "page", sizeof(struct page) },
-	{ "net_iov", sizeof(struct net_iov) },
-	{ "net_iov_area", sizeof(struct net_iov_area) },
-	{ "answers", sizeof(struct answers) },
-	{ "netmem_desc._flags", offsetof(struct netmem_desc, _flags) },
-	{ "netmem_desc.pp_magic", offsetof(struct netmem_desc, pp_magic) },
-	{ "netmem_desc.pp", offsetof(struct netmem_desc, pp) },
-	{ "netmem_desc._pp_mapping_pad", offsetof(struct netmem_desc, _pp_mapping_pad) },
-	{ "netmem_desc.dma_addr", offsetof(struct netmem_desc, dma_addr) },
-	{ "netmem_desc.pp_ref_count", offsetof(struct netmem_desc, pp_ref_count) },
-	{ "page.desc", offsetof(struct page, flags) },
-	{ "page.page_type", offsetof(struct page, page_type) },
-	{ "page._refcount", offsetof(struct page, _refcount) },
-	{ "page.memcg_data", offsetof(struct page, memcg_data) },
-	{ "net_iov.desc", offsetof(struct net_iov, desc) },
-	{ "net_iov.type", offsetof(struct net_iov, type) },
-	{ "net_iov.owner", offsetof(struct net_iov, owner) },
-	{ "net_iov_area.niovs", offsetof(struct net_iov_area, niovs) },
-	{ "net_iov_area.num_niovs", offsetof(struct net_iov_area, num_niovs) },
-	{ "net_iov_area.base_virtual", offsetof(struct net_iov_area, base_virtual) },
-	{ "nothing more", -1 },
+struct row {
+	const char *name;
+	u64 name_len, offset, size;
+};
+
+bool rust_layout(unsigned long at, struct row *row);
+
+/* The rows of rust_layout in the same order; 29 of them. */
+#define ROW(name, offset, size) { name, sizeof(name) - 1, offset, size }
+#define STRUCT(type) ROW(#type, 0, sizeof(struct type))
+#define FIELD(type, member) ROW(#member, offsetof(struct type, member), sizeof_field(struct type, member))
+#define VALUE(name) ROW(#name, name, sizeof(enum net_iov_type))
+
+static const struct row layout[] = {
+	STRUCT(answers),
+	STRUCT(netmem_desc),
+	FIELD(netmem_desc, _flags), FIELD(netmem_desc, pp_magic), FIELD(netmem_desc, pp),
+	FIELD(netmem_desc, _pp_mapping_pad), FIELD(netmem_desc, dma_addr), FIELD(netmem_desc, pp_ref_count),
+	STRUCT(page),
+	FIELD(page, flags), FIELD(page, pp_magic), FIELD(page, pp), FIELD(page, _pp_mapping_pad),
+	FIELD(page, dma_addr), FIELD(page, pp_ref_count),
+	FIELD(page, page_type), FIELD(page, _refcount), FIELD(page, memcg_data),
+	STRUCT(net_iov),
+	FIELD(net_iov, desc), FIELD(net_iov, type), FIELD(net_iov, owner),
+	STRUCT(net_iov_area),
+	FIELD(net_iov_area, niovs), FIELD(net_iov_area, num_niovs), FIELD(net_iov_area, base_virtual),
+	VALUE(NET_IOV_DMABUF), VALUE(NET_IOV_IOURING),
+	{},	/* nothing more */
 };
 
 /* ---- one comparison ---- */
@@ -91,20 +95,27 @@ static void differs(const char *what, u64 kernel, u64 rust)
 		pr_info(NAME ": differs in %s: kernel %llx, Rust %llx\n", what, kernel, rust);
 }
 
-/* False when Rust would follow a pointer at the wrong place. */
+/* One comparison for each row. False when Rust would write past the answers or follow a pointer at a wrong place. */
 static bool check_layout(void)
 {
 	bool safe = true;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(layout); i++) {
-		long rust = rust_layout(i);
+		const struct row *kernel = &layout[i];
+		const char *name = kernel->name ?: "nothing more";
+		struct row rust = {};
+		bool agree;
 
-		if (rust != layout[i].number) {
-			differs(layout[i].name, layout[i].number, rust);
-			safe &= !strncmp(layout[i].name, "netmem_desc.", 12);
-		}
-		report(rust == layout[i].number, "layout", layout[i].name, "number");
+		rust_layout(i, &rust);
+		agree = rust.name_len == kernel->name_len && !memcmp(rust.name, kernel->name, kernel->name_len) &&
+			rust.offset == kernel->offset && rust.size == kernel->size;
+		if (!agree)
+			pr_info(NAME ": differs in layout: kernel %s %llu+%llu, Rust %.*s %llu+%llu\n", name, kernel->offset,
+				kernel->size, (int)rust.name_len, rust.name, rust.offset, rust.size);
+		if (!agree && (!kernel->offset || !strcmp(name, "type") || !strcmp(name, "owner") || !strcmp(name, "niovs")))
+			safe = false;
+		report(agree, "layout", name, "place and size");
 	}
 	return safe;
 }

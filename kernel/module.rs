@@ -10,7 +10,7 @@
 use core::ffi::c_long;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use memory::layout::{Field, Mirror};
+use memory::layout::Mirror;
 use memory::{Backing, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};
 
 // The assertions about traits have been checked in the crate; here they stand for nothing. Those about layouts stay.
@@ -192,14 +192,33 @@ pub unsafe extern "C" fn rust_drop(word: NonNull<()>, n: c_long) -> c_long {
     left
 }
 
-/// The sizes of the mirrored structs and of [`Answers`], then the offsets of their fields; `-1` after the last.
+/// One number that has a twin in C: a struct, a field of the struct before, or a number of an enum.
+#[repr(C)]
+pub struct Row {
+    name: *const u8,
+    name_len: usize,
+    offset: u64,
+    size: u64,
+}
+
+/// Row `at` of everything that `memory` mirrors, and of [`Answers`]. False after the last.
 #[unsafe(no_mangle)]
-pub extern "C" fn rust_layout(at: usize) -> c_long {
-    let sizes = [size_of::<NetmemDesc>(), size_of::<Page>(), size_of::<NetIov>(), size_of::<NetIovArea>()];
-    let fields = [NetmemDesc::FIELDS, Page::FIELDS, NetIov::FIELDS, NetIovArea::FIELDS];
-    let offsets = fields.into_iter().flatten().map(|field: &Field| field.offset);
-    let mut all = sizes.into_iter().chain([size_of::<Answers>()]).chain(offsets);
-    all.nth(at).map_or(-1, |number| number as c_long)
+pub extern "C" fn rust_layout(at: usize, row: &mut Row) -> bool {
+    fn of<T: Mirror>() -> impl Iterator<Item = (&'static str, usize, usize)> {
+        let fields = T::FIELDS.iter().map(|field| (field.c_name, field.offset, field.size));
+        [(T::C_NAME, 0, size_of::<T>())].into_iter().chain(fields)
+    }
+    let values = NetIovType::VALUES.iter().map(|value| (value.c_name, value.value as usize, size_of::<u32>()));
+    let mut rows = [("answers", 0, size_of::<Answers>())]
+        .into_iter()
+        .chain(of::<NetmemDesc>())
+        .chain(of::<Page>())
+        .chain(of::<NetIov>())
+        .chain(of::<NetIovArea>())
+        .chain(values);
+    let Some((name, offset, size)) = rows.nth(at) else { return false };
+    *row = Row { name: name.as_ptr(), name_len: name.len(), offset: offset as u64, size: size as u64 };
+    true
 }
 
 unsafe extern "C" {
