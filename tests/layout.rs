@@ -4,10 +4,10 @@
 //! `6.18.44.txt` from a running kernel. To record one again, or another:
 //! `cargo run --example layout -- --name 7.3.4 --record tests/layouts/7.3.4.txt PATH/vmlinux`
 
+use example::Example;
 use expect_test::expect;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::Output;
 
 #[path = "../examples/layout/bits.rs"]
 mod bits;
@@ -26,37 +26,22 @@ mod meaning;
 
 #[path = "layout/build.rs"]
 mod build;
+mod example;
 
 use compare::{Comparison, Verdict};
 use facts::Facts;
 
 const RECORDED: [&str; 3] = ["6.12.117", "6.18.44", "7.3.4"];
 
-/// The example, built like these tests are.
-fn example() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "layout"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the example does not build");
-        let deps = std::env::current_exe().unwrap();
-        deps.parent().and_then(Path::parent).unwrap().join("examples/layout")
-    })
-}
+static LAYOUT: Example = Example::new("layout");
 
 fn run(args: &[&str]) -> Output {
-    Command::new(example()).args(args).output().unwrap()
+    LAYOUT.run(args)
 }
 
 /// It ends in status 2 and says this.
 fn fails(args: &[&str], text: &str) {
-    let output = run(args);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-    assert!(said.contains(text), "{args:?} says {said:?} and not {text:?}");
+    let output = LAYOUT.fails(args, 2, text);
     assert!(output.stdout.is_empty(), "{args:?} says something before it fails");
 }
 

@@ -1,44 +1,28 @@
 //! The main job, as a person runs it: `examples/receive`, its status, and what it says.
 
+use example::Example;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 #[path = "../examples/receive/digest.rs"]
 mod digest;
+mod example;
 
-/// The example, built like these tests are.
-fn example() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "receive"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the example does not build");
-        let deps = std::env::current_exe().unwrap();
-        deps.parent().and_then(Path::parent).unwrap().join("examples/receive")
-    })
-}
+static RECEIVE: Example = Example::new("receive");
 
 fn run(args: &[&str]) -> Output {
-    Command::new(example()).args(args).output().unwrap()
+    RECEIVE.run(args)
+}
+
+fn fails(args: &[&str], status: i32, text: &str) {
+    RECEIVE.fails(args, status, text);
 }
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
-
-/// It ends in this status and says this.
-fn fails(args: &[&str], status: i32, text: &str) {
-    let output = run(args);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
-    assert!(said.contains(text), "{args:?} says {said:?} and not {text:?}");
 }
 
 fn data(name: &str) -> String {
@@ -158,7 +142,7 @@ fn bad_input_is_named_and_has_status_2() {
 
 /// Runs `receive --tap` and gives it, once the device is up. `None`, with a line that says why, where there is no TAP.
 fn tap(name: &str, packets: &str) -> Option<(std::process::Child, BufReader<std::process::ChildStderr>)> {
-    let mut child = Command::new(example())
+    let mut child = Command::new(RECEIVE.path())
         .args(["--tap", name, "--packets", packets, "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
