@@ -14,7 +14,8 @@ passed=0 failed=0
 
 rm -rf "$copy"
 mkdir -p "$copy/tests/loom"
-cp -r "$root/src" "$copy"
+# The crate documents itself with pictures from docs.
+cp -r "$root/src" "$root/docs" "$copy"
 cp -r Cargo.toml Cargo.lock build.rs tests "$copy/tests/loom"
 
 test_copy() { # what to ask of cargo test
