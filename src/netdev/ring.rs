@@ -18,6 +18,38 @@ use core::mem::ManuallyDrop;
 /// than the buffer has, is a [`BadCompletion`]. Descriptors carry a generation, so a completion that comes twice is
 /// known even when its slot has been used again.
 ///
+/// Should the queue panic instead of stopping, the buffers are leaked: the device may still have them.
+///
+/// ```
+/// # #[cfg(feature = "std")] {
+/// use netmem::dma::{Coherent, DmaBus};
+/// use netmem::driver::Hardware;
+/// use netmem::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+/// use netmem::{mm::Zone, netdev::RxRing, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let size = PayloadSize::Fixed(100);
+/// let traffic = Generator::new(GeneratorParams { seed: 1, packets: 1, size, ports: vec![5001] }, 1514)?;
+/// let device = Arc::new(Coherent::new());
+/// let mut nic = Nic::start(NicParams::default(), device.clone(), Box::new(traffic))?;
+/// let params = PagePoolParams::for_device(device.driver_side(), 4096);
+/// let mut pool = PagePool::<Page>::new(params, PageProvider::new(Zone::new(64)?))?;
+///
+/// let mut ring = RxRing::new(nic.rx_queue(0).expect("it has one")).expect("there is memory");
+/// ring.post(pool.alloc_frag(2048).expect("pages are free"), None)?; // the frag is gone
+/// ring.kick();
+/// let completed = loop {
+///     match ring.complete() {
+///         Some(completed) => break completed?,
+///         None => nic.wait(Duration::from_millis(10)),
+///     }
+/// };
+/// let frag = pool.sync_for_cpu(completed.payload)?; // and back, as long as the frame
+/// assert_eq!(frag.bytes().len(), 142);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// A slot with buffers has been posted to the queue and not been completed. Slots without are in `free`, once.

@@ -56,7 +56,47 @@ impl MemoryKind for NetIov {
 ///
 /// A provider hands out free memory by value and gets it back by value (rule O5), so handing the same piece out twice
 /// does not compile and the trait needs no `unsafe`. It provides one kind and cannot return the other (rule P1). The
-/// pool holds no lock while it calls one.
+/// pool holds no lock while it calls one. C's `destroy` is `Drop`; `nl_fill` has no counterpart.
+///
+/// ```
+/// use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
+/// use netmem::{mm::{FreePage, Zone, PAGE_SIZE}, Page};
+/// use std::sync::{Arc, Mutex};
+///
+/// /// Pages that were set aside, and no more.
+/// struct SetAside(Mutex<Vec<FreePage>>);
+///
+/// impl MemoryProvider for SetAside {
+///     type Kind = Page;
+///
+///     fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+///         if params.order == 0 { Ok(PAGE_SIZE as u32) } else { Err(Refused::Order { order: params.order, max: 0 }) }
+///     }
+///
+///     fn alloc(&self, out: &mut Refill<'_, Page>) {
+///         let mut pages = self.0.lock().unwrap();
+///         while let Some(page) = pages.pop() {
+///             if let Err(page) = out.push(page) {
+///                 return pages.push(page); // the pool has enough
+///             }
+///         }
+///     }
+///
+///     fn release(&self, page: FreePage) {
+///         self.0.lock().unwrap().push(page);
+///     }
+/// }
+///
+/// let zone = Zone::new(8)?;
+/// let pages = (0..3).filter_map(|_| zone.alloc(0)).collect();
+/// let provider = Arc::new(SetAside(Mutex::new(pages)));
+/// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), provider.clone())?;
+/// let all: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
+/// assert_eq!(all.len(), 3);
+/// drop((pool, all));
+/// assert_eq!(provider.0.lock().unwrap().len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait MemoryProvider: Send + Sync {
     /// What it provides.
     type Kind: MemoryKind;
