@@ -197,7 +197,7 @@ impl<H: Hardware> Driver<H> {
         self.queues.get(queue).map(|queue| queue.stats)
     }
 
-    /// How many buffers of a queue the device has, of how many descriptors.
+    /// How many descriptors of a queue the device has, of how many.
     pub fn posted(&self, queue: usize) -> Option<(usize, usize)> {
         self.queues.get(queue).map(|queue| (queue.ring.posted(), queue.ring.depth()))
     }

@@ -15,7 +15,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 use core::{hint, ptr};
 
 /// How many references a page that is being cut into fragments starts with: more than it will have users.
@@ -125,10 +125,8 @@ impl Core {
         // SAFETY: it is the caller's, so it lives.
         let fields = unsafe { desc.as_ref() };
         stamp(self.shared, fields);
-        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) {
-            // SAFETY: the memory is nobody else's, and the pool has not been scrubbed while its owner lives.
-            unsafe { dma.sync_for_device(fields.dma_addr()) }
-        }
+        // SAFETY: the memory is nobody else's, and the pool has not been scrubbed while its owner lives.
+        unsafe { self.shared().sync_for_device(fields) };
         self.held += 1;
         // INVARIANT: no references yet, synced.
         self.cache[self.count].write(raw);
@@ -166,16 +164,16 @@ impl Core {
         self.count = count;
         if refilled != 0 {
             self.stats.alloc_refill += 1;
-            if let Some(dma) = shared.dma.as_ref().filter(|dma| dma.sync) {
+            if shared.syncs_for_device() {
                 for word in &self.cache[..self.count] {
                     // SAFETY: below `count` the cache is initialised.
                     let raw = unsafe { word.assume_init() };
                     // SAFETY: `PageOrIov` claims nothing.
                     let desc = unsafe { raw.untag::<PageOrIov>() };
                     // SAFETY: memory in the cache is the pool's, so it lives.
-                    let addr = unsafe { desc.as_ref() }.dma_addr();
+                    let fields = unsafe { desc.as_ref() };
                     // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-                    unsafe { dma.sync_for_device(addr) }
+                    unsafe { shared.sync_for_device(fields) }
                 }
             }
             return self.pop();
@@ -219,12 +217,8 @@ impl Core {
             // SAFETY: the handle's reference goes along.
             return unsafe { self.recycle_other::<K>(raw) };
         }
-        let count = fields.pp_ref_count_ref();
-        if count.load(Acquire) != 1 {
-            if count.fetch_sub(1, AcqRel) != 1 {
-                return;
-            }
-            count.store(1, Relaxed);
+        if !unref(fields, 1) {
+            return;
         }
         // SAFETY: the last reference was the handle's; the memory is ours, and needs no sync.
         unsafe { self.stash::<K>(raw) }
@@ -279,10 +273,8 @@ impl Core {
         }
         // SAFETY: that was the last reference, so the memory is ours to ask about.
         if unsafe { Shared::can_recycle::<K>(raw) } {
-            if let Some(dma) = &self.shared().dma {
-                // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-                unsafe { dma.sync_for_device(fields.dma_addr()) }
-            }
+            // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
+            unsafe { self.shared().sync_for_device(fields) }
         }
         // SAFETY: ours, without references, and synced if it may stay.
         unsafe { self.stash::<K>(raw) }
@@ -344,10 +336,8 @@ impl Core {
             unsafe { Shared::release(self.shared, page.raw) };
             return None;
         }
-        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) {
-            // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-            unsafe { dma.sync_for_device(fields.dma_addr()) }
-        }
+        // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
+        unsafe { self.shared().sync_for_device(fields) };
         Some(page.raw)
     }
 }
@@ -431,8 +421,9 @@ impl<K: PoolKind> PagePool<K> {
             }
             _ => None,
         };
-        let sync = dma.as_ref().is_some_and(|dma| dma.sync);
         let shared = Shared::new(Ring::new(ring)?, provider, dma, buffer_size, params.order)?;
+        // SAFETY: just made, and the owner's part is this function's.
+        let sync = unsafe { shared.as_ref() }.syncs_for_device();
         Ok(PagePool {
             core: Core {
                 count: 0,

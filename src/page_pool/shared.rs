@@ -66,13 +66,13 @@ pub(super) struct PoolDma {
     /// Pages are mapped by the pool. (net_iovs never are: rule D3.)
     pub(super) map: bool,
     /// The device needs syncs, the provider wants them, and the driver asked for them.
-    pub(super) sync: bool,
+    sync: bool,
     /// The device needs syncs and the provider wants them: for the CPU.
     pub(super) sync_for_cpu: bool,
     /// What to sync for the device.
-    pub(super) offset: u32,
-    pub(super) max_len: u32,
-    pub(super) direction: crate::dma::DmaDirection,
+    offset: u32,
+    max_len: u32,
+    direction: crate::dma::DmaDirection,
     mapped: Lock<Mapped>,
     /// The owner is gone, and what it mapped is unmapped or about to be.
     gone: AtomicBool,
@@ -142,16 +142,6 @@ impl PoolDma {
     pub(super) fn reaches(&self, device: &Arc<dyn DmaDevice>) -> bool {
         same_device(&self.device, device) && !self.gone.load(Relaxed)
     }
-
-    /// Shows the device the memory at `addr`, whole.
-    ///
-    /// # Safety
-    ///
-    /// `addr` is that of memory of this pool which nobody but the caller touches, and the pool has not been scrubbed.
-    pub(super) unsafe fn sync_for_device(&self, addr: DmaAddr) {
-        // SAFETY: the pool checked that the range is inside its memory; the rest is the caller's promise.
-        unsafe { self.device.sync_for_device(addr, self.offset as usize, self.max_len as usize) }
-    }
 }
 
 /// The shared part of a pool.
@@ -190,9 +180,27 @@ impl Shared {
         owned::leak(shared).ok_or(PoolError::NoMemory)
     }
 
+    /// Whether memory is synced for the device when it enters the cache.
+    pub(super) fn syncs_for_device(&self) -> bool {
+        self.dma.as_ref().is_some_and(|dma| dma.sync)
+    }
+
     /// How many pieces the pool gave back to its provider.
     pub(super) fn released(&self) -> isize {
         LIVE - self.refs.load(Relaxed)
+    }
+
+    /// Shows the device a piece of the pool's memory, if the pool does that.
+    ///
+    /// # Safety
+    ///
+    /// `desc` is that of memory of this pool which nobody but the caller touches, and the pool has not been scrubbed.
+    #[inline]
+    pub(super) unsafe fn sync_for_device(&self, desc: &NetmemDesc) {
+        if let Some(dma) = self.dma.as_ref().filter(|dma| dma.sync) {
+            // SAFETY: the pool checked that the range is inside its memory; the rest is the caller's promise.
+            unsafe { dma.device.sync_for_device(desc.dma_addr(), dma.offset as usize, dma.max_len as usize) }
+        }
     }
 
     /// Takes `n` off the count, and frees the pool when that was all. It may be gone afterwards.

@@ -98,12 +98,12 @@ mutant 'the count is not 1 again' direct_recycling_against_a_put $shared \
     'if count.fetch_sub(n, AcqRel) == n {
         count.store(1, Relaxed);' 'if count.fetch_sub(n, AcqRel) == n {'
 mutant 'direct recycling drops a reference without Release' \
-    direct_recycling_and_the_drop_of_the_pool_against_a_put $pool \
-    'count.fetch_sub(1, AcqRel) != 1' 'count.fetch_sub(1, Acquire) != 1'
-mutant 'direct recycling drops a reference without Acquire' direct_recycling_against_a_put $pool \
-    'count.fetch_sub(1, AcqRel) != 1' 'count.fetch_sub(1, core::sync::atomic::Ordering::Release) != 1'
-mutant 'direct recycling sees the last reference without Acquire' direct_recycling_against_a_put $pool \
-    'count.load(Acquire) != 1' 'count.load(Relaxed) != 1'
+    direct_recycling_and_the_drop_of_the_pool_against_a_put $shared \
+    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
+mutant 'direct recycling drops a reference without Acquire' direct_recycling_against_a_put $shared \
+    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
+mutant 'direct recycling sees the last reference without Acquire' direct_recycling_against_a_put $shared \
+    'count.load(Acquire) == n' 'count.load(Relaxed) == n'
 mutant 'bytes are given without Acquire' bytes_come_after_the_last_use_of_others $netmem \
     'pp_ref_count_ref().load(Acquire) == 1' 'pp_ref_count_ref().load(Relaxed) == 1'
 mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $shared \
