@@ -2,10 +2,15 @@
 
 use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
 use netmem::mm::{FreePage, Zone, get_page, put_page};
-use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
+use netmem::page_pool::{
+    AnyProvider, Batch, InitCallback, PagePoolParams, PoolError, PoolFlags, PoolHooks, PoolId, Refill, Refused,
+};
 use netmem::provider::PageProvider;
-use netmem::{Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PagePool, Shares};
+use netmem::{
+    Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool, Shares,
+};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn pages(zone: &Zone) -> Arc<PageProvider> {
     PageProvider::new(zone.clone())
@@ -380,4 +385,126 @@ fn many_threads_lose_nothing() {
         putters.into_iter().for_each(|putter| putter.join().unwrap());
         assert_eq!(zone.free_frames(), 2048);
     }
+}
+
+#[test]
+fn the_last_fragment_gets_the_rest() {
+    let zone = Zone::new(64).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let ranges: Vec<_> = [1500, 1500, 2049, 4096, 1000].map(|size| pool.alloc_at_least(size).unwrap()).into();
+    let told: Vec<_> = ranges.iter().map(|frag| (frag.offset(), frag.len())).collect();
+    assert_eq!(told, [(0, 1500), (1536, 2560), (0, 4096), (0, 4096), (0, 1000)]);
+    let same = |a: usize, b: usize| ranges[a].netmem() == ranges[b].netmem();
+    assert!(same(0, 1) && !same(0, 2) && !same(2, 3) && !same(3, 4) && !same(0, 4));
+    assert!(pool.alloc_at_least(0).is_none() && pool.alloc_at_least(4097).is_none());
+    drop((ranges, pool));
+    assert_eq!(zone.free_frames(), 64);
+}
+
+#[test]
+fn batches_go_round_and_each_handle_returns_to_its_pool() {
+    let zone = Zone::new(512).unwrap();
+    let mut one = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
+    let mut other = PagePool::<Page>::new(small_ring(64), pages(&zone)).unwrap();
+    let mut batch = Batch::new();
+    assert_eq!(one.alloc_bulk(&mut batch), 64);
+    one.recycle_bulk(&mut batch);
+    assert_eq!((one.stats().recycle_cached, batch.len()), (64, 0));
+
+    // 20 of each, mixed, put together: one ring has room for 8, and says so once.
+    for _ in 0..20 {
+        batch.push(one.alloc().unwrap()).unwrap();
+        batch.push(other.alloc().unwrap()).unwrap();
+    }
+    let shared = batch.pop().unwrap();
+    batch.push(shared.get()).unwrap();
+    std::thread::spawn(move || drop(batch)).join().unwrap();
+    assert_eq!((one.stats().recycle_ring, one.stats().recycle_ring_full), (8, 1));
+    assert_eq!((other.stats().recycle_ring, other.stats().recycle_ring_full), (19, 0));
+    assert_eq!((one.outstanding(), other.outstanding()), (0, 1));
+    drop(shared);
+    assert_eq!(other.stats().recycle_ring, 20);
+
+    // A producer's batch flushes itself.
+    let mut put = Batch::new();
+    for _ in 0..65 {
+        put.put(other.alloc().unwrap());
+    }
+    assert_eq!((put.len(), put.room()), (1, 63));
+    drop(put);
+    drop((one, other));
+    assert_eq!(zone.free_frames(), 512);
+}
+
+#[test]
+fn a_batch_empties_after_its_pool() {
+    let zone = Zone::new(256).unwrap();
+    let mut pool = PagePool::<Page>::new(small_ring(64), pages(&zone)).unwrap();
+    let mut batch = Batch::new();
+    pool.alloc_bulk(&mut batch);
+    let shutdown = pool.shutdown(Duration::ZERO);
+    assert_eq!((shutdown.inflight(), shutdown.is_done()), (64, false));
+    let stalled = shutdown.check(Duration::from_secs(60)).unwrap_err();
+    let told = format!(
+        "stalled shutdown of page pool {}: 64 pieces in flight after 60 s; look for who keeps handles on them",
+        shutdown.pool()
+    );
+    assert_eq!(stalled.to_string(), told);
+    drop(batch);
+    assert!(shutdown.is_done() && shutdown.check(Duration::from_secs(61)).is_ok());
+    assert_eq!(zone.free_frames(), 256);
+}
+
+#[test]
+fn pages_of_another_node_leave_one_a_refill() {
+    let zone = Zone::on_node(256, 1).unwrap();
+    let params = PagePoolParams { nid: Some(1), ..small_ring(64) };
+    let mut pool = PagePool::<Page>::new(params, pages(&zone)).unwrap();
+    let held: Vec<_> = (0..64).map(|_| pool.alloc().unwrap()).collect();
+    drop(held);
+    pool.nid_changed(1);
+    assert_eq!(pool.inflight(), 64, "no news");
+    pool.nid_changed(0);
+    let again = pool.alloc().unwrap(); // one waived, then a batch from the provider
+    let stats = pool.stats();
+    assert_eq!((stats.alloc_waive, stats.alloc_refill, stats.alloc_slow, stats.alloc_empty), (1, 0, 2, 1));
+    assert_eq!((pool.inflight(), pool.outstanding()), (127, 1));
+    pool.nid_changed(2);
+    assert_eq!(pool.inflight(), 64, "the cache is empty, the ring as it was");
+    drop((again, pool));
+    assert_eq!(zone.free_frames(), 256);
+}
+
+#[test]
+fn hooks_and_the_init_callback_see_memory_come_and_go() {
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+    impl PoolHooks for Log {
+        fn state_hold(&self, _pool: PoolId, memory: NetmemRef<'_>, held: u32) {
+            assert_eq!(memory.pp_ref_count(), 1);
+            self.0.lock().unwrap().push(format!("hold {held}"));
+        }
+        fn state_release(&self, pool: PoolId, memory: NetmemRef<'_>, released: u32) {
+            assert_eq!(memory.pp(), Some(pool));
+            self.0.lock().unwrap().push(format!("release {released}"));
+        }
+        fn release(&self, _pool: PoolId, inflight: i32, held: u32, released: u32) {
+            self.0.lock().unwrap().push(format!("end {inflight} {held} {released}"));
+        }
+        fn update_nid(&self, _pool: PoolId, nid: i32) {
+            self.0.lock().unwrap().push(format!("node {nid}"));
+        }
+    }
+    let log = Arc::new(Log::default());
+    let zone = Zone::new(2).unwrap();
+    let init: InitCallback = Arc::new(|_, bytes| bytes.unwrap().fill(0xa5));
+    let params = PagePoolParams { hooks: Some(log.clone()), init_callback: Some(init), ..small_ring(1) };
+    let mut pool = PagePool::<Page>::new(params, pages(&zone)).unwrap();
+    let frag = pool.alloc_frag(4096).unwrap();
+    assert!(frag.bytes().iter().all(|byte| *byte == 0xa5));
+    pool.nid_changed(0);
+    drop(pool);
+    drop(frag);
+    let told = ["hold 1", "hold 2", "node 0", "release 1", "end 1 2 1", "release 2", "end 0 2 2"];
+    assert_eq!(*log.0.lock().unwrap(), told);
 }

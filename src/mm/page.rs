@@ -63,3 +63,11 @@ pub fn page_size(page: &Page) -> usize {
 pub fn page_is_pfmemalloc(page: &Page) -> bool {
     page.desc().mm_word().load(Relaxed) & (PFMEMALLOC | TAIL) == PFMEMALLOC
 }
+
+/// Whether nobody but the caller counts on the block, and it is no reserve's: what a pool asks of a page that it wants
+/// to keep. `head` is the first page of its block.
+#[inline(always)]
+pub(crate) fn head_is_free_to_keep(head: &Page) -> bool {
+    // The bit is 0 in tail pages, and what a pool has is none.
+    head.refcount_ref().load(Acquire) == 1 && head.desc().mm_word().load(Relaxed) & PFMEMALLOC == 0
+}

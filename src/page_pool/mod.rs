@@ -10,7 +10,11 @@
 //! cache: a put then touches no device and cannot race with the unmapping at shutdown.
 
 mod area;
+mod batch;
+mod core;
 mod frag;
+mod frag_page;
+mod hooks;
 mod netmem;
 mod owned;
 mod params;
@@ -21,10 +25,13 @@ mod received;
 mod ring;
 mod shared;
 mod shares;
+mod shutdown;
 mod stats;
 
 pub use area::{AreaError, FreeIov};
+pub use batch::{BATCH, Batch};
 pub use frag::Frag;
+pub use hooks::{InitCallback, PoolHooks};
 // rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
 #[doc(alias = "netmem_ref")]
 pub use netmem::Netmem;
@@ -44,7 +51,10 @@ pub use provider::{AnyProvider, MemoryKind, PoolKind, Refill, Refused};
 pub use readable::Readable;
 pub use received::Received;
 pub use shares::Shares;
+pub use shutdown::{Shutdown, Stalled};
 #[doc(alias = "page_pool_stats")]
 pub use stats::Stats;
+
+pub use crate::memory::PoolId;
 
 pub(crate) use params::check_order;

@@ -1,6 +1,6 @@
 //! [`PagePoolParams`]: how a pool is asked for, and why it is refused.
 
-use super::Refused;
+use super::{InitCallback, PoolHooks, Refused};
 use crate::dma::{DmaDevice, DmaDirection};
 use crate::mm::MAX_ORDER;
 use alloc::sync::Arc;
@@ -57,6 +57,12 @@ pub struct PagePoolParams {
     pub offset: u32,
     /// How many bytes the device may write from `offset` on, for syncs. With `DMA_SYNC_DEV` at least 1.
     pub max_len: u32,
+    /// The NUMA node that pages should be of; `None` takes any. Pages of another node that come back leave the pool.
+    pub nid: Option<i32>,
+    /// Who wants to know when memory enters the pool or leaves it.
+    pub hooks: Option<Arc<dyn PoolHooks>>,
+    /// Prepares each piece of memory when it enters the pool.
+    pub init_callback: Option<InitCallback>,
 }
 
 impl PagePoolParams {
@@ -118,6 +124,9 @@ impl fmt::Debug for PagePoolParams {
             .field("direction", &self.direction)
             .field("offset", &self.offset)
             .field("max_len", &self.max_len)
+            .field("nid", &self.nid)
+            .field("hooks", &self.hooks.is_some())
+            .field("init_callback", &self.init_callback.is_some())
             .finish()
     }
 }

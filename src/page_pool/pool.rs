@@ -1,358 +1,22 @@
 //! [`PagePool`]: the consumer side of a pool, and its owner.
 
+use super::core::Core;
 use super::ring::Ring;
-use super::shared::{PoolDma, Shared, stamp, unref};
+use super::shared::{PoolDma, Shared};
 use super::{
-    AnyProvider, CACHE, Frag, FreeIov, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, REFILL, Received,
-    Refill, Refused, Stats,
+    AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Received, Refused, Shutdown,
+    Stats,
 };
 use crate::assert::assert_not_impl_any;
 use crate::dma::DmaDevice;
-use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId, Raw};
-use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, page_is_pfmemalloc, page_ref_count, page_size};
+use crate::memory::{Kind, PageOrIov, PoolId};
+use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering::Relaxed;
-use core::{hint, ptr};
-
-/// How many references a page that is being cut into fragments starts with: more than it will have users.
-const BIAS_MAX: isize = isize::MAX >> 1;
-/// Fragments start at multiples of this many bytes, a cache line.
-const FRAG_ALIGN: u32 = 64;
-
-/// The page that fragments are being cut from.
-///
-/// # Invariants
-///
-/// `BIAS_MAX - users` of its `pp_ref_count` are the pool's, and no frag lies at or behind `offset`.
-struct FragPage {
-    raw: Raw,
-    offset: u32,
-    users: isize,
-}
-
-impl FragPage {
-    /// Whether nobody has a fragment of it.
-    fn is_unused(&self) -> bool {
-        // SAFETY: `PageOrIov` claims nothing.
-        let desc = unsafe { self.raw.untag::<PageOrIov>() };
-        // SAFETY: the memory lives while the pool has references to it.
-        unsafe { desc.as_ref() }.pp_ref_count() == BIAS_MAX - self.users
-    }
-}
-
-/// The consumer side, whatever the kind. Public because a sealed trait mentions it; nobody can name it.
-///
-/// # Invariants
-///
-/// `cache[..count]` are words of this pool without references outstanding, synced for the device. `held` is how many
-/// pieces of memory ever came in.
-pub struct Core {
-    count: usize,
-    /// `shared`, or null when whatever is recycled must be synced: one compare answers both questions.
-    fast_pp: *mut (),
-    shared: NonNull<Shared>,
-    cache: [MaybeUninit<Raw>; CACHE],
-    stats: Stats,
-    held: isize,
-    frag: Option<FragPage>,
-}
-
-// SAFETY: the pointers are to the shared part, which is `Sync`; `Core` is one of its owners.
-unsafe impl Send for Core {}
-// SAFETY: `&Core` reads counters that only `&mut Core` writes, and the shared part.
-unsafe impl Sync for Core {}
-
-impl Core {
-    #[inline(always)]
-    fn shared(&self) -> &Shared {
-        // SAFETY: the owner's part keeps it until `drop`.
-        unsafe { self.shared.as_ref() }
-    }
-
-    pub(super) fn order(&self) -> u32 {
-        self.shared().order
-    }
-
-    /// Takes in a page, or hands it back.
-    pub(super) fn admit_page(&mut self, page: FreePage) -> Result<(), FreePage> {
-        let shared = self.shared();
-        let fits = self.count < CACHE
-            && matches!(shared.provider, AnyProvider::Page(_))
-            && page_size(page.page()) == shared.buffer_size as usize
-            && page_ref_count(page.page()) == 1;
-        if !fits {
-            return Err(page);
-        }
-        if let Some(dma) = &shared.dma {
-            if dma.map && !dma.map(page.page()) {
-                return Err(page);
-            }
-        }
-        let page = page.into_raw();
-        // SAFETY: a page of the right order, free until now and ours from now on.
-        unsafe { self.hold::<Page>(Raw::page(page)) };
-        Ok(())
-    }
-
-    /// Takes in a net_iov, or hands it back.
-    pub(super) fn admit_iov(&mut self, iov: FreeIov) -> Result<(), FreeIov> {
-        let shared = self.shared();
-        let fits = self.count < CACHE
-            && matches!(shared.provider, AnyProvider::NetIov(_))
-            && iov.size() == shared.buffer_size as usize
-            && shared.dma.as_ref().is_some_and(|dma| iov.is_for(&dma.device));
-        if !fits {
-            return Err(iov);
-        }
-        let iov = iov.into_raw();
-        // SAFETY: a net_iov of the right size, free until now and ours from now on.
-        unsafe { self.hold::<NetIov>(Raw::net_iov(iov)) };
-        Ok(())
-    }
-
-    /// Signs memory over to this pool and puts it into the cache.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is of kind `K`, free, and given up by the caller; the cache has room; a page is mapped if it must be.
-    unsafe fn hold<K: Kind>(&mut self, raw: Raw) {
-        // SAFETY: kind `K`, says the caller.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: it is the caller's, so it lives.
-        let fields = unsafe { desc.as_ref() };
-        stamp(self.shared, fields);
-        // SAFETY: the memory is nobody else's, and the pool has not been scrubbed while its owner lives.
-        unsafe { self.shared().sync_for_device(fields) };
-        self.held += 1;
-        // INVARIANT: no references yet, synced.
-        self.cache[self.count].write(raw);
-        self.count += 1;
-    }
-
-    /// Takes the youngest word out of the cache.
-    #[inline(always)]
-    fn pop(&mut self) -> Option<Raw> {
-        // SAFETY: by the invariant the cache holds at most as many as it has room for.
-        unsafe { hint::assert_unchecked(self.count <= CACHE) };
-        if self.count == 0 {
-            return None;
-        }
-        self.count -= 1;
-        // SAFETY: `cache[..count]` is initialised, and this was the last of it.
-        Some(unsafe { self.cache[self.count].assume_init() })
-    }
-
-    /// Fills the cache: from the ring, else from the provider.
-    #[cold]
-    #[inline(never)]
-    fn refill(&mut self) -> Option<Raw> {
-        let shared = self.shared;
-        // SAFETY: the owner's part keeps it; the reference is not tied to `self`, which is written below.
-        let shared = unsafe { shared.as_ref() };
-        let (cache, mut count) = (&mut self.cache, self.count);
-        // SAFETY: `&mut Core` is the one consumer. The cache is empty, so 64 fit.
-        let refilled = unsafe {
-            shared.ring.pop(REFILL, |raw| {
-                cache[count].write(raw);
-                count += 1;
-            })
-        };
-        self.count = count;
-        if refilled != 0 {
-            self.stats.alloc_refill += 1;
-            if shared.syncs_for_device() {
-                for word in &self.cache[..self.count] {
-                    // SAFETY: below `count` the cache is initialised.
-                    let raw = unsafe { word.assume_init() };
-                    // SAFETY: `PageOrIov` claims nothing.
-                    let desc = unsafe { raw.untag::<PageOrIov>() };
-                    // SAFETY: memory in the cache is the pool's, so it lives.
-                    let fields = unsafe { desc.as_ref() };
-                    // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-                    unsafe { shared.sync_for_device(fields) }
-                }
-            }
-            return self.pop();
-        }
-        self.stats.alloc_empty += 1;
-        match &shared.provider {
-            AnyProvider::Page(provider) => {
-                let high = shared.order != 0;
-                provider.alloc(&mut Refill::new(self, if high { 1 } else { REFILL }));
-                if self.count != 0 {
-                    *(if high { &mut self.stats.alloc_slow_high_order } else { &mut self.stats.alloc_slow }) += 1;
-                }
-            }
-            AnyProvider::NetIov(provider) => provider.alloc(&mut Refill::new(self, REFILL)),
-        }
-        self.pop()
-    }
-
-    /// Takes a word out of the cache, filling it if it must.
-    #[inline(always)]
-    fn alloc(&mut self) -> Option<Raw> {
-        match self.pop() {
-            Some(raw) => {
-                self.stats.alloc_fast += 1;
-                Some(raw)
-            }
-            None => self.refill(),
-        }
-    }
-
-    /// Drops a reference, and puts the memory into the cache if it was the last.
-    #[inline(always)]
-    pub(super) fn recycle_direct<K: Kind>(&mut self, memory: Netmem<K>) {
-        let raw = memory.into_word();
-        // SAFETY: it was a handle of kind `K`.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: the memory lives while the reference, ours now, does.
-        let fields = unsafe { desc.as_ref() };
-        // Nobody writes `pp` while a handle lives.
-        if fields.pp_ref().load(Relaxed) != self.fast_pp {
-            // SAFETY: the handle's reference goes along.
-            return unsafe { self.recycle_other::<K>(raw) };
-        }
-        if !unref(fields, 1) {
-            return;
-        }
-        // SAFETY: the last reference was the handle's; the memory is ours, and needs no sync.
-        unsafe { self.stash::<K>(raw) }
-    }
-
-    /// Puts memory of this pool into the cache if it may stay and there is room.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is of kind `K` and of this pool, without references, and synced.
-    #[inline(always)]
-    unsafe fn stash<K: Kind>(&mut self, raw: Raw) {
-        if !raw.is_net_iov::<K>() {
-            // CAST: an untagged word is the page's address. SAFETY: the memory is the pool's, so it lives.
-            let page: &Page = unsafe { raw.word().cast().as_ref() };
-            if page_ref_count(page) != 1 || page_is_pfmemalloc(page) {
-                // SAFETY: as for this function.
-                return unsafe { put_unrefed_cold::<K>(raw) };
-            }
-        }
-        // SAFETY: by the invariant the cache holds at most as many as it has room for.
-        unsafe { hint::assert_unchecked(self.count <= CACHE) };
-        if self.count == CACHE {
-            self.stats.recycle_cache_full += 1;
-            // SAFETY: as for this function.
-            return unsafe { put_unrefed_cold::<K>(raw) };
-        }
-        // INVARIANT: the caller promises what the cache demands.
-        self.cache[self.count].write(raw);
-        self.count += 1;
-        self.stats.recycle_cached += 1;
-    }
-
-    /// The rest of [`recycle_direct`](Self::recycle_direct): memory of another pool, or memory to sync.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is of kind `K`, and the caller gives up a reference.
-    #[cold]
-    #[inline(never)]
-    unsafe fn recycle_other<K: Kind>(&mut self, raw: Raw) {
-        // SAFETY: kind `K`, says the caller.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: the memory lives while the reference does.
-        let fields = unsafe { desc.as_ref() };
-        if !ptr::addr_eq(fields.pp_ref().load(Relaxed), self.shared.as_ptr()) {
-            // SAFETY: the reference goes along. The handle returns to its own pool.
-            return unsafe { Shared::put::<K>(raw) };
-        }
-        if !unref(fields, 1) {
-            return;
-        }
-        // SAFETY: that was the last reference, so the memory is ours to ask about.
-        if unsafe { Shared::can_recycle::<K>(raw) } {
-            // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-            unsafe { self.shared().sync_for_device(fields) }
-        }
-        // SAFETY: ours, without references, and synced if it may stay.
-        unsafe { self.stash::<K>(raw) }
-    }
-
-    /// A reference to a fresh range of `size` bytes.
-    #[inline]
-    fn alloc_frag(&mut self, size: u32) -> Option<(Raw, u32)> {
-        let max = self.shared().buffer_size;
-        if size == 0 || size > max {
-            return None;
-        }
-        let step = size.next_multiple_of(FRAG_ALIGN);
-        if let Some(page) = &mut self.frag {
-            if page.offset <= max - size {
-                let offset = page.offset;
-                page.offset += step;
-                page.users += 1;
-                return Some((page.raw, offset));
-            }
-        }
-        self.next_frag_page(step)
-    }
-
-    /// Gives back the pool's part of the fragment page, and starts on a new one, or on the same when nobody has it.
-    #[cold]
-    #[inline(never)]
-    fn next_frag_page(&mut self, step: u32) -> Option<(Raw, u32)> {
-        let raw = match self.frag.take().and_then(|page| self.drain(page)) {
-            Some(raw) => {
-                self.stats.recycle_cached += 1;
-                self.stats.alloc_fast += 1;
-                raw
-            }
-            None => self.alloc()?,
-        };
-        // SAFETY: `PageOrIov` claims nothing.
-        let desc = unsafe { raw.untag::<PageOrIov>() };
-        // SAFETY: the memory is the pool's, so it lives.
-        unsafe { desc.as_ref() }.pp_ref_count_ref().store(BIAS_MAX, Relaxed);
-        // INVARIANT: of BIAS_MAX one is the new frag's.
-        self.frag = Some(FragPage { raw, offset: step, users: 1 });
-        Some((raw, 0))
-    }
-
-    /// Drops the pool's references to the fragment page. The page, when they were the last and it may stay.
-    #[doc(alias = "page_pool_drain_frag")]
-    fn drain(&mut self, page: FragPage) -> Option<Raw> {
-        // SAFETY: `PageOrIov` claims nothing.
-        let desc = unsafe { page.raw.untag::<PageOrIov>() };
-        // SAFETY: the memory lives while the pool has references to it.
-        let fields = unsafe { desc.as_ref() };
-        if !unref(fields, BIAS_MAX - page.users) {
-            return None;
-        }
-        // SAFETY: those were the last references.
-        if !unsafe { Shared::can_recycle::<PageOrIov>(page.raw) } {
-            // SAFETY: the same. The owner's part keeps the pool.
-            unsafe { Shared::release(self.shared, page.raw) };
-            return None;
-        }
-        // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-        unsafe { self.shared().sync_for_device(fields) };
-        Some(page.raw)
-    }
-}
-
-/// [`Shared::put_unrefed`], out of line.
-///
-/// # Safety
-///
-/// As there.
-#[cold]
-#[inline(never)]
-unsafe fn put_unrefed_cold<K: Kind>(raw: Raw) {
-    // SAFETY: promised by the caller.
-    unsafe { Shared::put_unrefed::<K>(raw) }
-}
+use core::time::Duration;
 
 /// A pool of network memory: `struct page_pool`, with the consumer side in hand.
 ///
@@ -421,21 +85,11 @@ impl<K: PoolKind> PagePool<K> {
             }
             _ => None,
         };
-        let shared = Shared::new(Ring::new(ring)?, provider, dma, buffer_size, params.order)?;
-        // SAFETY: just made, and the owner's part is this function's.
-        let sync = unsafe { shared.as_ref() }.syncs_for_device();
-        Ok(PagePool {
-            core: Core {
-                count: 0,
-                fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
-                shared,
-                cache: [MaybeUninit::uninit(); CACHE],
-                stats: Stats::default(),
-                held: 0,
-                frag: None,
-            },
-            _kind: PhantomData,
-        })
+        let nid = params.nid;
+        let shared = Shared::new(Ring::new(ring)?, provider, dma, buffer_size, params)?;
+        // SAFETY: just made, so the owner's part is this function's to give.
+        let core = unsafe { Core::new(shared, nid) };
+        Ok(PagePool { core, _kind: PhantomData })
     }
 
     /// One piece of memory; `None` when ring and provider have none, or the device cannot map it.
@@ -467,6 +121,49 @@ impl<K: PoolKind> PagePool<K> {
         Some(unsafe { Frag::new(netmem, offset, size) })
     }
 
+    /// A range of at least `size` bytes: a whole piece when two of that size would not fit into one, else a fragment. The
+    /// last fragment of a piece gets what is left of it, so [`Frag::len`] is what the packet truly costs. `None` as for
+    /// [`alloc_frag`](Self::alloc_frag).
+    #[doc(alias = "page_pool_alloc")]
+    #[doc(alias = "page_pool_alloc_netmem")]
+    #[doc(alias = "page_pool_dev_alloc")]
+    #[doc(alias = "page_pool_dev_alloc_netmem")]
+    #[doc(alias = "page_pool_alloc_va")]
+    #[doc(alias = "page_pool_dev_alloc_va")]
+    pub fn alloc_at_least(&mut self, size: u32) -> Option<Frag<K>> {
+        let max = self.buffer_size();
+        if size > max {
+            return None;
+        }
+        if size > max / 2 {
+            let netmem = self.alloc()?;
+            // SAFETY: the handle is the only one, so nobody else has a range of the memory, and `max` bytes are all of it.
+            return Some(unsafe { Frag::new(netmem, 0, max) });
+        }
+        let (raw, offset) = self.core.alloc_frag(size)?;
+        let len = self.core.give_rest(offset, size);
+        // SAFETY: of kind `K`, as the provider's is; one of the count is this handle's.
+        let netmem = unsafe { Netmem::new(raw) };
+        // SAFETY: `offset + len` is at most what a piece has, and no other frag reaches there, nor will one be cut there.
+        Some(unsafe { Frag::new(netmem, offset, len) })
+    }
+
+    /// Adds pieces of memory to a batch until it is full, or there is no more. Says how many it added.
+    #[doc(alias = "page_pool_alloc_netmems")]
+    pub fn alloc_bulk(&mut self, batch: &mut Batch<K>) -> usize {
+        let count = self.core.alloc_bulk(batch.spare());
+        // SAFETY: so many were written; they are of kind `K`, as the provider's is, and each has one reference.
+        unsafe { batch.grow(count) };
+        count
+    }
+
+    /// Empties a batch: [`recycle_direct`](Self::recycle_direct) for each of its handles.
+    #[doc(alias = "page_pool_put_netmem_bulk")]
+    pub fn recycle_bulk<H: Kind>(&mut self, batch: &mut Batch<H>) {
+        // SAFETY: by the batch's invariant they are references of kind `H`, and the batch has them no more.
+        unsafe { self.core.recycle_bulk::<H>(batch.take()) }
+    }
+
     /// Drops a handle, and keeps the memory in the cache if it was the last.
     ///
     /// Any handle may be given: one of another pool returns to that pool. It takes the consumer side, so it does not
@@ -476,13 +173,22 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_recycle_direct")]
     #[doc(alias = "page_pool_put_full_netmem")]
     pub fn recycle_direct<H: Kind>(&mut self, memory: Netmem<H>) {
-        self.core.recycle_direct(memory);
+        self.core.recycle_direct(memory, u32::MAX);
+    }
+
+    /// [`recycle_direct`](Self::recycle_direct) of memory of which the device can have written, or the CPU, no more than
+    /// `sync_len` bytes from the pool's `offset` on: no more are synced for the device. Nor more than `max_len`.
+    #[inline]
+    #[doc(alias = "page_pool_put_netmem")]
+    #[doc(alias = "page_pool_put_page")]
+    pub fn recycle_direct_synced<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
+        self.core.recycle_direct(memory, sync_len);
     }
 
     /// [`recycle_direct`](Self::recycle_direct) for a frag.
     #[inline]
     pub fn recycle_frag<H: Kind>(&mut self, frag: Frag<H>) {
-        self.core.recycle_direct(frag.into_netmem());
+        self.core.recycle_direct(frag.into_netmem(), u32::MAX);
     }
 
     /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes
@@ -507,9 +213,23 @@ impl<K: PoolKind> PagePool<K> {
         Ok(buffer.into_frag())
     }
 
+    /// Tells the pool on which NUMA node it is used. When that is news, the cache goes back to the provider, and pages of
+    /// other nodes that come back through the ring leave the pool, one for each refill.
+    #[inline]
+    #[doc(alias = "page_pool_nid_changed")]
+    #[doc(alias = "page_pool_update_nid")]
+    pub fn nid_changed(&mut self, nid: i32) {
+        self.core.set_nid(nid);
+    }
+
     /// Which pool this is: what its handles' [`pp`](crate::NetmemRef::pp) says.
     pub fn id(&self) -> PoolId {
         PoolId::new(self.core.shared.cast())
+    }
+
+    /// Which pool this is, as a number for people: from 1, in the order in which pools were made.
+    pub fn number(&self) -> u32 {
+        self.core.shared().number
     }
 
     /// What the pool has counted.
@@ -532,8 +252,8 @@ impl<K: PoolKind> PagePool<K> {
 
     /// How many of them are neither in cache nor ring: somebody has handles on them. Exact while nobody puts.
     pub fn outstanding(&self) -> usize {
-        let uncut = self.core.frag.as_ref().is_some_and(FragPage::is_unused);
-        let idle = self.core.count + self.core.shared().ring.len() + usize::from(uncut);
+        let uncut = usize::from(self.core.frag.is_unused());
+        let idle = self.core.count + self.core.shared().ring.len() + uncut;
         self.inflight().saturating_sub(idle)
     }
 
@@ -555,30 +275,44 @@ impl<K: PoolKind> PagePool<K> {
     }
 }
 
-impl<K: PoolKind> Drop for PagePool<K> {
-    /// Ends the pool. With memory in flight, too: cache and ring go back to the provider, what is still out is unmapped,
-    /// and the last handle frees the rest, on whatever thread.
+impl<K: PoolKind> PagePool<K> {
+    /// Ends the pool as dropping it does, and gives a look at what is still out. `now` is the time of any clock.
     #[doc(alias = "page_pool_destroy")]
-    fn drop(&mut self) {
+    pub fn shutdown(self, now: Duration) -> Shutdown {
         let shared = self.core.shared;
-        if let Some(page) = self.core.frag.take() {
-            if let Some(raw) = self.core.drain(page) {
-                // SAFETY: no references are left.
-                unsafe { Shared::release(shared, raw) }
-            }
-        }
-        while let Some(raw) = self.core.pop() {
-            // SAFETY: what is in the cache has no references. The owner's part keeps the pool.
-            unsafe { Shared::release(shared, raw) }
-        }
+        // SAFETY: the pool is not dropped afterwards.
+        unsafe { ManuallyDrop::new(self).end(1) };
+        // SAFETY: one part was left for an observer, and this is it.
+        unsafe { Shutdown::new(shared, now) }
+    }
+
+    /// Gives cache and ring back, unmaps what is out, and leaves the rest to the last handle and to `observers`.
+    ///
+    /// # Safety
+    ///
+    /// Called once; nothing of the pool is used afterwards, except by so many [`Shutdown`]s.
+    unsafe fn end(&mut self, observers: isize) {
+        let shared = self.core.shared;
+        self.core.free_frag();
+        self.core.empty_cache();
         // SAFETY: this is the owner.
         unsafe { Shared::close(shared) };
         if let Some(dma) = &self.core.shared().dma {
             dma.scrub();
         }
         let held = self.core.held;
-        // SAFETY: this is the owner; ring and mappings are done with, and nothing below touches the pool.
-        unsafe { Shared::disown(shared, held) }
+        // SAFETY: this is the owner; ring and mappings are done with, and the caller promises the rest.
+        unsafe { Shared::disown(shared, held, observers) }
+    }
+}
+
+impl<K: PoolKind> Drop for PagePool<K> {
+    /// Ends the pool. With memory in flight, too: cache and ring go back to the provider, what is still out is unmapped,
+    /// and the last handle frees the rest, on whatever thread.
+    #[doc(alias = "page_pool_destroy")]
+    fn drop(&mut self) {
+        // SAFETY: this is the end of it.
+        unsafe { self.end(0) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`MemoryProvider`]: where a pool gets memory and gives it back.
 
-use super::pool::Core;
+use super::core::Core;
 use super::{AreaError, FreeIov, Netmem, PagePoolParams};
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use crate::mm::FreePage;
@@ -173,6 +173,11 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
         self.core.order()
     }
 
+    /// The NUMA node that the pool wants its pages from, if it has a wish.
+    pub fn nid(&self) -> Option<i32> {
+        self.core.nid()
+    }
+
     /// Fresh memory, which the pool counts as held from now on.
     ///
     /// # Errors
@@ -190,7 +195,7 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
 
     /// Memory that comes back and is counted already (a user's refill ring): one reference, dropped here.
     pub fn recycle(&mut self, memory: Netmem<M>) {
-        self.core.recycle_direct(memory);
+        self.core.recycle_direct(memory, u32::MAX);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::memory::Raw;
 use crate::sync::{Alive, AtomicPtr, AtomicUsize, spin};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -102,13 +103,59 @@ impl Ring {
         }
     }
 
-    /// Takes up to `max` words in the order they were reserved, stopping at one that is not written yet.
+    /// Puts words into the ring from the first on, as many as there is room for, and says how many. When that is all of
+    /// them, the ring may be gone.
+    ///
+    /// # Safety
+    ///
+    /// The words are initialised. The ring lives at least until the last of them is in it.
+    pub(super) unsafe fn push_bulk(this: NonNull<Ring>, words: &[MaybeUninit<Raw>]) -> usize {
+        // SAFETY: it lives, says the caller, until the last word is published, and `ring` is not used after that.
+        let ring = unsafe { this.as_ref() };
+        let mut tail = ring.tail.0.load(Relaxed);
+        let (first, count) = loop {
+            if tail & CLOSED != 0 {
+                return 0;
+            }
+            // Acquire: what the consumer did to the slots below `head` happened before this.
+            let head = ring.head.0.load(Acquire);
+            // `tail` may be older than `head` is; then there seems to be no room.
+            let room = ring.capacity.saturating_sub(tail.wrapping_sub(head));
+            if room == 0 {
+                let now = ring.tail.0.load(Relaxed);
+                if now == tail {
+                    return 0;
+                }
+                tail = now;
+                continue;
+            }
+            let count = words.len().min(room);
+            match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {
+                Ok(_) => break (tail, count),
+                Err(now) => tail = now,
+            }
+        };
+        ring.alive.used();
+        let (slots, mask) = (&*ring.slots, ring.mask);
+        for (i, word) in words[..count].iter().enumerate() {
+            // SAFETY: initialised, says the caller.
+            let raw = unsafe { word.assume_init() };
+            // The close waits for this slot, so it is there. After the last store nothing may touch the ring.
+            let slot = &slots[(first + i) & mask];
+            slot.turn.owned();
+            slot.word.store(raw.word().as_ptr(), Release);
+        }
+        count
+    }
+
+    /// Takes up to `max` words in the order they were reserved, stopping at one that is not written yet, or after the
+    /// one for which `each` says so. Says how many it took.
     ///
     /// # Safety
     ///
     /// The caller is the one consumer.
     #[inline]
-    pub(super) unsafe fn pop(&self, max: usize, mut each: impl FnMut(Raw)) -> usize {
+    pub(super) unsafe fn pop(&self, max: usize, mut each: impl FnMut(Raw) -> bool) -> usize {
         let first = self.head.0.load(Relaxed);
         let mut head = first;
         while head.wrapping_sub(first) < max {
@@ -117,7 +164,9 @@ impl Ring {
             slot.turn.owned();
             slot.word.store(null_mut(), Relaxed);
             head = head.wrapping_add(1);
-            each(Raw::from_word(word));
+            if !each(Raw::from_word(word)) {
+                break;
+            }
         }
         if head != first {
             // Release: producers that see this `head` see the slots empty.

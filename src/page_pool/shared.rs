@@ -8,13 +8,14 @@
 //! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread.
 
 use super::ring::Ring;
-use super::{AnyProvider, FreeIov, PoolError, owned};
+use super::{AnyProvider, BATCH, FreeIov, InitCallback, PagePoolParams, PoolError, PoolHooks, owned};
 use crate::dma::{DmaDevice, same_device};
-use crate::memory::{DmaAddr, Kind, NetmemDesc, Page, PageOrIov, Raw};
-use crate::mm::{self, FreePage, page_is_pfmemalloc, page_ref_count};
+use crate::memory::{DmaAddr, Kind, NetmemDesc, NetmemRef, Page, PageOrIov, PoolId, Raw};
+use crate::mm::{self, FreePage, head_is_free_to_keep, page_ref_count};
 use crate::sync::{Alive, AtomicBool, AtomicIsize, AtomicU64, Lock, fence};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -144,6 +145,13 @@ impl PoolDma {
     }
 }
 
+/// What a pool reports to, and what prepares its memory.
+#[derive(Default)]
+struct Watchers {
+    hooks: Option<Arc<dyn PoolHooks>>,
+    init: Option<InitCallback>,
+}
+
 /// The shared part of a pool.
 pub(super) struct Shared {
     pub(super) ring: Ring,
@@ -154,8 +162,17 @@ pub(super) struct Shared {
     pub(super) order: u32,
     pub(super) ring_full: AtomicU64,
     pub(super) released_refcnt: AtomicU64,
+    /// Which pool this is, for people.
+    pub(super) number: u32,
+    /// How many pieces came in, and how many observers the owner left, once it is gone.
+    held: AtomicIsize,
+    observers: AtomicIsize,
+    watchers: Watchers,
     alive: Alive,
 }
+
+/// How many pools there have been.
+static POOLS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
 
 impl Shared {
     /// Makes the shared part. It is freed by [`Shared::forget`].
@@ -164,8 +181,9 @@ impl Shared {
         provider: AnyProvider,
         dma: Option<PoolDma>,
         buffer_size: u32,
-        order: u32,
+        params: PagePoolParams,
     ) -> Result<NonNull<Self>, PoolError> {
+        let PagePoolParams { order, hooks, init_callback: init, .. } = params;
         let shared = Shared {
             ring,
             refs: AtomicIsize::new(LIVE),
@@ -175,6 +193,10 @@ impl Shared {
             order,
             ring_full: AtomicU64::new(0),
             released_refcnt: AtomicU64::new(0),
+            number: POOLS.fetch_add(1, Relaxed).wrapping_add(1),
+            held: AtomicIsize::new(0),
+            observers: AtomicIsize::new(0),
+            watchers: Watchers { hooks, init },
             alive: Alive::new(),
         };
         owned::leak(shared).ok_or(PoolError::NoMemory)
@@ -187,19 +209,72 @@ impl Shared {
 
     /// How many pieces the pool gave back to its provider.
     pub(super) fn released(&self) -> isize {
-        LIVE - self.refs.load(Relaxed)
+        // Acquire: who sees the owner gone sees what it left.
+        let refs = self.refs.load(Acquire);
+        if refs > LIVE >> 1 {
+            return LIVE - refs;
+        }
+        self.held.load(Relaxed) + self.observers.load(Relaxed) - refs
     }
 
-    /// Shows the device a piece of the pool's memory, if the pool does that.
+    /// Which pool this is.
+    fn id(&self) -> PoolId {
+        PoolId::new(NonNull::from(self).cast())
+    }
+
+    /// A piece of memory, the `held`th, has become the pool's: prepares and reports it.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is of this pool, and nobody else has it.
+    pub(super) unsafe fn entered(&self, raw: Raw, held: isize) {
+        let Watchers { hooks, init } = &self.watchers;
+        if hooks.is_none() && init.is_none() {
+            return;
+        }
+        // SAFETY: it lives while the pool has it; `PageOrIov` claims nothing.
+        let memory = unsafe { NetmemRef::new(raw) };
+        if let Some(init) = init {
+            // SAFETY: nobody else has the memory, and these are all of its bytes.
+            init(memory, unsafe { super::readable::bytes_mut::<PageOrIov>(raw, 0, self.buffer_size) });
+        }
+        if let Some(hooks) = hooks {
+            hooks.state_hold(self.id(), memory, held as u32);
+        }
+    }
+
+    /// The pool wants memory of another node.
+    pub(super) fn node_changed(&self, nid: i32) {
+        if let Some(hooks) = &self.watchers.hooks {
+            hooks.update_nid(self.id(), nid);
+        }
+    }
+
+    /// The pool has been let go by its owner, or by the last who had memory of it.
+    fn report_release(&self, inflight: isize) {
+        if let Some(hooks) = &self.watchers.hooks {
+            let held = self.held.load(Relaxed);
+            hooks.release(self.id(), inflight as i32, held as u32, (held - inflight) as u32);
+        }
+    }
+
+    /// How many pieces are out, once the owner is gone.
+    pub(super) fn inflight_after(&self) -> usize {
+        // Acquire: who sees 0 sees what was done to the memory before.
+        (self.refs.load(Acquire) - self.observers.load(Relaxed)).max(0) as usize
+    }
+
+    /// Shows the device up to `len` bytes of a piece of the pool's memory, if the pool does that.
     ///
     /// # Safety
     ///
     /// `desc` is that of memory of this pool which nobody but the caller touches, and the pool has not been scrubbed.
     #[inline]
-    pub(super) unsafe fn sync_for_device(&self, desc: &NetmemDesc) {
+    pub(super) unsafe fn sync_for_device(&self, desc: &NetmemDesc, len: u32) {
         if let Some(dma) = self.dma.as_ref().filter(|dma| dma.sync) {
+            let len = len.min(dma.max_len);
             // SAFETY: the pool checked that the range is inside its memory; the rest is the caller's promise.
-            unsafe { dma.device.sync_for_device(desc.dma_addr(), dma.offset as usize, dma.max_len as usize) }
+            unsafe { dma.device.sync_for_device(desc.dma_addr(), dma.offset as usize, len as usize) }
         }
     }
 
@@ -216,19 +291,40 @@ impl Shared {
         // SAFETY: as above; `refs` is not used after the subtraction.
         if unsafe { &*refs }.fetch_sub(n, Release) == n {
             fence(Acquire);
+            // SAFETY: nobody has a part in the pool any more, so it is there until the end of this block.
+            unsafe { this.as_ref() }.report_release(0);
             // SAFETY: nobody has a part in the pool any more, and the fence orders every use of it before this.
             unsafe { owned::reclaim(this) }
         }
     }
 
-    /// Ends the owner's part: `held` pieces went in over the pool's life.
+    /// Ends the owner's part: `held` pieces went in over the pool's life, and `observers` keep looking on.
     ///
     /// # Safety
     ///
-    /// The caller is the owner, has closed the ring and scrubbed, and does not touch the pool again.
-    pub(super) unsafe fn disown(this: NonNull<Shared>, held: isize) {
+    /// The caller is the owner, has closed the ring and scrubbed, and does not touch the pool again, except as one of
+    /// the observers, each of which calls [`unobserve`](Self::unobserve) once.
+    pub(super) unsafe fn disown(this: NonNull<Shared>, held: isize, observers: isize) {
+        // SAFETY: the owner's part keeps the pool.
+        let shared = unsafe { this.as_ref() };
+        shared.held.store(held, Relaxed);
+        shared.observers.store(observers, Relaxed);
+        match held - shared.released() {
+            0 => {} // which is told when the last part is gone
+            inflight => shared.report_release(inflight),
+        }
         // SAFETY: the owner's part is LIVE less what others release.
-        unsafe { Shared::forget(this, LIVE - held) }
+        unsafe { Shared::forget(this, LIVE - held - observers) }
+    }
+
+    /// Ends the part of an observer.
+    ///
+    /// # Safety
+    ///
+    /// The caller is one of those that [`disown`](Self::disown) left, and does not touch the pool again.
+    pub(super) unsafe fn unobserve(this: NonNull<Shared>) {
+        // SAFETY: an observer's part is 1.
+        unsafe { Shared::forget(this, 1) }
     }
 
     /// Gives memory back to where it came from. The pool may be gone afterwards.
@@ -245,6 +341,11 @@ impl Shared {
         let desc = unsafe { raw.untag::<PageOrIov>() };
         // SAFETY: the memory lives while the caller holds a reference to it.
         let fields = unsafe { desc.as_ref() };
+        if let Some(hooks) = &shared.watchers.hooks {
+            // SAFETY: as for `fields`.
+            let memory = unsafe { NetmemRef::new(raw) };
+            hooks.state_release(shared.id(), memory, (shared.released() + 1) as u32);
+        }
         match &shared.provider {
             AnyProvider::Page(provider) => {
                 if let Some(dma) = shared.dma.as_ref().filter(|dma| dma.map) {
@@ -272,21 +373,6 @@ impl Shared {
         }
         // SAFETY: this was one piece of memory.
         unsafe { Shared::forget(this, 1) }
-    }
-
-    /// Whether memory may stay in the pool: a page only if nobody else counts on it, and it is no reserve's.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is of kind `K`, and the caller holds a reference to it.
-    #[inline(always)]
-    pub(super) unsafe fn can_recycle<K: Kind>(raw: Raw) -> bool {
-        if raw.is_net_iov::<K>() {
-            return true;
-        }
-        // CAST: an untagged word is the page's address. SAFETY: the memory lives while the caller has a reference.
-        let page: &Page = unsafe { raw.word().cast().as_ref() };
-        page_ref_count(page) == 1 && !page_is_pfmemalloc(page)
     }
 
     /// Drops one reference of a handle: the put. The pool may be gone afterwards.
@@ -325,7 +411,7 @@ impl Shared {
         let shared = unsafe { this.as_ref() };
         shared.alive.used();
         // SAFETY: kind `K`, and nobody has returned it yet.
-        let counter = if unsafe { Shared::can_recycle::<K>(raw) } {
+        let counter = if unsafe { can_stay::<K>(raw) } {
             // SAFETY: the pool, and so its ring, lives until the word is in the ring.
             match unsafe { Ring::push(NonNull::from(&shared.ring), raw) } {
                 Ok(()) => return, // and `shared` may be gone
@@ -337,6 +423,101 @@ impl Shared {
         counter.fetch_add(1, Relaxed);
         // SAFETY: the last reference, given up by the caller.
         unsafe { Shared::release(this, raw) }
+    }
+
+    /// [`put`](Self::put) for many: what stays goes into the rings, in one go for each pool. The pools may be gone
+    /// afterwards.
+    ///
+    /// # Safety
+    ///
+    /// `words` are initialised and of kind `K`, at most [`BATCH`], and the caller gives up a reference to each.
+    #[doc(alias = "page_pool_put_netmem_bulk")]
+    pub(super) unsafe fn put_bulk<K: Kind>(words: &mut [MaybeUninit<Raw>]) {
+        let mut last = 0;
+        for i in 0..words.len() {
+            // SAFETY: initialised, says the caller; what is written below lies before `i`.
+            let raw = unsafe { words[i].assume_init() };
+            // SAFETY: kind `K`, says the caller.
+            let desc = unsafe { raw.untag::<K>() };
+            // SAFETY: the memory lives while the caller's reference does.
+            if unref(unsafe { desc.as_ref() }, 1) {
+                words[last].write(raw);
+                last += 1;
+            }
+        }
+        // SAFETY: the first `last` are initialised, and their last references were counted down.
+        unsafe { Shared::put_unrefed_bulk::<K>(&mut words[..last]) }
+    }
+
+    /// [`put_unrefed`](Self::put_unrefed) for many, sorted by pool. The pools may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// As [`put_bulk`](Self::put_bulk), for last references, which have been counted down already.
+    pub(super) unsafe fn put_unrefed_bulk<K: Kind>(words: &mut [MaybeUninit<Raw>]) {
+        let mut count = words.len();
+        let mut staying = [MaybeUninit::<Raw>::uninit(); BATCH];
+        // Each round serves the pool of the first word, so each makes `count` smaller.
+        while count != 0 {
+            let (mut others, mut stay) = (0, 0);
+            let mut pool = None;
+            for i in 0..count {
+                // SAFETY: initialised, says the caller; what is written below lies before `i`.
+                let raw = unsafe { words[i].assume_init() };
+                // SAFETY: kind `K`, says the caller.
+                let desc = unsafe { raw.untag::<K>() };
+                // SAFETY: the memory lives while it has not been returned.
+                let pp = unsafe { desc.as_ref() }.pp_ref().load(Relaxed);
+                // CAST: what a pool stamps is the pointer to its shared part.
+                let pp = pp.cast::<Shared>();
+                // SAFETY: memory with handles is owned by a pool, so `pp` is not null.
+                let pp = unsafe { NonNull::new_unchecked(pp) };
+                if *pool.get_or_insert(pp) != pp {
+                    words[others].write(raw);
+                    others += 1;
+                    continue;
+                }
+                // SAFETY: kind `K`, and nobody has returned it yet.
+                if unsafe { can_stay::<K>(raw) } {
+                    staying[stay].write(raw);
+                    stay += 1;
+                } else {
+                    // SAFETY: the pool lives while this piece of its memory is out.
+                    unsafe { pp.as_ref() }.released_refcnt.fetch_add(1, Relaxed);
+                    // SAFETY: the last reference, given up by the caller.
+                    unsafe { Shared::release(pp, raw) }
+                }
+            }
+            if let Some(pool) = pool.filter(|_| stay != 0) {
+                // SAFETY: initialised above, of this pool, without references, and given up.
+                unsafe { Shared::put_into_ring(pool, &staying[..stay]) }
+            }
+            count = others;
+        }
+    }
+
+    /// Puts words of one pool into its ring, and out of the pool what does not fit. The pool may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// There is at least one word; all are initialised, of pool `this`, without references, and given up by the caller.
+    unsafe fn put_into_ring(this: NonNull<Shared>, words: &[MaybeUninit<Raw>]) {
+        // SAFETY: the pool lives while a piece of its memory is out.
+        let shared = unsafe { this.as_ref() };
+        shared.alive.used();
+        // SAFETY: the words are initialised, and the pool, and so its ring, lives until the last of them is in the ring.
+        let pushed = unsafe { Ring::push_bulk(NonNull::from(&shared.ring), words) };
+        let rest = &words[pushed..];
+        if rest.is_empty() {
+            return; // and `shared` may be gone
+        }
+        shared.ring_full.fetch_add(1, Relaxed);
+        for word in rest {
+            // SAFETY: initialised, says the caller.
+            let raw = unsafe { word.assume_init() };
+            // SAFETY: the last reference, given up by the caller.
+            unsafe { Shared::release(this, raw) }
+        }
     }
 
     /// Takes everything that is in the ring out of the pool, and lets nothing in any more.
@@ -367,6 +548,22 @@ impl Shared {
         // SAFETY: the pool lives while a reference to a piece of its memory does.
         unsafe { &*this }
     }
+}
+
+/// Whether memory may stay in its pool: a page only if nobody else counts on it, and it is no reserve's.
+///
+/// # Safety
+///
+/// `raw` is of kind `K` and of a pool, and the caller holds a reference to it.
+#[inline(always)]
+pub(super) unsafe fn can_stay<K: Kind>(raw: Raw) -> bool {
+    if raw.is_net_iov::<K>() {
+        return true;
+    }
+    // CAST: an untagged word is the page's address. SAFETY: the memory lives while the caller has a reference.
+    let page: &Page = unsafe { raw.word().cast().as_ref() };
+    // What a pool has is the first page of its block.
+    head_is_free_to_keep(page)
 }
 
 /// Drops `n` references of `n` or more. True when they were the last: the count is 1 again then, for the next owner.

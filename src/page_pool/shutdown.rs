@@ -1,0 +1,111 @@
+//! [`Shutdown`]: a look at a pool that its owner has let go.
+
+use super::shared::Shared;
+use crate::assert::assert_not_impl_any;
+use core::fmt;
+use core::ptr::NonNull;
+use core::time::Duration;
+
+/// A pool that is shutting down: who holds this can see whether memory is still out.
+///
+/// It keeps nothing of the pool but its counters. Nobody needs to look: without it the last handle ends the pool just the
+/// same. Linux looks once a second, and warns once a minute.
+///
+/// ```
+/// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
+/// use std::time::Duration;
+///
+/// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+/// let lost = pool.alloc().expect("64 pages are free");
+/// let shutdown = pool.shutdown(Duration::from_secs(100));
+/// let stalled = shutdown.check(Duration::from_secs(161)).expect_err("one piece is out");
+/// assert_eq!((stalled.inflight, stalled.since.as_secs()), (1, 61));
+/// drop(lost);
+/// assert_eq!(shutdown.check(Duration::from_secs(162)), Ok(()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Invariants
+///
+/// One of the parts of `shared` is this value's.
+pub struct Shutdown {
+    shared: NonNull<Shared>,
+    began: Duration,
+}
+
+assert_not_impl_any!(Shutdown: Clone, Copy, Default);
+
+// SAFETY: the pointer is to the shared part, which is `Sync`; this value is one of those who keep it.
+unsafe impl Send for Shutdown {}
+// SAFETY: `&Shutdown` reads counters.
+unsafe impl Sync for Shutdown {}
+
+/// Memory of a pool is out long after its owner has let it go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stalled shutdown of page pool {pool}: {inflight} pieces in flight after {} s; look for who keeps handles on them", since.as_secs())]
+#[doc(alias = "page_pool_release_retry")]
+pub struct Stalled {
+    /// Which pool: its [`number`](super::PagePool::number).
+    pub pool: u32,
+    /// How many pieces of its memory are out.
+    pub inflight: usize,
+    /// For how long it has been shutting down.
+    pub since: Duration,
+}
+
+impl Shutdown {
+    /// Begins to look, at `began` by the caller's clock.
+    ///
+    /// # Safety
+    ///
+    /// What the type's invariant says.
+    pub(super) unsafe fn new(shared: NonNull<Shared>, began: Duration) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Shutdown { shared, began }
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: by the invariant a part of it is this value's.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// Which pool: its [`number`](super::PagePool::number).
+    pub fn pool(&self) -> u32 {
+        self.shared().number
+    }
+
+    /// How many pieces of its memory are out. It only gets less.
+    pub fn inflight(&self) -> usize {
+        self.shared().inflight_after()
+    }
+
+    /// Whether all of it has come back.
+    pub fn is_done(&self) -> bool {
+        self.inflight() == 0
+    }
+
+    /// Looks, at `now` by the clock whose time [`shutdown`](super::PagePool::shutdown) was told.
+    ///
+    /// # Errors
+    ///
+    /// [`Stalled`], when memory is out: which pool, how much, since when. Whether that is long is the caller's to say.
+    pub fn check(&self, now: Duration) -> Result<(), Stalled> {
+        match self.inflight() {
+            0 => Ok(()),
+            inflight => Err(Stalled { pool: self.pool(), inflight, since: now.saturating_sub(self.began) }),
+        }
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant a part is this value's, and nothing below touches the pool.
+        unsafe { Shared::unobserve(self.shared) }
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shutdown(pool {}, {} pieces in flight)", self.pool(), self.inflight())
+    }
+}
