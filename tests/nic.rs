@@ -8,13 +8,13 @@ use netmem::mm::Zone;
 use netmem::netdev::{PostRefused, RxMemory, RxRing};
 use netmem::nic::frame::{UdpFlow, build_udp};
 use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
-use netmem::nic::{Nic, NicError, NicParams};
+use netmem::nic::{Nic, NicError, NicParams, NicQueue};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::{BindError, Chunk, DmabufProvider, Memfd, PageProvider};
 use netmem::skb::{ReadError, Skb};
 use netmem::{Backing, Page, provider::MemfdView};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PORT: u16 = 5001;
 
@@ -43,6 +43,31 @@ impl Traffic for Frames {
     }
     fn describe(&self) -> String {
         "frames of a test".into()
+    }
+}
+
+/// Traffic that begins when it is told to.
+struct Gate(Option<std::sync::mpsc::Receiver<()>>, Box<dyn Traffic>);
+
+impl Gate {
+    fn new(traffic: Box<dyn Traffic>) -> (std::sync::mpsc::Sender<()>, Box<Self>) {
+        let (open, gate) = std::sync::mpsc::channel();
+        (open, Box::new(Gate(Some(gate), traffic)))
+    }
+}
+
+impl Traffic for Gate {
+    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
+        if let Some(gate) = &self.0 {
+            match gate.recv_timeout(Duration::from_millis(20)) {
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return Ok(Next::Idle),
+                _ => self.0 = None,
+            }
+        }
+        self.1.next_frame(frame)
+    }
+    fn describe(&self) -> String {
+        self.1.describe()
     }
 }
 
@@ -245,8 +270,10 @@ fn a_frame_for_which_there_never_is_enough_memory_is_dropped() {
     // Two net_iovs: a frame of 9000 bytes needs three.
     let config = rig.device(2);
     let params = NicParams { pause: Some(Duration::from_millis(1)), ..NicParams::default() };
-    let nic = rig.nic(params, Frames::new([vec![1; 9000], vec![2; 100]]));
+    let (open, traffic) = Gate::new(Frames::new([vec![1; 9000], vec![2; 100]]));
+    let nic = rig.nic(params, traffic);
     let mut driver = Driver::new(nic, vec![config]).unwrap();
+    open.send(()).unwrap();
     let mut lens = Vec::new();
     receive(&mut driver, |skb| {
         lens.push(skb.len());
@@ -320,7 +347,6 @@ fn d5_a_stopped_ring_gives_its_buffers_back() {
     let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, endless());
     let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
-    assert!(nic.rx_queue(0).is_none(), "a queue is taken once");
     for _ in 0..8 {
         ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
     }
@@ -332,6 +358,162 @@ fn d5_a_stopped_ring_gives_its_buffers_back() {
     drop((back, full, nic));
     assert_eq!(pool.outstanding(), 0);
     drop(pool);
+    rig.assert_clean();
+}
+
+/// A ring with `count` buffers of `pool` posted.
+fn ring_with(nic: &mut Nic, queue: usize, pool: &mut PagePool<Page>, count: usize) -> RxRing<NicQueue, Page> {
+    let mut ring = RxRing::new(nic.rx_queue(queue).unwrap()).unwrap();
+    for _ in 0..count {
+        ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
+    }
+    ring.kick();
+    ring
+}
+
+/// The payloads of the next `count` frames, in order; `Err` with what came when none comes for ten seconds.
+fn next_payloads(
+    nic: &Nic,
+    ring: &mut RxRing<NicQueue, Page>,
+    pool: &mut PagePool<Page>,
+    count: usize,
+) -> Result<Vec<Vec<u8>>, Vec<Vec<u8>>> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut payloads = Vec::new();
+    while payloads.len() < count {
+        match ring.complete() {
+            Some(completed) => {
+                let frag = pool.sync_for_cpu(completed.unwrap().payload).unwrap();
+                payloads.push(frag.bytes()[42..].to_vec());
+            }
+            None if Instant::now() > deadline => return Err(payloads),
+            None => nic.wait(Duration::from_millis(10)),
+        }
+    }
+    Ok(payloads)
+}
+
+#[test]
+fn a_queue_is_restarted_and_no_frame_is_lost() {
+    let rig = Rig::new(Iommu::new());
+    let sent: Vec<_> = payloads(64, 700).collect();
+    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, Frames::new(sent.clone()));
+    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut seen = Vec::new();
+    let mut ring = ring_with(&mut nic, 0, &mut pool, 4);
+    while seen.len() < 64 {
+        seen.extend(next_payloads(&nic, &mut ring, &mut pool, 4).unwrap());
+        assert!(!nic.has_ended() || seen.len() == 64, "the engine waits for the queue to be started again");
+        // Alternately: the new one posted before the old one is stopped, and after.
+        if seen.len() % 8 == 0 {
+            let next = ring_with(&mut nic, 0, &mut pool, 4);
+            assert!(nic.rx_queue(0).is_none(), "two generations live, and no third");
+            assert_eq!(core::mem::replace(&mut ring, next).stop().count(), 0);
+        } else {
+            assert_eq!(ring.stop().count(), 0);
+            ring = ring_with(&mut nic, 0, &mut pool, 4);
+        }
+    }
+    assert_eq!(seen, sent);
+    assert_eq!((nic.queue_stats(0).unwrap().frames, nic.queue_stats(0).unwrap().no_buffer), (64, 0));
+    drop((ring, nic, pool));
+    rig.assert_clean();
+}
+
+#[test]
+fn a_generation_that_is_dropped_unused_changes_nothing() {
+    let rig = Rig::new(Iommu::new());
+    let sent: Vec<_> = payloads(6, 300).collect();
+    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, Frames::new(sent.clone()));
+    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut ring = ring_with(&mut nic, 0, &mut pool, 4);
+    let unused = ring_with(&mut nic, 0, &mut pool, 8);
+    assert_eq!(unused.stop().count(), 8, "what was posted to it comes back, untouched");
+    drop(nic.rx_queue(0).expect("room for a second one again"));
+    let mut seen = next_payloads(&nic, &mut ring, &mut pool, 4).unwrap();
+    for _ in 0..2 {
+        ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
+    }
+    ring.kick();
+    seen.extend(next_payloads(&nic, &mut ring, &mut pool, 2).unwrap());
+    assert_eq!(seen, sent);
+    drop((ring, nic, pool));
+    rig.assert_clean();
+}
+
+#[test]
+fn other_queues_receive_while_one_is_stopped() {
+    let rig = Rig::new(Iommu::new());
+    let size = PayloadSize::Fixed(200);
+    let params = GeneratorParams { seed: 3, packets: 400, size, ports: vec![PORT, PORT + 1] };
+    let (open, traffic) = Gate::new(Box::new(Generator::new(params, 1514).unwrap()));
+    let params = NicParams {
+        queues: 2,
+        depth: 512,
+        steering: vec![(PORT, 0), (PORT + 1, 1)],
+        pause: Some(Duration::from_millis(1)),
+        default_queue: None,
+        ..NicParams::default()
+    };
+    let mut nic = rig.nic(params, traffic);
+    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let stopped = ring_with(&mut nic, 0, &mut pool, 100);
+    let mut ring = ring_with(&mut nic, 1, &mut pool, 400);
+    assert_eq!(stopped.stop().count(), 100);
+    open.send(()).unwrap();
+    while !nic.has_ended() {
+        nic.wait(Duration::from_millis(10));
+    }
+    let mut seen = 0;
+    while let Some(completed) = ring.complete() {
+        completed.unwrap();
+        seen += 1;
+    }
+    let (first, second) = (nic.queue_stats(0).unwrap(), nic.queue_stats(1).unwrap());
+    assert_eq!((first.frames, second.frames, second.no_buffer), (0, seen, 0));
+    assert_eq!(first.no_buffer + seen, 400);
+    assert!(seen > 100, "about half of the frames are for the queue that runs: {seen}");
+    drop((ring, nic, pool));
+    rig.assert_clean();
+}
+
+#[test]
+fn queues_are_restarted_under_traffic_many_times() {
+    let rig = Rig::new(Iommu::new());
+    let mut nic = rig.nic(NicParams { depth: 16, ..NicParams::default() }, endless());
+    // Each generation has a pool of its own. It goes when the generation has stopped, and unmaps what was posted: the
+    // IOMMU counts a fault for each byte that is written later.
+    let mut old: Option<(RxRing<NicQueue, Page>, PagePool<Page>)> = None;
+    for round in 0..300 {
+        if round % 2 == 0 {
+            drop(old.take());
+        }
+        let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+        let mut ring = ring_with(&mut nic, 0, &mut pool, 4 + round % 13);
+        drop(old.take());
+        // It has taken over.
+        if round % 5 != 0 {
+            let first = next_payloads(&nic, &mut ring, &mut pool, 1).unwrap();
+            assert_eq!(first.len(), 1);
+        }
+        old = Some((ring, pool));
+    }
+    drop((old, nic));
+    rig.assert_clean();
+}
+
+#[test]
+fn a_queue_that_is_started_after_the_end_stops_at_once() {
+    let rig = Rig::new(Iommu::new());
+    let mut nic = rig.nic(NicParams::default(), Frames::new([]));
+    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let before = ring_with(&mut nic, 0, &mut pool, 3);
+    while !nic.has_ended() {
+        nic.wait(Duration::from_millis(10));
+    }
+    let after = ring_with(&mut nic, 0, &mut pool, 5);
+    assert_eq!((before.stop().count(), after.stop().count()), (3, 5));
+    drop((nic, pool));
     rig.assert_clean();
 }
 

@@ -12,6 +12,14 @@ pub trait Hardware {
     /// One receive queue.
     type Queue: DmaQueue;
 
-    /// Takes receive queue `index`; `None` when there is none, or it has been taken.
+    /// Starts receive queue `index`, with empty rings.
+    ///
+    /// A queue that was stopped can be started again. While one runs, a second one may be asked for: buffers can be
+    /// posted to it, and it takes over when the first is stopped (`ndo_queue_mem_alloc` before `ndo_queue_stop`); if it
+    /// is dropped instead, the first goes on. Other queues go on in any case. `None` when there is no such queue, or
+    /// there are two of it already.
+    #[doc(alias = "netdev_queue_mgmt_ops")]
+    #[doc(alias = "ndo_queue_start")]
+    #[doc(alias = "ndo_queue_mem_alloc")]
     fn rx_queue(&mut self, index: usize) -> Option<Self::Queue>;
 }

@@ -3,26 +3,29 @@
 use super::event::Event;
 use super::frame::{self, Parsed};
 use super::hostile::Hostile;
-use super::queue::QueueShared;
+use super::queue::{QueueShared, QueueSlot};
 use super::traffic::{Next, Traffic, TrafficError};
 use super::wire::Descriptor;
 use crate::dma::{DmaBus, DmaFault, RxCompletion};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// What the engine shares with [`Nic`](super::Nic).
 #[derive(Debug, Default)]
 pub(super) struct Control {
     /// Raised by the driver's side.
-    pub(super) doorbell: Arc<Event>,
+    pub(super) doorbell: Event,
     /// Raised by the engine.
     pub(super) interrupt: Event,
     /// The engine is to end.
     pub(super) quit: AtomicBool,
     /// The engine has ended.
     pub(super) ended: AtomicBool,
+    /// The thread that is the device.
+    pub(super) engine: OnceLock<ThreadId>,
     /// Frames for a port that no queue is for.
     pub(super) unsteered: AtomicU64,
     /// Frames longer than the device takes.
@@ -31,6 +34,17 @@ pub(super) struct Control {
 
 /// One queue as the engine sees it.
 struct EngineQueue {
+    slot: Arc<QueueSlot>,
+    /// The generation that runs; `None` while the queue is stopped.
+    active: Option<Active>,
+    /// The version of the list of generations when it was last looked at.
+    seen: u32,
+    /// A frame has waited in vain for a queue that is stopped: others are dropped at once, until it runs again.
+    given_up: bool,
+}
+
+/// The generation of a queue that runs.
+struct Active {
     shared: Arc<QueueShared>,
     /// Next descriptor to take.
     head: u32,
@@ -51,19 +65,20 @@ pub(super) struct Engine {
     taken: Vec<Descriptor>,
 }
 
-/// Says that the engine has ended and all queues are quiet, however it ends.
-struct Ended<'a>(&'a Control, Vec<Arc<QueueShared>>);
+/// Says that the engine has ended, and that it will begin with no queue any more, however it ends. Those that run are
+/// stopped as the engine is dropped.
+struct Ended<'a>(&'a Control, Vec<Arc<QueueSlot>>);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.1.iter().for_each(|queue| queue.set_stopped());
+        self.1.iter().for_each(|queue| queue.end());
         self.0.ended.store(true, Release);
         self.0.interrupt.raise();
     }
 }
 
 impl Engine {
-    pub(super) fn new(bus: Arc<dyn DmaBus>, control: Arc<Control>, queues: &[Arc<QueueShared>]) -> Self {
+    pub(super) fn new(bus: Arc<dyn DmaBus>, control: Arc<Control>, queues: &[Arc<QueueSlot>]) -> Self {
         Engine {
             bus,
             control,
@@ -72,16 +87,16 @@ impl Engine {
             pause: None,
             max_frame: usize::MAX,
             hostile: None,
-            queues: queues.iter().map(|shared| EngineQueue { shared: shared.clone(), head: 0, next: 0 }).collect(),
+            queues: queues.iter().map(|slot| EngineQueue::new(slot.clone())).collect(),
             taken: Vec::new(),
         }
     }
 
-    /// Runs until the traffic ends, all queues have been stopped, or it is told to quit.
+    /// Runs until the traffic ends, or it is told to quit. What it finds of the queues may change at any time.
     pub(super) fn run(mut self, mut traffic: Box<dyn Traffic>) -> Result<(), TrafficError> {
         let control = self.control.clone();
-        self.queues.iter().for_each(|queue| queue.shared.set_engine());
-        let _ended = Ended(&control, self.queues.iter().map(|queue| queue.shared.clone()).collect());
+        let _ = control.engine.set(std::thread::current().id());
+        let _ended = Ended(&control, self.queues.iter().map(|queue| queue.slot.clone()).collect());
         let mut bytes = Vec::new();
         while !self.done() {
             match traffic.next_frame(&mut bytes)? {
@@ -93,16 +108,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops the queues that are to stop. True when there is nothing left to do.
-    fn done(&self) -> bool {
-        let mut running = false;
-        for queue in &self.queues {
-            if queue.wants_to_stop() {
-                queue.shared.set_stopped();
-            }
-            running |= !queue.stopping();
-        }
-        !running || self.control.quit.load(Acquire)
+    /// Stops the generations that are to stop, and begins with those that wait for it. True when the engine is to end.
+    fn done(&mut self) -> bool {
+        self.queues.iter_mut().for_each(EngineQueue::turn);
+        self.control.quit.load(Acquire)
     }
 
     /// Which queue a frame is for.
@@ -136,15 +145,11 @@ impl Engine {
                 return false;
             }
             let queue = &mut self.queues[index];
-            if queue.stopping() {
-                return false;
-            }
-            let shared = queue.shared.clone();
-            let (tail, read) = (shared.tail.load(Acquire), shared.read.load(Acquire));
-            if queue.take(len, parsed, &mut self.taken) {
+            let now = queue.registers();
+            if queue.active.as_mut().is_some_and(|active| active.take(len, parsed, &mut self.taken)) {
+                queue.given_up = false;
                 return true;
             }
-            let everything = tail.wrapping_sub(queue.head) == shared.depth && read == queue.next;
             let wait = match (self.pause, deadline) {
                 (None, _) => Duration::ZERO,
                 (Some(pause), None) => {
@@ -153,16 +158,20 @@ impl Engine {
                 }
                 (Some(_), Some(deadline)) => deadline.saturating_duration_since(Instant::now()),
             };
-            if everything || wait.is_zero() {
-                // It would not fit into all there is, or nobody wants to wait any longer.
-                shared.no_buffer.fetch_add(1, Relaxed);
+            let in_vain = match &queue.active {
+                // It would not fit into all there is.
+                Some(active) => active.has_everything(now),
+                None => queue.given_up,
+            };
+            if in_vain || wait.is_zero() {
+                queue.given_up = queue.active.is_none();
+                queue.slot.no_buffer.fetch_add(1, Relaxed);
                 return false;
             }
             let (control, queues) = (&self.control, &self.queues);
             control.doorbell.wait(Some(wait), || {
-                shared.tail.load(Acquire) != tail
-                    || shared.read.load(Acquire) != read
-                    || queues.iter().any(EngineQueue::wants_to_stop)
+                queues[index].registers() != now
+                    || queues.iter().any(EngineQueue::has_turn)
                     || control.quit.load(Acquire)
             });
         }
@@ -171,8 +180,7 @@ impl Engine {
     /// Writes a frame into the buffers that were taken for it, and completes them.
     fn deliver(&mut self, index: usize, bytes: &[u8], parsed: &Parsed) {
         let trick = self.hostile.as_mut().and_then(Hostile::next);
-        let queue = &mut self.queues[index];
-        let shared = queue.shared.clone();
+        let EngineQueue { slot, active: Some(queue), .. } = &mut self.queues[index] else { return };
         let (mut rest, mut whole) = (bytes, true);
         let count = self.taken.len();
         for (i, descriptor) in self.taken.drain(..).enumerate() {
@@ -184,7 +192,7 @@ impl Engine {
                 .and_then(|()| dma(&*self.bus, descriptor.payload.get(), to_payload));
             whole &= written.is_ok();
             if written.is_err() {
-                shared.faults.fetch_add(1, Relaxed);
+                slot.faults.fetch_add(1, Relaxed);
             }
             let completion = RxCompletion {
                 id: descriptor.id.get(),
@@ -195,7 +203,7 @@ impl Engine {
             };
             match trick.filter(|_| completion.end_of_frame && !completion.failed) {
                 Some(trick) => {
-                    for completion in trick.play(completion, &descriptor, shared.depth).into_iter().flatten() {
+                    for completion in trick.play(completion, &descriptor, queue.shared.depth).into_iter().flatten() {
                         queue.complete(&completion);
                     }
                 }
@@ -203,8 +211,8 @@ impl Engine {
             }
         }
         if whole {
-            shared.frames.fetch_add(1, Relaxed);
-            shared.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            slot.frames.fetch_add(1, Relaxed);
+            slot.bytes.fetch_add(bytes.len() as u64, Relaxed);
         }
     }
 }
@@ -232,18 +240,52 @@ fn dma(bus: &dyn DmaBus, addr: u64, bytes: &[u8]) -> Result<(), DmaFault> {
 }
 
 impl EngineQueue {
-    fn stopping(&self) -> bool {
-        self.shared.stop.load(Acquire)
+    fn new(slot: Arc<QueueSlot>) -> Self {
+        EngineQueue { seen: slot.version(), slot, active: None, given_up: false }
     }
 
-    /// Whether it is to stop and has not.
-    fn wants_to_stop(&self) -> bool {
-        self.stopping() && !self.shared.stopped.load(Relaxed)
+    /// Whether there is something for [`turn`](Self::turn) to do.
+    fn has_turn(&self) -> bool {
+        match &self.active {
+            Some(active) => active.shared.stopping(),
+            None => self.slot.version() != self.seen,
+        }
     }
 
+    /// Stops the generation that runs if it is to stop, and begins with the next one if there is one.
+    fn turn(&mut self) {
+        if !self.has_turn() {
+            return;
+        }
+        self.active = None;
+        let (next, seen) = self.slot.begin();
+        self.seen = seen;
+        self.active = next.map(|shared| Active { shared, head: 0, next: 0 });
+    }
+
+    /// What the driver has written: the tail, and how far it has read.
+    fn registers(&self) -> Option<(u32, u32)> {
+        let shared = &self.active.as_ref()?.shared;
+        Some((shared.tail.load(Acquire), shared.read.load(Acquire)))
+    }
+}
+
+impl Drop for Active {
+    /// However the engine parts with it: it is between two frames then, and has no descriptor in hand that it writes to.
+    fn drop(&mut self) {
+        self.shared.set_stopped();
+    }
+}
+
+impl Active {
     /// How many descriptors there are to take.
     fn available(&self) -> u32 {
         self.shared.tail.load(Acquire).wrapping_sub(self.head)
+    }
+
+    /// Whether, with these registers, every descriptor of the ring is here and every completion has been read.
+    fn has_everything(&self, registers: Option<(u32, u32)>) -> bool {
+        registers.is_some_and(|(tail, read)| tail.wrapping_sub(self.head) == self.shared.depth && read == self.next)
     }
 
     /// Takes the descriptors for a frame of `len` bytes, if there are enough, and room for their completions.

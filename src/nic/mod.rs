@@ -14,11 +14,12 @@ mod wire;
 
 pub use queue::NicQueue;
 
-use crate::dma::DmaBus;
+use crate::dma::{DmaBus, DmaDevice};
 use crate::driver::Hardware;
 use engine::{Control, Engine};
 use hostile::Hostile;
-use queue::QueueShared;
+use queue::QueueSlot;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -37,8 +38,8 @@ pub struct NicParams {
     pub steering: Vec<(u16, usize)>,
     /// Where frames go that no rule is for; `None` drops them.
     pub default_queue: Option<usize>,
-    /// Flow control: how long the cable waits when there are not enough buffers for a frame (PAUSE frames), before the
-    /// frame is dropped. `None` drops it at once.
+    /// Flow control: how long the cable waits when there are not enough buffers for a frame (PAUSE frames), or its
+    /// queue is being restarted, before the frame is dropped. `None` drops it at once.
     pub pause: Option<Duration>,
     /// The longest frame taken, in bytes.
     pub max_frame: usize,
@@ -105,7 +106,7 @@ pub struct NicQueueStats {
     pub frames: u64,
     /// Bytes in them.
     pub bytes: u64,
-    /// Frames dropped because there were not enough buffers.
+    /// Frames dropped because there were not enough buffers, or the queue was stopped.
     pub no_buffer: u64,
     /// Buffers that DMA did not reach.
     pub faults: u64,
@@ -122,11 +123,10 @@ pub struct NicStats {
 }
 
 /// A network interface that receives. Dropping it stops its engine.
-#[derive(Debug)]
 pub struct Nic {
     control: Arc<Control>,
-    shared: Vec<Arc<QueueShared>>,
-    queues: Vec<Option<NicQueue>>,
+    slots: Vec<Arc<QueueSlot>>,
+    device: Arc<dyn DmaDevice>,
     engine: Option<JoinHandle<Result<(), TrafficError>>>,
 }
 
@@ -151,11 +151,9 @@ impl Nic {
             }
         }
         let control = Arc::new(Control::default());
-        let shared: Vec<_> = (0..queues).map(|_| Arc::new(QueueShared::new(depth))).collect();
+        let slots: Vec<_> = (0..queues).map(|_| Arc::new(QueueSlot::new(depth))).collect();
         let device = bus.clone().driver_side();
-        let end = |shared: &Arc<QueueShared>| NicQueue::new(shared.clone(), control.doorbell.clone(), device.clone());
-        let driver_ends = shared.iter().map(end).map(Some).collect();
-        let mut engine = Engine::new(bus, control.clone(), &shared);
+        let mut engine = Engine::new(bus, control.clone(), &slots);
         engine.steering = steering;
         engine.default_queue = default_queue;
         engine.pause = pause;
@@ -163,7 +161,7 @@ impl Nic {
         engine.hostile = hostile_every.map(Hostile::new);
         let thread = std::thread::Builder::new().name("nic".into());
         let engine = thread.spawn(move || engine.run(traffic)).map_err(NicError::Thread)?;
-        Ok(Nic { control, shared, queues: driver_ends, engine: Some(engine) })
+        Ok(Nic { control, slots, device, engine: Some(engine) })
     }
 
     /// Waits until there is a completion, or the traffic has ended, or for `timeout`: the interrupt.
@@ -171,24 +169,25 @@ impl Nic {
         self.control.interrupt.wait(Some(timeout), || self.has_ended() || self.has_completions());
     }
 
-    /// Whether the engine has ended: the traffic is over or has failed, or all queues were stopped.
+    /// Whether the engine has ended: the traffic is over or has failed. Stopping queues does not end it: they may be
+    /// started again.
     pub fn has_ended(&self) -> bool {
         self.control.ended.load(Acquire)
     }
 
     /// Whether there are completions that the driver has not read.
     pub fn has_completions(&self) -> bool {
-        self.shared.iter().any(|queue| queue.has_completion())
+        self.slots.iter().any(|queue| queue.has_completion())
     }
 
-    /// What a queue has counted.
+    /// What a queue has counted, over all of its generations.
     pub fn queue_stats(&self, queue: usize) -> Option<NicQueueStats> {
-        let shared = self.shared.get(queue)?;
+        let slot = self.slots.get(queue)?;
         Some(NicQueueStats {
-            frames: shared.frames.load(Relaxed),
-            bytes: shared.bytes.load(Relaxed),
-            no_buffer: shared.no_buffer.load(Relaxed),
-            faults: shared.faults.load(Relaxed),
+            frames: slot.frames.load(Relaxed),
+            bytes: slot.bytes.load(Relaxed),
+            no_buffer: slot.no_buffer.load(Relaxed),
+            faults: slot.faults.load(Relaxed),
         })
     }
 
@@ -220,8 +219,17 @@ impl Nic {
 impl Hardware for Nic {
     type Queue = NicQueue;
 
+    /// A fresh generation of queue `index`, with empty rings. While another one runs this one waits, and buffers can be
+    /// posted to it; it takes over when that has stopped. One that is dropped has changed nothing. `None` when there is
+    /// no such queue, or two generations live.
     fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
-        self.queues.get_mut(index)?.take()
+        NicQueue::new(self.slots.get(index)?.clone(), self.control.clone(), self.device.clone())
+    }
+}
+
+impl fmt::Debug for Nic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nic").field("queues", &self.slots.len()).field("ended", &self.has_ended()).finish()
     }
 }
 

@@ -1,15 +1,106 @@
-//! [`NicQueue`]: the driver's end of a receive queue.
+//! [`NicQueue`]: the driver's end of a receive queue, and the generations that a queue goes through.
 
+use super::engine::Control;
 use super::event::Event;
 use super::wire::{CompletionRing, DescriptorRing};
 use crate::dma::{DmaDevice, DmaQueue, RxCompletion, RxDescriptor};
 use std::fmt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::sync::{Arc, OnceLock};
-use std::thread::ThreadId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Rings, registers and counters of one queue: what driver and device share.
+/// How many generations of a queue may live: one that runs, and one that waits for it to stop.
+const GENERATIONS: usize = 2;
+
+/// One receive queue of the device. Its rings come and go with their generation; its counters stay.
+#[derive(Debug)]
+pub(super) struct QueueSlot {
+    depth: u32,
+    generations: Mutex<Generations>,
+    /// Moves when the list does.
+    version: AtomicU32,
+    pub(super) frames: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) no_buffer: AtomicU64,
+    pub(super) faults: AtomicU64,
+}
+
+/// The generations of a queue that have a driver's end, oldest first. Only the driver's side adds and removes.
+#[derive(Debug, Default)]
+struct Generations {
+    live: Vec<Arc<QueueShared>>,
+    /// The engine has ended: no generation is touched any more.
+    ended: bool,
+}
+
+impl QueueSlot {
+    pub(super) fn new(depth: u32) -> Self {
+        QueueSlot {
+            depth,
+            generations: Mutex::default(),
+            version: AtomicU32::new(0),
+            frames: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            no_buffer: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves when a generation was added or removed.
+    pub(super) fn version(&self) -> u32 {
+        self.version.load(Acquire)
+    }
+
+    /// A new generation, with fresh rings; `None` when there are as many as can be.
+    fn add(&self) -> Option<Arc<QueueShared>> {
+        let mut generations = self.lock();
+        if generations.live.iter().filter(|one| !one.stopping()).count() >= GENERATIONS {
+            return None;
+        }
+        let shared = Arc::new(QueueShared::new(self.depth));
+        shared.stopped.store(generations.ended, Release);
+        generations.live.push(shared.clone());
+        self.version.fetch_add(1, Release);
+        Some(shared)
+    }
+
+    /// Takes a generation off the list. False when the device has it, and does not yet say that it is done with it.
+    fn remove(&self, shared: &Arc<QueueShared>) -> bool {
+        let mut generations = self.lock();
+        generations.live.retain(|one| !Arc::ptr_eq(one, shared));
+        self.version.fetch_add(1, Release);
+        // From here on the engine does not find it, so what it has not begun it will not begin.
+        !shared.begun.load(Relaxed) || shared.stopped.load(Acquire)
+    }
+
+    /// The engine begins with the oldest generation that is not to stop. It has none.
+    pub(super) fn begin(&self) -> (Option<Arc<QueueShared>>, u32) {
+        let generations = self.lock();
+        let next = generations.live.iter().find(|one| !one.stopping());
+        if let Some(next) = next {
+            next.begun.store(true, Relaxed);
+        }
+        (next.cloned(), self.version())
+    }
+
+    /// The engine has ended.
+    pub(super) fn end(&self) {
+        let mut generations = self.lock();
+        generations.ended = true;
+        generations.live.iter().for_each(|one| one.set_stopped());
+    }
+
+    /// Whether there is a completion that the driver has not read.
+    pub(super) fn has_completion(&self) -> bool {
+        self.lock().live.iter().any(|one| one.has_completion())
+    }
+}
+
+/// Rings and registers of one generation of a queue: what driver and device share.
 #[derive(Debug)]
 pub(super) struct QueueShared {
     pub(super) depth: u32,
@@ -25,18 +116,14 @@ pub(super) struct QueueShared {
     pub(super) stop: AtomicBool,
     /// The device has stopped it, and touches none of its buffers any more.
     pub(super) stopped: AtomicBool,
-    /// The thread that is the device.
-    engine: OnceLock<ThreadId>,
-    /// Raised when it has.
-    pub(super) quiet: Event,
-    pub(super) frames: AtomicU64,
-    pub(super) bytes: AtomicU64,
-    pub(super) no_buffer: AtomicU64,
-    pub(super) faults: AtomicU64,
+    /// The engine has begun with it. Under the lock of the list.
+    begun: AtomicBool,
+    /// Raised when the device has stopped it.
+    quiet: Event,
 }
 
 impl QueueShared {
-    pub(super) fn new(depth: u32) -> Self {
+    fn new(depth: u32) -> Self {
         QueueShared {
             depth,
             descriptors: DescriptorRing::new(depth as usize),
@@ -47,26 +134,22 @@ impl QueueShared {
             written: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
-            engine: OnceLock::new(),
+            begun: AtomicBool::new(false),
             quiet: Event::default(),
-            frames: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            no_buffer: AtomicU64::new(0),
-            faults: AtomicU64::new(0),
         }
     }
 
     /// Whether there is a completion that the driver has not read.
-    pub(super) fn has_completion(&self) -> bool {
+    fn has_completion(&self) -> bool {
         self.written.load(Acquire) != self.read.load(Relaxed)
     }
 
-    /// This thread is the device.
-    pub(super) fn set_engine(&self) {
-        let _ = self.engine.set(std::thread::current().id());
+    /// Whether the driver wants it to stop.
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.load(Acquire)
     }
 
-    /// The device says that it is done with the queue for good.
+    /// The device says that it is done with this generation for good.
     pub(super) fn set_stopped(&self) {
         self.stopped.store(true, Release);
         self.quiet.raise();
@@ -74,17 +157,41 @@ impl QueueShared {
 }
 
 /// The driver's end of a receive queue of the NIC: what an [`RxRing`](crate::netdev::RxRing) is made over.
+///
+/// It is one generation of the queue: a queue that is restarted gets another one, with rings of its own.
 pub struct NicQueue {
+    slot: Arc<QueueSlot>,
     shared: Arc<QueueShared>,
-    doorbell: Arc<Event>,
+    control: Arc<Control>,
     device: Arc<dyn DmaDevice>,
     posted: u32,
     next: u32,
 }
 
 impl NicQueue {
-    pub(super) fn new(shared: Arc<QueueShared>, doorbell: Arc<Event>, device: Arc<dyn DmaDevice>) -> Self {
-        NicQueue { shared, doorbell, device, posted: 0, next: 0 }
+    /// A new generation of a queue; `None` when it has as many as can be.
+    pub(super) fn new(slot: Arc<QueueSlot>, control: Arc<Control>, device: Arc<dyn DmaDevice>) -> Option<Self> {
+        let shared = slot.add()?;
+        // A frame may be waiting for it.
+        control.doorbell.raise();
+        Some(NicQueue { slot, shared, control, device, posted: 0, next: 0 })
+    }
+
+    /// Asks the device to stop it, and takes it off the list. True when it will not be touched any more.
+    fn begin_stop(&self) -> bool {
+        self.shared.stop.store(true, Release);
+        let quiet = self.slot.remove(&self.shared);
+        self.control.doorbell.raise();
+        quiet
+    }
+}
+
+impl Drop for NicQueue {
+    fn drop(&mut self) {
+        if !self.shared.stopping() {
+            // Nothing that it holds is posted any more, or it is leaked: a ring stops its queue.
+            self.begin_stop();
+        }
     }
 }
 
@@ -97,7 +204,9 @@ impl fmt::Debug for NicQueue {
 // SAFETY: the device is the engine's thread. It takes addresses from descriptors only, each of them once, up to `tail`,
 // which `kick` moves; it writes to them before it writes the completion with the descriptor's id, which `complete`
 // acquires, and not afterwards, as it drops the descriptor then. It sets `stopped`, which `stop` acquires, where it is
-// between two frames and takes no descriptor of this queue any more, or when the thread ends.
+// between two frames and takes no descriptor of this generation any more, as it begins with another one then, or when
+// the thread ends. A generation that it never began with is off its list when `stop` returns, and the lock of the list
+// orders the two. Other generations have rings of their own, so no descriptor of this one is ever read through them.
 unsafe impl DmaQueue for NicQueue {
     fn device(&self) -> &Arc<dyn DmaDevice> {
         &self.device
@@ -114,7 +223,7 @@ unsafe impl DmaQueue for NicQueue {
 
     fn kick(&mut self) {
         self.shared.tail.store(self.posted, Release);
-        self.doorbell.raise();
+        self.control.doorbell.raise();
     }
 
     fn complete(&mut self) -> Option<RxCompletion> {
@@ -123,19 +232,19 @@ unsafe impl DmaQueue for NicQueue {
         self.shared.read.store(self.next, Release);
         // The device may be waiting for room.
         if self.next % (self.shared.depth / 2).max(1) == 0 {
-            self.doorbell.raise();
+            self.control.doorbell.raise();
         }
         Some(completion)
     }
 
     fn stop(&mut self) {
-        let own = self.shared.engine.get() == Some(&std::thread::current().id());
+        let own = self.control.engine.get() == Some(&std::thread::current().id());
         assert!(
             !own,
             "a NIC's queue cannot be stopped by its own thread: do not drop the driver in Traffic or PeerMemory"
         );
-        self.shared.stop.store(true, Release);
-        self.doorbell.raise();
-        self.shared.quiet.wait(None, || self.shared.stopped.load(Acquire));
+        if !self.begin_stop() {
+            self.shared.quiet.wait(None, || self.shared.stopped.load(Acquire));
+        }
     }
 }
