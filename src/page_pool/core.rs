@@ -19,8 +19,10 @@ use core::{hint, ptr};
 pub struct Core {
     pub(super) count: usize,
     /// `shared`, or null when whatever is recycled must be synced: one compare answers both questions.
-    fast_pp: *mut (),
+    pub(super) fast_pp: *mut (),
     pub(super) shared: NonNull<Shared>,
+    /// Bytes in a piece of memory.
+    pub(super) buffer_size: u32,
     pub(super) frag: FragPage,
     pub(super) stats: Stats,
     cache: [MaybeUninit<Raw>; CACHE],
@@ -42,11 +44,13 @@ impl Core {
     /// The owner's part of `shared` becomes this value's.
     pub(super) unsafe fn new(shared: NonNull<Shared>, nid: Option<i32>) -> Self {
         // SAFETY: the owner's part keeps it, says the caller.
-        let sync = unsafe { shared.as_ref() }.syncs_for_device();
+        let made = unsafe { shared.as_ref() };
+        let (sync, buffer_size) = (made.syncs_for_device(), made.buffer_size);
         Core {
             count: 0,
             fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
             shared,
+            buffer_size,
             frag: FragPage::none(),
             stats: Stats::default(),
             cache: [MaybeUninit::uninit(); CACHE],

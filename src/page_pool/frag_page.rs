@@ -2,8 +2,8 @@
 
 use super::core::Core;
 use super::shared::{Shared, can_stay, unref};
-use crate::memory::{PageOrIov, Raw};
-use core::sync::atomic::Ordering::Relaxed;
+use crate::memory::{Kind, PageOrIov, Raw};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// How many references a page that is being cut into fragments starts with: more than it will have users.
 const BIAS_MAX: isize = isize::MAX >> 1;
@@ -14,17 +14,25 @@ const FRAG_ALIGN: u32 = 64;
 ///
 /// # Invariants
 ///
-/// Without a `raw`, `left` is 0. Else `BIAS_MAX - users` of its `pp_ref_count` are the pool's, and its last `left` bytes
-/// are nobody's. `left` is a multiple of [`FRAG_ALIGN`].
+/// Without a `raw`, `left` and `again` are 0. Else `bias` of its `pp_ref_count` are the pool's, and its last `left` bytes
+/// are nobody's. `left` and `again` are multiples of [`FRAG_ALIGN`]. `again` is the size of the memory, or 0 when it must
+/// be synced before it is cut again.
 pub(super) struct FragPage {
     raw: Option<Raw>,
+    bias: isize,
     left: u32,
-    users: isize,
+    again: u32,
+}
+
+/// What `size` bytes take of a piece of memory that has as many: no overflow, as its size is a multiple.
+#[inline(always)]
+fn step(size: u32) -> u32 {
+    size.wrapping_add(FRAG_ALIGN - 1) & !(FRAG_ALIGN - 1)
 }
 
 impl FragPage {
     pub(super) fn none() -> Self {
-        FragPage { raw: None, left: 0, users: 0 }
+        FragPage { raw: None, bias: 0, left: 0, again: 0 }
     }
 
     /// Whether there is one, and nobody has a fragment of it.
@@ -33,24 +41,48 @@ impl FragPage {
             // SAFETY: `PageOrIov` claims nothing.
             let desc = unsafe { raw.untag::<PageOrIov>() };
             // SAFETY: the memory lives while the pool has references to it.
-            unsafe { desc.as_ref() }.pp_ref_count() == BIAS_MAX - self.users
+            unsafe { desc.as_ref() }.pp_ref_count() == self.bias
         })
     }
 }
 
 impl Core {
     /// A reference to a fresh range of `size` bytes, and where it starts.
+    ///
+    /// # Safety
+    ///
+    /// The pool's memory is of kind `K`.
     #[inline(always)]
-    pub(super) fn alloc_frag(&mut self, size: u32) -> Option<(Raw, u32)> {
-        let left = self.frag.left;
+    pub(super) unsafe fn alloc_frag<K: Kind>(&mut self, size: u32) -> Option<(Raw, u32)> {
+        let frag = &mut self.frag;
+        let left = frag.left;
         // A size of 0 wraps, and is refused with the sizes that are too large.
         if size.wrapping_sub(1) < left {
-            if let Some(raw) = self.frag.raw {
-                // No overflow: `left` is a multiple of the alignment, and `size` is not above it.
-                self.frag.left = left - (size.wrapping_add(FRAG_ALIGN - 1) & !(FRAG_ALIGN - 1));
-                // INVARIANT: one more of BIAS_MAX is the new frag's.
-                self.frag.users += 1;
-                return Some((raw, self.shared().buffer_size - left));
+            // INVARIANT: one of the pool's is the new frag's now, and so are the bytes.
+            frag.left = left - step(size);
+            frag.bias -= 1;
+            // SAFETY: bytes are left, and without a page none would be.
+            let raw = unsafe { frag.raw.unwrap_unchecked() };
+            return Some((raw, self.buffer_size - left));
+        }
+        // The same page again, when nobody has a fragment of it, it may stay, and it needs no sync.
+        if size.wrapping_sub(1) < frag.again {
+            // SAFETY: `again` is not 0, and without a page it would be.
+            let raw = unsafe { frag.raw.unwrap_unchecked() };
+            // SAFETY: kind `K`, says the caller.
+            let desc = unsafe { raw.untag::<K>() };
+            // SAFETY: the memory lives while the pool has references to it.
+            let count = unsafe { desc.as_ref() }.pp_ref_count_ref();
+            // Acquire: whoever had a fragment has stopped using it before this.
+            let unused = count.load(Acquire) == frag.bias;
+            // SAFETY: kind `K`, and the pool has references to it.
+            if unused && unsafe { can_stay::<K>(raw) } {
+                self.stats.recycle_cached += 1;
+                self.stats.alloc_fast += 1;
+                // INVARIANT: one of the pool's is the new frag's now. What is left of the bias lasts for years.
+                frag.left = frag.again - step(size);
+                frag.bias -= 1;
+                return Some((raw, 0));
             }
         }
         self.next_frag_page(size)
@@ -60,7 +92,7 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn next_frag_page(&mut self, size: u32) -> Option<(Raw, u32)> {
-        let max = self.shared().buffer_size;
+        let max = self.buffer_size;
         if size == 0 || size > max {
             return None;
         }
@@ -76,8 +108,9 @@ impl Core {
         let desc = unsafe { raw.untag::<PageOrIov>() };
         // SAFETY: the memory is the pool's, so it lives.
         unsafe { desc.as_ref() }.pp_ref_count_ref().store(BIAS_MAX, Relaxed);
+        let again = if self.fast_pp.is_null() { 0 } else { max };
         // INVARIANT: of BIAS_MAX one is the new frag's. `max` is a multiple of the alignment, and `size` not above it.
-        self.frag = FragPage { raw: Some(raw), left: max - size.next_multiple_of(FRAG_ALIGN), users: 1 };
+        self.frag = FragPage { raw: Some(raw), bias: BIAS_MAX - 1, left: max - step(size), again };
         Some((raw, 0))
     }
 
@@ -89,17 +122,17 @@ impl Core {
         }
         // INVARIANT: they are the fragment's now.
         self.frag.left = 0;
-        self.shared().buffer_size - offset
+        self.buffer_size - offset
     }
 
     /// Drops the pool's references to the fragment page, if there is one. The page, when they were the last.
     fn leave_frag_page(&mut self) -> Option<Raw> {
-        let FragPage { raw, left: _, users } = core::mem::replace(&mut self.frag, FragPage::none());
+        let FragPage { raw, bias, left: _, again: _ } = core::mem::replace(&mut self.frag, FragPage::none());
         let raw = raw?;
         // SAFETY: `PageOrIov` claims nothing.
         let desc = unsafe { raw.untag::<PageOrIov>() };
         // SAFETY: the memory lives while the pool has references to it.
-        unref(unsafe { desc.as_ref() }, BIAS_MAX - users).then_some(raw)
+        unref(unsafe { desc.as_ref() }, bias).then_some(raw)
     }
 
     /// Leaves the fragment page. The same page again, when nobody else has it and it may stay.

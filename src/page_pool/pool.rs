@@ -114,7 +114,8 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_alloc_frag")]
     #[doc(alias = "page_pool_dev_alloc_frag")]
     pub fn alloc_frag(&mut self, size: u32) -> Option<Frag<K>> {
-        let (raw, offset) = self.core.alloc_frag(size)?;
+        // SAFETY: its memory is of kind `K`, as the provider's is.
+        let (raw, offset) = unsafe { self.core.alloc_frag::<K>(size)? };
         // SAFETY: of kind `K`, as the provider's is; one of the count is this handle's.
         let netmem = unsafe { Netmem::new(raw) };
         // SAFETY: `offset + size` is at most what a piece has, and no other frag reaches there.
@@ -140,7 +141,8 @@ impl<K: PoolKind> PagePool<K> {
             // SAFETY: the handle is the only one, so nobody else has a range of the memory, and `max` bytes are all of it.
             return Some(unsafe { Frag::new(netmem, 0, max) });
         }
-        let (raw, offset) = self.core.alloc_frag(size)?;
+        // SAFETY: its memory is of kind `K`, as the provider's is.
+        let (raw, offset) = unsafe { self.core.alloc_frag::<K>(size)? };
         let len = self.core.give_rest(offset, size);
         // SAFETY: of kind `K`, as the provider's is; one of the count is this handle's.
         let netmem = unsafe { Netmem::new(raw) };
