@@ -4,7 +4,7 @@ use netmem::page_pool::Refill;
 use netmem::{NetIov, Netmem};
 
 fn refill(out: &mut Refill<'_, NetIov>, memory: Netmem<netmem::NetIov>) {
-    out.recycle(memory.into());
+    let _ = out.recycle(memory.into());
 }
 
 fn main() {}

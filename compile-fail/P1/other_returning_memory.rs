@@ -8,7 +8,7 @@ use netmem::page_pool::Refill;
 use netmem::{NetIov, Netmem};
 
 fn refill(out: &mut Refill<'_, NetIov>, memory: Netmem<netmem::Page>) {
-    out.recycle(memory.into());
+    let _ = out.recycle(memory.into());
 }
 
 fn main() {}

@@ -3,7 +3,7 @@
 use super::frag_page::FragPage;
 use super::shared::{Shared, can_stay, stamp, unref};
 use super::{AnyProvider, CACHE, FreeIov, Netmem, REFILL, Refill, Stats};
-use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, Raw};
+use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, PoolId, Raw};
 use crate::mm::{FreePage, page_ref_count, page_size, page_to_nid};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -65,6 +65,10 @@ impl Core {
         unsafe { self.shared.as_ref() }
     }
 
+    pub(super) fn id(&self) -> PoolId {
+        PoolId::new(self.shared.cast())
+    }
+
     pub(super) fn order(&self) -> u32 {
         self.shared().order
     }
@@ -77,7 +81,7 @@ impl Core {
     pub(super) fn admit_page(&mut self, page: FreePage) -> Result<(), FreePage> {
         let shared = self.shared();
         let fits = self.count < CACHE
-            && matches!(shared.provider, AnyProvider::Page(_))
+            && matches!(*shared.provider, AnyProvider::Page(_))
             && page_size(page.page()) == shared.buffer_size as usize
             && page_ref_count(page.page()) == 1;
         if !fits {
@@ -98,7 +102,7 @@ impl Core {
     pub(super) fn admit_iov(&mut self, iov: FreeIov) -> Result<(), FreeIov> {
         let shared = self.shared();
         let fits = self.count < CACHE
-            && matches!(shared.provider, AnyProvider::NetIov(_))
+            && matches!(*shared.provider, AnyProvider::NetIov(_))
             && iov.size() == shared.buffer_size as usize
             && shared.dma.as_ref().is_some_and(|dma| iov.is_for(&dma.device));
         if !fits {
@@ -155,14 +159,15 @@ impl Core {
         let shared = self.shared;
         // SAFETY: the owner's part keeps it; the reference is not tied to `self`, which is written below.
         let shared = unsafe { shared.as_ref() };
-        match &shared.provider {
-            AnyProvider::Page(provider) => {
+        match &*shared.provider {
+            AnyProvider::Page(provider) if provider.is_page_allocator() => {
                 let high = shared.order != 0;
                 provider.alloc(&mut Refill::new(self, if high { 1 } else { REFILL }));
                 if self.count != 0 {
                     *(if high { &mut self.stats.alloc_slow_high_order } else { &mut self.stats.alloc_slow }) += 1;
                 }
             }
+            AnyProvider::Page(provider) => provider.alloc(&mut Refill::new(self, REFILL)),
             AnyProvider::NetIov(provider) => provider.alloc(&mut Refill::new(self, REFILL)),
         }
         self.pop()
@@ -285,6 +290,14 @@ impl Core {
         }
         // SAFETY: the last reference was the handle's; the memory is ours, and needs no sync.
         unsafe { self.stash::<K>(raw) }
+    }
+
+    /// Drops a reference to memory that comes back beside the ring, and is no recycling. Whether it is in the cache now.
+    pub(super) fn readmit<K: Kind>(&mut self, memory: Netmem<K>) -> bool {
+        let (count, cached) = (self.count, self.stats.recycle_cached);
+        self.recycle_direct(memory, u32::MAX);
+        self.stats.recycle_cached = cached;
+        self.count != count
     }
 
     /// Puts memory of this pool into the cache if it may stay and there is room.

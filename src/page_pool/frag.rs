@@ -50,9 +50,9 @@ impl<K: Kind> Frag<K> {
         Frag { netmem, offset, len }
     }
 
-    /// Gives up the range and keeps the reference.
+    /// Gives up the range and keeps the reference. What the range covered is nobody's until the memory is back in its pool.
     #[inline]
-    pub(super) fn into_netmem(self) -> Netmem<K> {
+    pub fn into_netmem(self) -> Netmem<K> {
         self.netmem
     }
 

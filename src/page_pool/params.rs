@@ -2,7 +2,7 @@
 
 use super::{InitCallback, PoolHooks, Refused};
 use crate::dma::{DmaDevice, DmaDirection};
-use crate::mm::MAX_ORDER;
+use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -63,6 +63,9 @@ pub struct PagePoolParams {
     pub hooks: Option<Arc<dyn PoolHooks>>,
     /// Prepares each piece of memory when it enters the pool.
     pub init_callback: Option<InitCallback>,
+    /// How many bytes each piece must have, as the queue was asked when it was bound: a power of two, at least 4096. 0
+    /// means no wish: the order decides, or the provider. One that has other pieces refuses.
+    pub rx_page_size: u32,
 }
 
 impl PagePoolParams {
@@ -99,6 +102,13 @@ impl PagePoolParams {
                 return Err(PoolError::NothingToSync);
             }
         }
+        let size = self.rx_page_size;
+        if size != 0 && (!size.is_power_of_two() || (size as usize) < PAGE_SIZE) {
+            return Err(PoolError::RxPageSize { size });
+        }
+        if size != 0 && self.order != 0 && u64::from(size) != (PAGE_SIZE as u64) << self.order.min(MAX_ORDER + 1) {
+            return Err(PoolError::TwoSizes { size, order: self.order });
+        }
         Ok(match self.pool_size {
             0 => DEFAULT_RING,
             size => size.min(MAX_RING),
@@ -127,6 +137,7 @@ impl fmt::Debug for PagePoolParams {
             .field("nid", &self.nid)
             .field("hooks", &self.hooks.is_some())
             .field("init_callback", &self.init_callback.is_some())
+            .field("rx_page_size", &self.rx_page_size)
             .finish()
     }
 }
@@ -156,6 +167,20 @@ pub enum PoolError {
     /// EINVAL: a sync of no bytes.
     #[error("DMA_SYNC_DEV with max_len 0: set max_len to what the device may write")]
     NothingToSync,
+    /// EINVAL: a size that no piece can have.
+    #[error("rx_page_size {size} is not possible: use a power of two of at least 4096, or 0 for the provider's own")]
+    RxPageSize {
+        /// What was asked for.
+        size: u32,
+    },
+    /// EINVAL: order and `rx_page_size` ask for different things.
+    #[error("rx_page_size {size} and order {order} ask for pieces of two sizes: leave one of them 0")]
+    TwoSizes {
+        /// As asked for.
+        size: u32,
+        /// As asked for.
+        order: u32,
+    },
     /// The range to sync leaves the memory.
     #[error("offset {offset} and max_len {max_len} leave a memory of {buffer_size} bytes: keep the sum within it")]
     SyncRange {

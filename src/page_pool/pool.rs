@@ -1,6 +1,7 @@
 //! [`PagePool`]: the consumer side of a pool, and its owner.
 
 use super::core::Core;
+use super::provider::Installed;
 use super::ring::Ring;
 use super::shared::{PoolDma, Shared};
 use super::{
@@ -68,8 +69,8 @@ impl<K: PoolKind> PagePool<K> {
                 return Err(Refused::NeedsDma.into());
             }
         }
-        let buffer_size = provider.init(&params)?;
-        let fits = match &provider {
+        let (provider, buffer_size) = Installed::new(provider, &params)?;
+        let fits = match &*provider {
             AnyProvider::Page(_) => params.order <= MAX_ORDER && buffer_size == (PAGE_SIZE as u32) << params.order,
             AnyProvider::NetIov(_) => {
                 buffer_size.is_power_of_two() && (PAGE_SIZE as u32..=1 << 31).contains(&buffer_size)
@@ -79,6 +80,9 @@ impl<K: PoolKind> PagePool<K> {
             return Err(PoolError::BufferSize { size: buffer_size, order: params.order });
         }
         params.check_range(buffer_size)?;
+        if params.rx_page_size != 0 && params.rx_page_size != buffer_size {
+            return Err(Refused::BufferSize { asked: params.rx_page_size, has: buffer_size }.into());
+        }
         let dma = match &params.device {
             Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
                 Some(PoolDma::new(device.clone(), &params, &provider))
@@ -226,7 +230,12 @@ impl<K: PoolKind> PagePool<K> {
 
     /// Which pool this is: what its handles' [`pp`](crate::NetmemRef::pp) says.
     pub fn id(&self) -> PoolId {
-        PoolId::new(self.core.shared.cast())
+        self.core.id()
+    }
+
+    /// Where its memory comes from, for reports and to take it off its queue.
+    pub fn provider(&self) -> &AnyProvider {
+        &self.core.shared().provider
     }
 
     /// Which pool this is, as a number for people: from 1, in the order in which pools were made.
@@ -273,7 +282,7 @@ impl<K: PoolKind> PagePool<K> {
     /// Whether the CPU can read none of the pool's memory. (In Linux: whether it has a provider at all.)
     #[doc(alias = "page_pool_is_unreadable")]
     pub fn is_unreadable(&self) -> bool {
-        matches!(self.core.shared().provider, AnyProvider::NetIov(_))
+        self.core.shared().provider.is_unreadable()
     }
 }
 

@@ -2,10 +2,13 @@
 
 use super::core::Core;
 use super::{AreaError, FreeIov, Netmem, PagePoolParams};
-use crate::memory::{Kind, NetIov, Page, PageOrIov};
+use crate::dma::DmaDirection;
+use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId};
 use crate::mm::FreePage;
 use alloc::sync::Arc;
+use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Deref;
 
 /// A kind that memory really has: [`Page`] or [`NetIov`]. Sealed. `PageOrIov` is what one knows, not what it is.
 #[diagnostic::on_unimplemented(
@@ -55,8 +58,32 @@ impl MemoryKind for NetIov {
 /// Where a pool gets memory and gives it back: `struct memory_provider_ops`.
 ///
 /// A provider hands out free memory by value and gets it back by value (rule O5), so handing the same piece out twice
-/// does not compile and the trait needs no `unsafe`. It provides one kind and cannot return the other (rule P1). The
-/// pool holds no lock while it calls one. C's `destroy` is `Drop`; `nl_fill` has no counterpart.
+/// does not compile and the trait needs no `unsafe`. It provides one kind and cannot return the other (rule P1).
+///
+/// | C | here | called |
+/// | --- | --- | --- |
+/// | `init` | [`init`](Self::init) | once for each pool, before there is one |
+/// | `alloc_netmems` | [`alloc`](Self::alloc) | by the consumer side, when cache and ring are empty |
+/// | `release_netmem` | [`release`](Self::release) | by whoever drops the last reference to memory that leaves the pool |
+/// | `destroy` | [`destroy`](Self::destroy) | once for each `init` that said `Ok`, when all memory is back |
+/// | `uninstall` | [`uninstall`](Self::uninstall) | when a queue gives its provider up, before that queue's pool goes |
+/// | `nl_fill` | [`describe`](Self::describe) | by whoever reports on queues and pools |
+///
+/// **What C passes beside it.** `void *mp_priv` is `self`: a provider is a value with its own fields, and nobody casts.
+/// `rx_page_size`, which a queue asks for when it is bound, is [`PagePoolParams::rx_page_size`]; `init` sees it and
+/// answers with the size that pieces have, or refuses. So every parameter is typed and the trait stays usable as
+/// `dyn MemoryProvider<Kind = ..>`: a pool is not generic over its provider, and one queue may have this one today and that
+/// one tomorrow.
+///
+/// **Locks.** The pool holds none while it calls a provider. A provider must hold none of its own while it calls
+/// [`Refill::recycle`], or drops memory of a pool: that may end in its own `release`.
+///
+/// **Panics.** A provider should not. One that panics in `release` or `destroy` leaks the pool with its memory and
+/// mappings; one that panics in `alloc` passes the panic to the consumer side, whose pool stays usable. Neither is
+/// unsound.
+///
+/// [`provider::conformance`](crate::provider::conformance) drives a provider through all of this and names the rule that
+/// it breaks.
 ///
 /// ```
 /// use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
@@ -106,7 +133,7 @@ pub trait MemoryProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Refused`], with the reason; there will be no pool.
+    /// [`Refused`], with the reason; there will be no pool, and no [`destroy`](Self::destroy).
     fn init(&self, params: &PagePoolParams) -> Result<u32, Refused>;
 
     /// Fills `out`, up to what it wants; nothing when nothing is left.
@@ -114,14 +141,41 @@ pub trait MemoryProvider: Send + Sync {
     fn alloc(&self, out: &mut Refill<'_, Self::Kind>);
 
     /// Takes a piece back. Runs inside the put that was the last, on any thread: it must not block, and should it panic,
-    /// the pool leaks, with its memory and mappings. A provider that keeps handles of its own pool keeps both for ever.
+    /// the pool leaks, with its memory and mappings. A provider that keeps handles of its own pool keeps both until it
+    /// drops them ([`uninstall`](Self::uninstall) is the time).
     #[doc(alias = "release_netmem")]
     fn release(&self, memory: <Self::Kind as MemoryKind>::Free);
+
+    /// A pool that [`init`](Self::init) said `Ok` to is gone, and every piece that it had has been released. Called once
+    /// for each such `init`, on whatever thread returned the last piece; also when the pool was not made after all.
+    fn destroy(&self) {}
+
+    /// A queue gives this provider up. Called by whoever takes it off the queue, before that queue's pool is dropped.
+    /// Time to drop handles that are kept, and to hand out nothing more.
+    fn uninstall(&self) {}
+
+    /// Writes what it is and how much it has, on one line, for reports. What `nl_fill` puts into a netlink message.
+    ///
+    /// # Errors
+    ///
+    /// What the formatter says.
+    #[doc(alias = "nl_fill")]
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(core::any::type_name::<Self>())
+    }
 
     /// Whether its memory is synced when it changes hands between CPU and device (rule D3): pages and the user's memory
     /// are, a dma-buf is not. Asked once, when a pool is made.
     fn wants_sync(&self) -> bool {
         true
+    }
+
+    /// Whether it is what Linux calls when a pool has no provider: the page allocator. Its allocations count as
+    /// [`alloc_slow`](super::Stats::alloc_slow) and
+    /// [`alloc_slow_high_order`](super::Stats::alloc_slow_high_order), and of an order above 0 it is asked for one block
+    /// at a time. Those of all others count nowhere, as in Linux, and all others are asked for a whole refill.
+    fn is_page_allocator(&self) -> bool {
+        false
     }
 }
 
@@ -137,12 +191,37 @@ pub enum Refused {
         /// What it has at most.
         max: u32,
     },
+    /// E2BIG, EINVAL or EOPNOTSUPP: pieces of a size that it does not have.
+    #[error(
+        "pieces of {asked} bytes were asked for and the provider has pieces of {has}: set rx_page_size or order to that"
+    )]
+    BufferSize {
+        /// What `rx_page_size`, or else the order, asks for.
+        asked: u32,
+        /// What it has.
+        has: u32,
+    },
     /// EOPNOTSUPP: the pool would not let the device reach it.
     #[error("device memory needs a pool that maps and syncs: set DMA_MAP and DMA_SYNC_DEV")]
     NeedsDma,
+    /// EOPNOTSUPP: the memory was bound for receive only.
+    #[error("the memory was bound for the device to write, and the pool is {direction:?}: use FromDevice")]
+    Direction {
+        /// What the pool asks for.
+        direction: DmaDirection,
+    },
     /// The memory was mapped for another device.
     #[error("the memory is mapped for another device than the pool's: bind it to this one")]
     OtherDevice,
+    /// It serves as many pools as it can.
+    #[error("the provider serves {pools} pools and can serve no more: drop one, or make another provider")]
+    Busy {
+        /// How many.
+        pools: usize,
+    },
+    /// It was taken off its queue, or its other end has closed.
+    #[error("the provider was closed or taken off its queue: make another one")]
+    Closed,
     /// It could not be cut up.
     #[error(transparent)]
     Area(#[from] AreaError),
@@ -193,9 +272,28 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
         Ok(())
     }
 
-    /// Memory that comes back and is counted already (a user's refill ring): one reference, dropped here.
-    pub fn recycle(&mut self, memory: Netmem<M>) {
-        self.core.recycle_direct(memory, u32::MAX);
+    /// Memory that comes back to the pool and is counted already (a user's refill ring): one reference. It goes into the
+    /// cache and counts as no recycling. True when it is there now; false when others hold references, or when it is of
+    /// another pool, to which it then returns.
+    ///
+    /// Hold no lock of the provider's: memory that may not stay is [released](MemoryProvider::release) from in here.
+    ///
+    /// # Errors
+    ///
+    /// The handle, when the pool wants no more.
+    #[doc(alias = "net_mp_netmem_place_in_cache")]
+    pub fn recycle(&mut self, memory: Netmem<M>) -> Result<bool, Netmem<M>> {
+        if self.wanted == 0 {
+            return Err(memory);
+        }
+        let cached = self.core.readmit(memory);
+        self.wanted -= usize::from(cached);
+        Ok(cached)
+    }
+
+    /// Which pool is being filled: what [`pp`](crate::NetmemRef::pp) says of its memory.
+    pub fn pool(&self) -> PoolId {
+        self.core.id()
     }
 }
 
@@ -226,19 +324,67 @@ impl<P: MemoryProvider + 'static> From<Arc<P>> for AnyProvider {
     }
 }
 
-impl AnyProvider {
-    pub(super) fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-        match self {
-            AnyProvider::Page(provider) => provider.init(params),
-            AnyProvider::NetIov(provider) => provider.init(params),
+/// Calls a method of whichever provider it is.
+macro_rules! either {
+    ($any:expr, $provider:ident => $call:expr) => {
+        match $any {
+            AnyProvider::Page($provider) => $call,
+            AnyProvider::NetIov($provider) => $call,
         }
+    };
+}
+
+impl AnyProvider {
+    /// Tells the provider that a queue gives it up ([`MemoryProvider::uninstall`]).
+    pub fn uninstall(&self) {
+        either!(self, provider => provider.uninstall())
+    }
+
+    /// Whether the CPU can read none of its memory.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, AnyProvider::NetIov(_))
     }
 
     pub(super) fn wants_sync(&self) -> bool {
-        match self {
-            AnyProvider::Page(provider) => provider.wants_sync(),
-            AnyProvider::NetIov(provider) => provider.wants_sync(),
-        }
+        either!(self, provider => provider.wants_sync())
+    }
+}
+
+impl fmt::Display for AnyProvider {
+    /// What the provider [says](MemoryProvider::describe) it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        either!(self, provider => provider.describe(f))
+    }
+}
+
+impl fmt::Debug for AnyProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A provider that has said `Ok` to a pool. Dropping it tells the provider that the pool is gone.
+pub(super) struct Installed(AnyProvider);
+
+impl Installed {
+    /// Asks the provider, and gives the size of its pieces.
+    pub(super) fn new(provider: AnyProvider, params: &PagePoolParams) -> Result<(Self, u32), Refused> {
+        let size = either!(&provider, provider => provider.init(params))?;
+        Ok((Installed(provider), size))
+    }
+}
+
+impl Deref for Installed {
+    type Target = AnyProvider;
+
+    fn deref(&self) -> &AnyProvider {
+        &self.0
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        either!(&self.0, provider => provider.destroy());
     }
 }
 

@@ -7,6 +7,7 @@
 //! Dropping the pool takes off `LIVE` less what the pool ever took in, so that what is left is what is still out. Whoever
 //! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread.
 
+use super::provider::Installed;
 use super::ring::Ring;
 use super::{AnyProvider, BATCH, FreeIov, InitCallback, PagePoolParams, PoolError, PoolHooks, owned};
 use crate::dma::{DmaDevice, same_device};
@@ -156,7 +157,7 @@ struct Watchers {
 pub(super) struct Shared {
     pub(super) ring: Ring,
     refs: AtomicIsize,
-    pub(super) provider: AnyProvider,
+    pub(super) provider: Installed,
     pub(super) dma: Option<PoolDma>,
     pub(super) buffer_size: u32,
     pub(super) order: u32,
@@ -178,7 +179,7 @@ impl Shared {
     /// Makes the shared part. It is freed by [`Shared::forget`].
     pub(super) fn new(
         ring: Ring,
-        provider: AnyProvider,
+        provider: Installed,
         dma: Option<PoolDma>,
         buffer_size: u32,
         params: PagePoolParams,
@@ -346,7 +347,7 @@ impl Shared {
             let memory = unsafe { NetmemRef::new(raw) };
             hooks.state_release(shared.id(), memory, (shared.released() + 1) as u32);
         }
-        match &shared.provider {
+        match &*shared.provider {
             AnyProvider::Page(provider) => {
                 if let Some(dma) = shared.dma.as_ref().filter(|dma| dma.map) {
                     // SAFETY: a pool with a page provider holds pages only, each mapped when it came in.

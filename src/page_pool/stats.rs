@@ -5,7 +5,7 @@
 pub struct Stats {
     /// Allocations served from the cache.
     pub alloc_fast: u64,
-    /// Times the page allocator was asked, order 0: once a batch.
+    /// Times the page allocator was asked, order 0: once a batch. Other providers are not counted.
     pub alloc_slow: u64,
     /// The same for higher orders: once a page.
     pub alloc_slow_high_order: u64,

@@ -4,6 +4,7 @@ use crate::memory::Page;
 use crate::mm::{FreePage, PAGE_SIZE, Zone};
 use crate::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused, check_order};
 use alloc::sync::Arc;
+use core::fmt;
 
 /// Pages of a [`Zone`], of the order that the pool asks for: what a pool gets if nothing else is bound.
 ///
@@ -30,7 +31,12 @@ impl MemoryProvider for PageProvider {
 
     fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
         check_order(params.order)?;
-        Ok((PAGE_SIZE as u32) << params.order)
+        let has = (PAGE_SIZE as u32) << params.order;
+        // As in Linux: the page allocator gives what the order says, and a wish at bind time is for others.
+        if params.rx_page_size != 0 && params.rx_page_size != has {
+            return Err(Refused::BufferSize { asked: params.rx_page_size, has });
+        }
+        Ok(has)
     }
 
     fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -45,5 +51,13 @@ impl MemoryProvider for PageProvider {
 
     fn release(&self, page: FreePage) {
         drop(page);
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "page allocator, {} of {} frames free", self.zone.free_frames(), self.zone.frames())
+    }
+
+    fn is_page_allocator(&self) -> bool {
+        true
     }
 }
