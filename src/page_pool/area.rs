@@ -72,6 +72,8 @@ struct AreaBox {
     /// How many net_iovs exist, free or in pools. The area goes with the last.
     left: AtomicUsize,
     niov_size: usize,
+    /// Which binding it is part of, 0 for none.
+    binding_id: u32,
     mapping: DmaMapping,
     /// Made of a `Box<[NetIov]>`, and made into one again in `drop`.
     niovs: NonNull<[NetIov]>,
@@ -101,6 +103,23 @@ impl NetIovArea {
         ty: NetIovType,
         base_virtual: usize,
     ) -> Result<Vec<FreeIov>, AreaError> {
+        Self::carve_bound(mapping, niov_size, ty, base_virtual, 0)
+    }
+
+    /// Cuts a mapping that is part of a binding: as [`carve`](Self::carve), and user space is told `binding_id` with
+    /// each frag, so that it knows which memory the offset is in. 0 stands for no binding.
+    ///
+    /// # Errors
+    ///
+    /// [`AreaError`]; the mapping is undone.
+    #[doc(alias = "dmabuf_genpool_chunk_owner")]
+    pub fn carve_bound(
+        mapping: DmaMapping,
+        niov_size: usize,
+        ty: NetIovType,
+        base_virtual: usize,
+        binding_id: u32,
+    ) -> Result<Vec<FreeIov>, AreaError> {
         if !niov_size.is_power_of_two() || !(PAGE_SIZE..=1 << 31).contains(&niov_size) {
             return Err(AreaError::Size { size: niov_size });
         }
@@ -128,6 +147,7 @@ impl NetIovArea {
             area: NetIovArea::new(base_virtual),
             left: AtomicUsize::new(count),
             niov_size,
+            binding_id,
             mapping,
             niovs,
             alive: Alive::new(),
@@ -151,6 +171,21 @@ impl NetIovArea {
         }
         Ok(free)
     }
+}
+
+/// The binding that a net_iov is part of, 0 for none.
+///
+/// # Safety
+///
+/// `iov` came into a pool as a [`FreeIov`], and has not left it.
+pub(super) unsafe fn binding_id(iov: &NetIov) -> u32 {
+    // CAST: `carve_bound` stamps the pointer to the container, whose first field the area is.
+    let container = iov.owner().cast::<AreaBox>();
+    // SAFETY: a `FreeIov` is part of an `AreaBox`, which lives while the net_iov is free or in a pool; nobody has the
+    // container exclusively before it is dropped.
+    let container = unsafe { &*container };
+    container.alive.used();
+    container.binding_id
 }
 
 impl FreeIov {
@@ -183,7 +218,7 @@ impl FreeIov {
     }
 
     fn container(&self) -> &AreaBox {
-        // CAST: `carve` stamps the pointer to the container, whose first field the area is.
+        // CAST: `carve_bound` stamps the pointer to the container, whose first field the area is.
         let container = self.net_iov().owner().cast::<AreaBox>();
         // SAFETY: every `FreeIov` is part of an `AreaBox`, which lives while it does; nobody has it exclusively.
         let container = unsafe { &*container };
@@ -214,7 +249,7 @@ impl Drop for FreeIov {
             fence(Acquire);
             // SAFETY: it was just read through.
             let container = unsafe { NonNull::new_unchecked(container) };
-            // SAFETY: `carve` leaked it; no net_iov of it is left, and the fence orders every use of them before this.
+            // SAFETY: `carve_bound` leaked it; no net_iov of it is left, and the fence orders every use of them before this.
             unsafe { owned::reclaim(container) }
         }
     }

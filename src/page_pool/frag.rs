@@ -159,6 +159,14 @@ impl Frag<NetIov> {
         let iov = self.netmem().net_iov();
         iov.area().base_virtual() + iov.index() * self.netmem.size() as usize + self.offset as usize
     }
+
+    /// Which binding the memory is part of: the dma-buf id that user space was given when it bound the memory, and in
+    /// which [`memory_offset`](Self::memory_offset) counts. 0 for memory that was bound without one.
+    #[doc(alias = "net_devmem_iov_binding_id")]
+    pub fn binding_id(&self) -> u32 {
+        // SAFETY: net_iovs come into a pool as `FreeIov`s only, and this is a reference to one that is out of it.
+        unsafe { super::area::binding_id(self.netmem().net_iov()) }
+    }
 }
 
 impl Frag {

@@ -7,6 +7,7 @@ use crate::sync::Lock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Memory of another device, shared as a dma-buf and bound to a queue's device.
 ///
@@ -15,6 +16,7 @@ use core::fmt;
 /// keeps the area that it is part of, and that its mapping.
 pub struct DmabufProvider {
     device: Arc<dyn DmaDevice>,
+    id: u32,
     niov_size: u32,
     total: usize,
     free: Lock<Vec<FreeIov>>,
@@ -77,6 +79,7 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, BindError> {
+        let id = next_id();
         let mut free = Vec::new();
         for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
             let shares = |other: &Chunk| {
@@ -87,7 +90,7 @@ impl DmabufProvider {
             }
             let mapping = DmaMapping::new(device.clone(), memory.clone(), offset, len)
                 .map_err(|source| BindError::Map { chunk, source })?;
-            let niovs = NetIovArea::carve(mapping, niov_size, NetIovType::DmaBuf, offset)
+            let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id)
                 .map_err(|source| BindError::Area { chunk, source })?;
             free.try_reserve(niovs.len())
                 .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
@@ -100,11 +103,17 @@ impl DmabufProvider {
         free.reverse();
         Ok(Arc::new(DmabufProvider {
             device,
-            // `carve` allows at most 2 GiB.
+            id,
+            // `carve_bound` allows at most 2 GiB.
             niov_size: niov_size as u32,
             total: free.len(),
             free: Lock::new(free),
         }))
+    }
+
+    /// The dma-buf id: which binding this is, to user space. Never 0; given again after 2^32 bindings.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     /// How many bytes a net_iov has.
@@ -120,6 +129,17 @@ impl DmabufProvider {
     /// How many of them are free.
     pub fn available(&self) -> usize {
         self.free.with(|free| free.len())
+    }
+}
+
+/// The id after the last one.
+fn next_id() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let id = LAST.fetch_add(1, Relaxed).wrapping_add(1);
+        if id != 0 {
+            return id;
+        }
     }
 }
 
@@ -163,6 +183,7 @@ impl MemoryProvider for DmabufProvider {
 impl fmt::Debug for DmabufProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DmabufProvider")
+            .field("id", &self.id)
             .field("niov_size", &self.niov_size)
             .field("total", &self.total)
             .field("available", &self.available())
