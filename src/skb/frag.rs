@@ -60,6 +60,17 @@ impl SkbFrag {
         self.len() == 0
     }
 
+    /// What is left behind the first `len` bytes; `None` when that is nothing.
+    pub(super) fn skip(self, len: u32) -> Option<SkbFrag> {
+        match self {
+            SkbFrag::Pool(mut frag) => frag.split_off(len).filter(|rest| !rest.is_empty()).map(SkbFrag::Pool),
+            SkbFrag::Mm(MmFrag { page, offset, len: whole }) => {
+                let left = whole.checked_sub(len).filter(|&left| left != 0)?;
+                Some(SkbFrag::Mm(MmFrag { page, offset: offset + len, len: left }))
+            }
+        }
+    }
+
     /// First byte of the range, within its memory.
     #[doc(alias = "skb_frag_off")]
     pub fn offset(&self) -> u32 {

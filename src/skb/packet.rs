@@ -189,6 +189,19 @@ impl Skb {
         core::mem::replace(&mut self.frags, [const { None }; MAX_SKB_FRAGS]).into_iter().flatten()
     }
 
+    /// Hands the first frag to `edit`, which gives what stays of it; a frag of which nothing stays leaves the packet.
+    /// `None` when there is no frag.
+    pub(super) fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
+        let (rest, result) = edit(self.frags[0].take()?);
+        if rest.is_none() {
+            self.frags.rotate_left(1);
+            self.nr_frags -= 1;
+        } else {
+            self.frags[0] = rest;
+        }
+        Some(result)
+    }
+
     /// Takes the linear part out, if it is a pool's: for direct recycling.
     pub(crate) fn take_head(&mut self) -> Option<Frag<Page>> {
         match core::mem::replace(&mut self.linear, Linear::Heap(Vec::new())) {
@@ -252,6 +265,11 @@ impl Skb {
             at += len;
         }
         Ok(())
+    }
+
+    /// Whether the CPU can read `start..end`, or why not.
+    pub(super) fn readable(&self, start: usize, end: usize) -> Result<(), ReadError> {
+        self.walk(start, end, |_| {})
     }
 
     /// Copies `to.len()` bytes of the packet from `offset` on.

@@ -1,0 +1,113 @@
+//! [`UserFrags`]: which frag a token stands for.
+
+use crate::memory::NetIov;
+use crate::page_pool::Frag;
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+/// How many tokens a socket can have out, and the highest number of one.
+pub const MAX_TOKENS: u32 = i32::MAX as u32;
+
+/// The frags that user space has, by token: `sk_user_frags`. Tokens count from 1, and the lowest free one is given.
+///
+/// # Invariants
+///
+/// `free` has the number of every slot that is `None`, once; its capacity is at least the number of slots.
+pub(super) struct UserFrags {
+    slots: Vec<Option<Frag<NetIov>>>,
+    free: BinaryHeap<Reverse<u32>>,
+    limit: u32,
+}
+
+/// No token for one more frag, which stays in its packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoToken {
+    /// EBUSY: as many are out as may be.
+    #[error("all {limit} tokens are out: return some with SO_DEVMEM_DONTNEED before reading on")]
+    AllOut {
+        /// How many may be out.
+        limit: u32,
+    },
+    /// ENOMEM.
+    #[error("no memory for token {token}: return some with SO_DEVMEM_DONTNEED, or try again")]
+    NoMemory {
+        /// Which token it would have been.
+        token: u32,
+    },
+}
+
+impl UserFrags {
+    /// An empty table that gives out at most `limit` tokens at a time.
+    pub(super) const fn new(limit: u32) -> Self {
+        let limit = if limit < MAX_TOKENS { limit } else { MAX_TOKENS };
+        UserFrags { slots: Vec::new(), free: BinaryHeap::new(), limit }
+    }
+
+    /// How many tokens are out.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Finds the lowest free token. Nothing has changed if it is not used.
+    #[doc(alias = "tcp_xa_pool_refill")]
+    pub(super) fn vacant(&mut self) -> Result<Vacant<'_>, NoToken> {
+        let slot = match self.free.peek() {
+            Some(&Reverse(slot)) => slot,
+            None => self.grow()?,
+        };
+        Ok(Vacant { table: self, slot })
+    }
+
+    /// Makes room for one more slot and for its number; gives the number.
+    fn grow(&mut self) -> Result<u32, NoToken> {
+        // The slots are as many as a u32 counts: `limit` is one.
+        let next = self.slots.len() as u32;
+        if next >= self.limit {
+            return Err(NoToken::AllOut { limit: self.limit });
+        }
+        let no_memory = |_| NoToken::NoMemory { token: next + 1 };
+        self.slots.try_reserve(1).map_err(no_memory)?;
+        // INVARIANT: no number is in it now, and there will be one more slot.
+        self.free.try_reserve(self.slots.len() + 1).map_err(no_memory)?;
+        Ok(next)
+    }
+
+    /// Takes a frag out; `None` for a token that stands for none.
+    pub(super) fn erase(&mut self, token: u32) -> Option<Frag<NetIov>> {
+        let slot = token.checked_sub(1)?;
+        let frag = self.slots.get_mut(slot as usize)?.take()?;
+        // INVARIANT: the slot was full until now, so its number was not in there, and there is room for it.
+        self.free.push(Reverse(slot));
+        Some(frag)
+    }
+}
+
+/// A token that stands for nothing yet.
+pub(super) struct Vacant<'a> {
+    table: &'a mut UserFrags,
+    slot: u32,
+}
+
+impl Vacant<'_> {
+    /// The token.
+    pub(super) fn token(&self) -> u32 {
+        self.slot + 1
+    }
+
+    /// Makes it stand for a frag. Allocates nothing.
+    #[doc(alias = "tcp_xa_pool_commit")]
+    pub(super) fn fill(self, frag: Frag<NetIov>) {
+        let Vacant { table, slot } = self;
+        match table.slots.get_mut(slot as usize) {
+            // INVARIANT: the number leaves the heap, of which it is the lowest, as the slot is filled.
+            Some(free) => {
+                table.free.pop();
+                *free = Some(frag);
+            }
+            // There is room: `grow` made some.
+            None => table.slots.push(Some(frag)),
+        }
+    }
+}
