@@ -104,20 +104,42 @@ impl<K: Kind> Frag<K> {
         Some(tail)
     }
 
+    /// Whether `next` is of the same memory and begins where this ends.
+    #[doc(alias = "skb_can_coalesce_netmem")]
+    #[doc(alias = "skb_can_coalesce")]
+    pub fn continues_in<H: Kind>(&self, next: &Frag<H>) -> bool {
+        self.netmem.raw() == next.netmem.raw() && self.offset + self.len == next.offset
+    }
+
     /// Takes in the frag that begins where this one ends.
     ///
     /// # Errors
     ///
     /// The other frag, when it is of other memory or does not begin there.
-    #[doc(alias = "skb_can_coalesce_netmem")]
-    #[doc(alias = "skb_can_coalesce")]
     #[doc(alias = "skb_coalesce_rx_frag")]
+    #[doc(alias = "skb_frag_size_add")]
     pub fn try_merge(&mut self, next: Frag<K>) -> Result<(), Frag<K>> {
-        if self.netmem.raw() != next.netmem.raw() || self.offset + self.len != next.offset {
+        if !self.continues_in(&next) {
             return Err(next);
         }
         // INVARIANT: the range grows by bytes that were `next`'s alone, and `next` is gone.
         self.len += next.len;
+        Ok(())
+    }
+
+    /// Narrows the range to `len` of its bytes, from its `start`th on. The bytes cut off are nobody's until the memory is
+    /// back in its pool: a range never grows, but by [`try_merge`](Self::try_merge).
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError`], when that is not inside the range; nothing has changed then.
+    #[doc(alias = "skb_frag_off_add")]
+    #[doc(alias = "skb_frag_off_set")]
+    #[doc(alias = "skb_frag_size_sub")]
+    pub fn narrow(&mut self, start: u32, len: u32) -> Result<(), RangeError> {
+        RangeError::check(start, len, self.len)?;
+        self.offset += start;
+        self.len = len;
         Ok(())
     }
 
@@ -149,6 +171,24 @@ impl<K: Kind> Frag<K> {
     {
         // SAFETY: as in `bytes`, and this is borrowed exclusively.
         unsafe { super::readable::bytes_mut::<K>(self.netmem.raw(), self.offset, self.len) }
+    }
+}
+
+/// A range would have grown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{len} bytes from {start} are not inside a range of {has} bytes: a range can only be narrowed")]
+pub struct RangeError {
+    /// First byte, within the range.
+    pub start: u32,
+    /// How many bytes.
+    pub len: u32,
+    /// How many the range has.
+    pub has: u32,
+}
+
+impl RangeError {
+    pub(crate) fn check(start: u32, len: u32, has: u32) -> Result<(), Self> {
+        if start.checked_add(len).is_none_or(|end| end > has) { Err(RangeError { start, len, has }) } else { Ok(()) }
     }
 }
 

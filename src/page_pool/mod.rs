@@ -30,7 +30,7 @@ mod stats;
 
 pub use area::{AreaError, FreeIov};
 pub use batch::{BATCH, Batch};
-pub use frag::Frag;
+pub use frag::{Frag, RangeError};
 pub use hooks::{InitCallback, PoolHooks};
 // rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
 #[doc(alias = "netmem_ref")]

@@ -9,7 +9,7 @@ use super::{
     Stats,
 };
 use crate::assert::assert_not_impl_any;
-use crate::dma::DmaDevice;
+use crate::dma::{DmaDevice, DmaDirection};
 use crate::memory::{Kind, PageOrIov, PoolId};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use alloc::sync::Arc;
@@ -236,6 +236,12 @@ impl<K: PoolKind> PagePool<K> {
     /// Where its memory comes from, for reports and to take it off its queue.
     pub fn provider(&self) -> &AnyProvider {
         &self.core.shared().provider
+    }
+
+    /// Which way data goes between its memory and the device.
+    #[doc(alias = "page_pool_get_dma_dir")]
+    pub fn direction(&self) -> DmaDirection {
+        self.core.shared().dma.as_ref().map_or(DmaDirection::default(), |dma| dma.direction)
     }
 
     /// Which pool this is, as a number for people: from 1, in the order in which pools were made.

@@ -74,7 +74,7 @@ pub(super) struct PoolDma {
     /// What to sync for the device.
     offset: u32,
     max_len: u32,
-    direction: crate::dma::DmaDirection,
+    pub(super) direction: crate::dma::DmaDirection,
     mapped: Lock<Mapped>,
     /// The owner is gone, and what it mapped is unmapped or about to be.
     gone: AtomicBool,

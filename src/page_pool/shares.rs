@@ -62,6 +62,23 @@ impl<K: Kind> Shares<K> {
         Some(unsafe { Netmem::new(self.raw) })
     }
 
+    /// Drops all that are left with one subtraction. If they were the last, one is left over, as a handle: the memory is
+    /// the caller's to put or to use.
+    #[doc(alias = "page_pool_unref_netmem")]
+    #[doc(alias = "page_pool_unref_page")]
+    pub fn unref(self) -> Option<Netmem<K>> {
+        let this = ManuallyDrop::new(self);
+        if this.left == 0 {
+            return None;
+        }
+        // SAFETY: kind `K` by the type's invariant.
+        let desc = unsafe { this.raw.untag::<K>() };
+        // SAFETY: the memory lives while this value has references to it.
+        let last = unref(unsafe { desc.as_ref() }, this.left);
+        // SAFETY: those were the last references; the count is 1 again, and that one is this handle's.
+        last.then(|| unsafe { Netmem::new(this.raw) })
+    }
+
     /// The same references, of a kind that claims nothing.
     fn forget_kind(self) -> Shares {
         let this = ManuallyDrop::new(self);

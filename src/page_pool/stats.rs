@@ -28,10 +28,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// How many counters there are.
+    #[doc(alias = "page_pool_ethtool_stats_get_count")]
+    pub const COUNT: usize = 11;
+
     /// The counters with the names that ethtool shows, in Linux's order.
     #[doc(alias = "page_pool_ethtool_stats_get")]
     #[doc(alias = "page_pool_ethtool_stats_get_strings")]
-    pub fn named(&self) -> [(&'static str, u64); 11] {
+    pub fn named(&self) -> [(&'static str, u64); Self::COUNT] {
         [
             ("rx_pp_alloc_fast", self.alloc_fast),
             ("rx_pp_alloc_slow", self.alloc_slow),
@@ -45,5 +49,35 @@ impl Stats {
             ("rx_pp_recycle_ring_full", self.recycle_ring_full),
             ("rx_pp_recycle_released_ref", self.recycle_released_refcnt),
         ]
+    }
+}
+
+impl core::ops::AddAssign for Stats {
+    /// Sums the counters of several pools.
+    fn add_assign(&mut self, other: Stats) {
+        let Stats {
+            alloc_fast,
+            alloc_slow,
+            alloc_slow_high_order,
+            alloc_empty,
+            alloc_refill,
+            alloc_waive,
+            recycle_cached,
+            recycle_cache_full,
+            recycle_ring,
+            recycle_ring_full,
+            recycle_released_refcnt,
+        } = other;
+        self.alloc_fast += alloc_fast;
+        self.alloc_slow += alloc_slow;
+        self.alloc_slow_high_order += alloc_slow_high_order;
+        self.alloc_empty += alloc_empty;
+        self.alloc_refill += alloc_refill;
+        self.alloc_waive += alloc_waive;
+        self.recycle_cached += recycle_cached;
+        self.recycle_cache_full += recycle_cache_full;
+        self.recycle_ring += recycle_ring;
+        self.recycle_ring_full += recycle_ring_full;
+        self.recycle_released_refcnt += recycle_released_refcnt;
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::memory::{NetmemRef, Page};
 use crate::mm::FreePage;
-use crate::page_pool::Frag;
+use crate::page_pool::{Frag, RangeError};
 use core::fmt;
 
 /// A piece of a packet: of a pool's memory, or of a page of mm's.
@@ -67,6 +67,22 @@ impl SkbFrag {
             SkbFrag::Mm(MmFrag { page, offset, len: whole }) => {
                 let left = whole.checked_sub(len).filter(|&left| left != 0)?;
                 Some(SkbFrag::Mm(MmFrag { page, offset: offset + len, len: left }))
+            }
+        }
+    }
+
+    /// Narrows the range to `len` of its bytes, from its `start`th on.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError`], when that is not inside the range.
+    pub fn narrow(&mut self, start: u32, len: u32) -> Result<(), RangeError> {
+        match self {
+            SkbFrag::Pool(frag) => frag.narrow(start, len),
+            SkbFrag::Mm(frag) => {
+                RangeError::check(start, len, frag.len)?;
+                (frag.offset, frag.len) = (frag.offset + start, len);
+                Ok(())
             }
         }
     }

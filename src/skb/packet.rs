@@ -135,7 +135,6 @@ impl Skb {
     #[doc(alias = "skb_add_rx_frag_netmem")]
     #[doc(alias = "skb_add_rx_frag")]
     #[doc(alias = "skb_coalesce_rx_frag")]
-    #[doc(alias = "skb_can_coalesce_netmem")]
     pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>) -> Result<(), SkbFull>
     where
         Frag<K>: Into<Frag>,
@@ -149,6 +148,26 @@ impl Skb {
             }
         }
         self.push(SkbFrag::Pool(frag))
+    }
+
+    /// Whether the packet's last frag is of the pool's memory and ends where `frag` begins, so that
+    /// [`add_rx_frag`](Self::add_rx_frag) will join them.
+    #[doc(alias = "skb_can_coalesce_netmem")]
+    #[doc(alias = "skb_can_coalesce")]
+    pub fn can_coalesce<K: Kind>(&self, frag: &Frag<K>) -> bool {
+        let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_ref());
+        matches!(last, Some(SkbFrag::Pool(last)) if last.continues_in(frag))
+    }
+
+    /// Attaches any frag as the last one, and joins nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SkbFull`], with the frag.
+    #[doc(alias = "skb_fill_netmem_desc")]
+    #[doc(alias = "__skb_fill_netmem_desc")]
+    pub fn push_frag(&mut self, frag: SkbFrag) -> Result<(), SkbFull> {
+        self.push(frag)
     }
 
     /// Attaches a range of a page of mm's.

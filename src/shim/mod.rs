@@ -1,0 +1,33 @@
+//! The helper names that C drivers call, as free functions over the methods of this crate.
+//!
+//! A driver is ported helper by helper: as it is, with the page helpers of [`page`](self#functions); then with those for
+//! netmem; then with device memory switched on. `docs/porting.md` has the whole map, with how often drivers of Linux call
+//! what.
+//!
+//! **The page helpers are thin wrappers**, as Jakub Kicinski asked: one cast from page to netmem and one call of the netmem
+//! helper. They live in one file, and a test holds that file to it. The allocators and getters are the `Page` case of the
+//! generic one.
+//!
+//! What C passes and types make unnecessary is gone, and what breaks a rule has another type under the same name:
+//!
+//! | in C | here | why |
+//! | --- | --- | --- |
+//! | `gfp` | nothing | pools allocate as NAPI does, and never wait |
+//! | `allow_direct` | `&mut PagePool` or `&PagePool` as the first argument ([`PutVia`]) | direct recycling needs the consumer side in hand (rule N1): the borrow is the flag |
+//! | `&offset`, `&size` | [`Frag`](crate::Frag) | an offset without its reference is how ranges are mixed up |
+//! | `unref(n)` | [`page_pool_unref_netmem`] takes [`Shares`](crate::Shares) | nobody drops a reference that he does not hold (rule O2) |
+//! | `netmem_to_page()`, `NULL` with a warning | [`netmem_to_page`] gives an `Option` | the other arm must be written (rule C2) |
+//! | `__netmem_to_page()`, unchecked | [`__netmem_to_page`] takes a handle of kind `Page` | who has checked has the type to show for it |
+//! | `page_pool_dma_sync_for_cpu(pool, page, offset, size)` | takes [`Received`](crate::page_pool::Received) | before the sync there are no bytes (rule D2), and the range is known |
+//! | `skb_mark_for_recycle()` | does nothing | each frag knows where it goes back to |
+#![forbid(unsafe_code)]
+
+mod netmem;
+mod page;
+mod page_pool;
+mod skb;
+
+pub use netmem::*;
+pub use page::*;
+pub use page_pool::*;
+pub use skb::*;

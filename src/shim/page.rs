@@ -1,0 +1,127 @@
+//! The page helpers. Each is one cast and one call, and nothing may be added: tests/shim.rs reads this file.
+
+use super::{netmem, page_pool};
+use crate::memory::{DmaAddr, NetmemDesc, NetmemRef, Page};
+use crate::page_pool::{Frag, Netmem, OtherPool, PagePool, Received, Shares};
+
+/// One whole page, or block of pages, of the pool.
+#[inline]
+pub fn page_pool_alloc_pages(pool: &mut PagePool<Page>) -> Option<Netmem<Page>> {
+    page_pool::page_pool_alloc_netmems(pool)
+}
+
+/// The same: here no allocation waits.
+#[inline]
+pub fn page_pool_dev_alloc_pages(pool: &mut PagePool<Page>) -> Option<Netmem<Page>> {
+    page_pool::page_pool_dev_alloc_netmems(pool)
+}
+
+/// A range of `size` bytes of a page.
+#[inline]
+pub fn page_pool_alloc_frag(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
+    page_pool::page_pool_alloc_frag_netmem(pool, size)
+}
+
+/// The same: here no allocation waits.
+#[inline]
+pub fn page_pool_dev_alloc_frag(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
+    page_pool::page_pool_alloc_frag_netmem(pool, size)
+}
+
+/// At least `size` bytes: a whole page or a range of one.
+#[inline]
+pub fn page_pool_alloc(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
+    page_pool::page_pool_alloc_netmem(pool, size)
+}
+
+/// The same: here no allocation waits.
+#[inline]
+pub fn page_pool_dev_alloc(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
+    page_pool::page_pool_dev_alloc_netmem(pool, size)
+}
+
+/// The same. C gives an address that must find its page again; here the bytes are those of the frag.
+#[inline]
+pub fn page_pool_alloc_va(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
+    page_pool::page_pool_alloc_netmem(pool, size)
+}
+
+/// The same: here no allocation waits.
+#[inline]
+pub fn page_pool_dev_alloc_va(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
+    page_pool::page_pool_dev_alloc_netmem(pool, size)
+}
+
+/// Puts what [`page_pool_alloc_va`] gave.
+#[inline]
+pub fn page_pool_free_va(pool: impl super::PutVia, va: Frag<Page>) {
+    page_pool::page_pool_put_full_netmem(pool, va.into_netmem().into())
+}
+
+/// `nr` references to a page in one value.
+///
+/// # Errors
+///
+/// The handle, when it is not the only one or `nr` is not 1 to 2^62.
+#[inline]
+pub fn page_pool_fragment_page(page: Netmem<Page>, nr: isize) -> Result<Shares<Page>, Netmem<Page>> {
+    page_pool::page_pool_fragment_netmem(page, nr)
+}
+
+/// One more reference to a page.
+#[inline]
+pub fn page_pool_ref_page(page: &Netmem<Page>) -> Netmem<Page> {
+    page_pool::page_pool_ref_netmem(page)
+}
+
+/// Drops all references that `shares` has left, and gives one back if they were the last.
+#[inline]
+pub fn page_pool_unref_page(shares: Shares<Page>) -> Option<Netmem<Page>> {
+    page_pool::page_pool_unref_netmem(shares)
+}
+
+/// Puts a page: at most `dma_sync_size` bytes are synced for the device if it goes into the cache.
+#[inline]
+pub fn page_pool_put_page(pool: impl super::PutVia, page: Netmem<Page>, dma_sync_size: u32) {
+    page_pool::page_pool_put_netmem(pool, page.into(), dma_sync_size)
+}
+
+/// Puts a page, and syncs as much as the pool's parameters say.
+#[inline]
+pub fn page_pool_put_full_page(pool: impl super::PutVia, page: Netmem<Page>) {
+    page_pool::page_pool_put_full_netmem(pool, page.into())
+}
+
+/// Puts what [`page_pool_unref_page`] gave back.
+#[inline]
+pub fn page_pool_put_unrefed_page(pool: impl super::PutVia, page: Netmem<Page>, dma_sync_size: u32) {
+    page_pool::page_pool_put_unrefed_netmem(pool, page.into(), dma_sync_size)
+}
+
+/// Puts a page with the consumer side in hand (rule N1).
+#[inline]
+pub fn page_pool_recycle_direct(pool: &mut PagePool<Page>, page: Netmem<Page>) {
+    page_pool::page_pool_recycle_direct_netmem(pool, page.into())
+}
+
+/// Where a device finds the page.
+#[inline]
+pub fn page_pool_get_dma_addr(page: &Page) -> DmaAddr {
+    page_pool::page_pool_get_dma_addr_netmem(NetmemRef::<Page>::from(page))
+}
+
+/// The bytes that were received into a page, once the CPU can see them (rule D2).
+///
+/// # Errors
+///
+/// The buffer, when it is of another pool.
+#[inline]
+pub fn page_pool_dma_sync_for_cpu(pool: &PagePool<Page>, page: Received<Page>) -> Result<Frag<Page>, OtherPool<Page>> {
+    page_pool::page_pool_dma_sync_netmem_for_cpu(pool, page)
+}
+
+/// The view of a page that the pool works on.
+#[inline]
+pub fn pp_page_to_nmdesc(page: &Page) -> &NetmemDesc {
+    netmem::netmem_to_nmdesc(NetmemRef::<Page>::from(page))
+}
