@@ -1,17 +1,17 @@
 //! Driver and NIC model together: bad input, memory that runs out, and stopping in the middle. Rules D4, D5 and O3
 //! where they are checked at run time.
 
-use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, DmaQueue, Iommu, PeerError, PeerMemory};
 use netmem::driver::Hardware;
 use netmem::driver::netmem::{Driver, DriverError, QueueConfig, RxStats};
 use netmem::mm::Zone;
 use netmem::netdev::{PostRefused, RxMemory, RxRing};
-use netmem::nic::frame::{UdpFlow, build_udp};
+use netmem::nic::frame::{UdpFlow, build_udp, checksum_ok};
 use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
-use netmem::nic::{Nic, NicError, NicParams, NicQueue};
+use netmem::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::{BindError, Chunk, DmabufProvider, Memfd, PageProvider};
-use netmem::skb::{ReadError, Skb};
+use netmem::skb::{IpSummed, ReadError, Skb};
 use netmem::{Backing, Page, provider::MemfdView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,17 +19,21 @@ use std::time::{Duration, Instant};
 const PORT: u16 = 5001;
 
 /// UDP frames to [`PORT`] with these payloads.
-struct Frames(std::vec::IntoIter<Vec<u8>>);
+struct Frames {
+    payloads: std::vec::IntoIter<Vec<u8>>,
+    /// The last byte of each is wrong.
+    damaged: bool,
+}
 
 impl Frames {
     fn new(payloads: impl IntoIterator<Item = Vec<u8>>) -> Box<Self> {
-        Box::new(Frames(payloads.into_iter().collect::<Vec<_>>().into_iter()))
+        Box::new(Frames { payloads: payloads.into_iter().collect::<Vec<_>>().into_iter(), damaged: false })
     }
 }
 
 impl Traffic for Frames {
     fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        let Some(payload) = self.0.next() else { return Ok(Next::End) };
+        let Some(payload) = self.payloads.next() else { return Ok(Next::End) };
         let flow = UdpFlow {
             src_mac: [2; 6],
             dst_mac: [4; 6],
@@ -39,6 +43,9 @@ impl Traffic for Frames {
             dst_port: PORT,
         };
         build_udp(frame, &flow, payload.len(), |to| to.copy_from_slice(&payload)).expect("small payloads");
+        if let Some(last) = frame.last_mut().filter(|_| self.damaged) {
+            *last ^= 1;
+        }
         Ok(Next::Frame)
     }
     fn describe(&self) -> String {
@@ -124,20 +131,31 @@ impl Rig {
     }
 
     /// Everything is back.
-    fn assert_clean(self) {
+    fn assert_back(self) {
         assert_eq!(self.zone.free_frames(), self.zone.frames());
         if let Some((dmabuf, _view)) = self.dmabuf {
             assert_eq!(dmabuf.available(), dmabuf.total());
         }
-        assert_eq!((self.bus.stats().mapped(), self.bus.stats().faults), (0, 0));
+        assert_eq!(self.bus.stats().mapped(), 0);
+    }
+
+    /// Everything is back, and no DMA went wrong.
+    fn assert_clean(self) {
+        assert_eq!(self.bus.stats().faults, 0);
+        self.assert_back();
     }
 }
 
 /// Polls until the traffic is over.
-fn receive(driver: &mut Driver<Nic>, mut each: impl FnMut(Skb) -> Option<Skb>) {
+fn receive(driver: &mut Driver<Nic>, each: impl FnMut(Skb) -> Option<Skb>) {
+    receive_by(64, driver, each);
+}
+
+/// Polls with this budget until the traffic is over.
+fn receive_by(budget: u32, driver: &mut Driver<Nic>, mut each: impl FnMut(Skb) -> Option<Skb>) {
     loop {
         let over = driver.hardware().has_ended();
-        if driver.poll(64, &mut each) == 0 && !driver.hardware().has_completions() {
+        if driver.poll(budget, &mut each) == 0 && !driver.hardware().has_completions() {
             if over {
                 return;
             }
@@ -204,7 +222,7 @@ fn frames_over_several_buffers_are_put_together() {
 fn a_hostile_device_is_refused_and_counted() {
     let mut rig = Rig::new(Coherent::new());
     for config in [rig.host(), rig.device(512)] {
-        let params = NicParams { hostile_every: Some(10), ..NicParams::default() };
+        let params = NicParams { hostile: Some(Hostile::every(10)), ..NicParams::default() };
         let nic = rig.nic(params, Frames::new(payloads(4000, 500)));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
@@ -218,6 +236,125 @@ fn a_hostile_device_is_refused_and_counted() {
         assert_eq!((bad_index, not_posted, bad_length), (100, 100, 200), "{stats:?}");
         assert_eq!((packets, stats.packets), (3800, 3800));
         assert_eq!(driver.napi().memory(0).unwrap().payload.stats().recycle_ring_full, 0);
+    }
+    rig.assert_clean();
+}
+
+fn faulty(every: u64, tricks: &[Trick]) -> NicParams {
+    NicParams { hostile: Some(Hostile { every, seed: 11, tricks: tricks.to_vec() }), ..NicParams::default() }
+}
+
+#[test]
+fn a_frame_that_is_cut_off_is_dropped() {
+    let mut rig = Rig::new(Bounce::new());
+    for config in [rig.host(), rig.device(512)] {
+        let nic = rig.nic(faulty(10, &[Trick::Runt]), Frames::new(payloads(1000, 500)));
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        receive(&mut driver, |skb| {
+            assert_eq!(skb.len(), 542);
+            packets += 1;
+            None
+        });
+        assert_eq!((packets, driver.stats(0).unwrap().too_short), (900, 100));
+        assert_eq!(driver.hardware().queue_stats(0).unwrap().frames, 1000, "the device did not notice");
+    }
+    rig.assert_clean();
+}
+
+#[test]
+fn the_device_checks_and_its_word_is_in_the_skb() {
+    use IpSummed::{None as Unknown, Unnecessary};
+    let mut rig = Rig::new(Coherent::new());
+    let config = [rig.host(), rig.host(), rig.host(), rig.host(), rig.device(64), rig.device(64)];
+    let lies = faulty(1, &[Trick::Checksum]);
+    let truth = NicParams::default();
+    let unchecked = NicParams { checksums: false, ..NicParams::default() };
+    // Parameters of the device, whether the frames are damaged, and what comes of it.
+    let cases = [
+        (&truth, false, (Unnecessary, Some(true))),
+        (&truth, true, (Unknown, Some(false))),
+        (&unchecked, false, (Unknown, Some(true))),
+        // Whoever believes it takes what is damaged, and whoever looks does not.
+        (&lies, true, (Unnecessary, Some(false))),
+        // Of device memory there is nothing but the device's word.
+        (&truth, false, (Unnecessary, None)),
+        (&lies, false, (Unknown, None)),
+    ];
+    for (config, (params, damaged, want)) in config.into_iter().zip(cases) {
+        let nic = rig.nic(params.clone(), Box::new(Frames { damaged, ..*Frames::new(payloads(40, 500)) }));
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        receive(&mut driver, |skb| {
+            let mut frame = vec![0; skb.len()];
+            let read = skb.copy_bits(0, &mut frame);
+            assert_eq!((skb.ip_summed(), read.ok().and_then(|()| checksum_ok(&frame))), want);
+            packets += 1;
+            None
+        });
+        assert_eq!(packets, 40, "a checksum is nothing to drop a packet for: the stack looks for itself");
+    }
+    rig.assert_clean();
+}
+
+#[test]
+fn a_dma_fault_loses_the_frame_alone() {
+    let mut rig = Rig::new(Iommu::new());
+    for config in [rig.host(), rig.device(512)] {
+        let nic = rig.nic(faulty(10, &[Trick::DmaFault]), Frames::new(payloads(1000, 500)));
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        receive(&mut driver, |_| {
+            packets += 1;
+            None
+        });
+        assert_eq!((packets, driver.stats(0).unwrap().failed), (900, 100));
+        assert_eq!(driver.hardware().queue_stats(0).unwrap().faults, 100);
+    }
+    assert_eq!(rig.bus.stats().faults, 200);
+    rig.assert_back();
+}
+
+#[test]
+fn a_ring_that_is_overrun_gives_nothing_twice() {
+    let mut rig = Rig::new(Iommu::new());
+    for config in [rig.host(), rig.device(512)] {
+        let params = NicParams { depth: 16, ..faulty(3, &[Trick::Overrun, Trick::Twice]) };
+        let nic = rig.nic(params, Frames::new(payloads(3000, 500)));
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        // A small budget, so that descriptors are posted again before their ids are heard of once more.
+        receive_by(1, &mut driver, |_| {
+            packets += 1;
+            None
+        });
+        let stats = driver.stats(0).unwrap();
+        assert_eq!((packets, stats.not_posted), (3000, 1000), "{stats:?}");
+    }
+    rig.assert_clean();
+}
+
+#[test]
+fn a_device_that_is_taken_out_can_be_stopped() {
+    let mut rig = Rig::new(Iommu::new());
+    for (config, after) in [(rig.host(), 1), (rig.host(), 40), (rig.device(512), 100)] {
+        // Frames of several buffers, so that it goes in the middle of one.
+        let nic = rig.nic(faulty(after, &[Trick::Remove]), endless());
+        let mut driver = Driver::new(nic, vec![config]).unwrap();
+        let mut packets = 0;
+        receive(&mut driver, |_| {
+            packets += 1;
+            None
+        });
+        assert!(driver.hardware().is_gone());
+        assert_eq!(packets, after - 1, "what was complete is there, and no more");
+        assert!(driver.posted(0).unwrap().0 > 0, "the rest of the buffers is out");
+        assert_eq!(driver.poll(64, |_| panic!("a packet of a device that is gone")), 0);
+        assert_eq!(driver.hardware().finish().map_err(|error| error.to_string()), Ok(()));
+        let mut again = driver.hardware().rx_queue(0).expect("the registers are dead, and do not say so");
+        again.kick();
+        drop(again);
+        drop(driver.stop());
     }
     rig.assert_clean();
 }

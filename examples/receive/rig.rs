@@ -9,7 +9,7 @@ use netmem::driver::netmem::{Driver, QueueConfig};
 use netmem::mm::Zone;
 use netmem::netdev::RxMemory;
 use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Tap, TapParams, Traffic};
-use netmem::nic::{Nic, NicParams};
+use netmem::nic::{Hostile, Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
 use std::error::Error;
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
         // The kernel sends more to a TAP than what was asked for: router solicitations, say.
         default_queue: (!tap).then_some(0),
         max_frame: MAX_FRAME,
-        hostile_every: args.hostile,
+        hostile: args.hostile.map(Hostile::every),
         ..NicParams::default()
     };
     let consumers = [

@@ -111,4 +111,6 @@ pub struct RxCompletion {
     pub end_of_frame: bool,
     /// Whether the device failed to receive into it (a DMA fault, say): its contents mean nothing.
     pub failed: bool,
+    /// What the device says of the checksum of the frame that ends here (UDP's or TCP's); `None` when it did not check.
+    pub csum_ok: Option<bool>,
 }

@@ -22,4 +22,12 @@ pub trait Hardware {
     #[doc(alias = "ndo_queue_start")]
     #[doc(alias = "ndo_queue_mem_alloc")]
     fn rx_queue(&mut self, index: usize) -> Option<Self::Queue>;
+
+    /// Whether the device was taken out: no completion comes any more. Queues can be stopped still, and give back what
+    /// they hold.
+    #[doc(alias = "pci_channel_offline")]
+    #[doc(alias = "netif_device_present")]
+    fn is_gone(&self) -> bool {
+        false
+    }
 }

@@ -15,7 +15,7 @@ use super::Hardware;
 use crate::memory::Page;
 use crate::netdev::{BadCompletion, Completed, Napi, Poll, RxMemory, RxRing};
 use crate::page_pool::Frag;
-use crate::skb::Skb;
+use crate::skb::{IpSummed, Skb};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -103,6 +103,8 @@ pub struct RxStats {
     pub not_posted: u64,
     /// Frames dropped because a length did not fit the buffer, or headers came after the first one.
     pub bad_length: u64,
+    /// Frames dropped because they end within their Ethernet header.
+    pub too_short: u64,
     /// Frames dropped because the device failed to receive them.
     pub failed: u64,
     /// Frames dropped because they had more buffers than an skb has frags.
@@ -111,11 +113,12 @@ pub struct RxStats {
 
 impl RxStats {
     /// Frames dropped and completions refused, by cause.
-    pub fn drops(&self) -> [(&'static str, u64); 5] {
+    pub fn drops(&self) -> [(&'static str, u64); 6] {
         [
             ("bad index", self.bad_index),
             ("not posted", self.not_posted),
             ("bad length", self.bad_length),
+            ("too short", self.too_short),
             ("failed", self.failed),
             ("too many frags", self.too_many_frags),
         ]
@@ -129,6 +132,9 @@ struct RxQueue<H: Hardware> {
     frame: Frame,
     stats: RxStats,
 }
+
+/// Bytes of an Ethernet header.
+const ETH_HLEN: usize = 14;
 
 /// The frame that is arriving.
 #[expect(clippy::large_enum_variant, reason = "there is one for each queue")]
@@ -278,7 +284,7 @@ impl<H: Hardware> RxQueue<H> {
 
     /// Adds what one buffer holds to the frame that is arriving.
     fn add(&mut self, memory: &mut RxMemory, completed: Completed) {
-        let Completed { payload, header, end_of_frame: _ } = completed;
+        let Completed { payload, header, end_of_frame, csum_ok } = completed;
         let frame = core::mem::replace(&mut self.frame, Frame::Lost);
         let header = match (header, &memory.headers) {
             (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
@@ -305,12 +311,20 @@ impl<H: Hardware> RxQueue<H> {
             self.stats.too_many_frags += 1;
             return;
         }
+        if end_of_frame && csum_ok == Some(true) {
+            skb.set_ip_summed(IpSummed::Unnecessary);
+        }
         self.frame = Frame::Some(skb);
     }
 
     /// The frame has ended: gives it, unless it was lost.
     fn finish(&mut self, index: usize) -> Option<Skb> {
         match core::mem::replace(&mut self.frame, Frame::None) {
+            // No header to tell a protocol by: Linux drivers drop it, too, before eth_type_trans would read it.
+            Frame::Some(skb) if skb.len() < ETH_HLEN => {
+                self.stats.too_short += 1;
+                None
+            }
             Frame::Some(mut skb) => {
                 skb.set_queue(index as u16);
                 self.stats.packets += 1;

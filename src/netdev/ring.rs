@@ -79,6 +79,8 @@ pub struct Completed<K: Kind = PageOrIov> {
     pub header: Option<Received<Page>>,
     /// Whether this is the last buffer of its frame.
     pub end_of_frame: bool,
+    /// What the device says of the frame's checksum, with the last buffer; `None` when it did not check.
+    pub csum_ok: Option<bool>,
 }
 
 assert_not_impl_any!(Completed: Clone, Copy, Default);
@@ -244,7 +246,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     }
 
     fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, BadCompletion> {
-        let RxCompletion { id, payload_len, header_len, end_of_frame, failed } = completion;
+        let RxCompletion { id, payload_len, header_len, end_of_frame, failed, csum_ok } = completion;
         let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
         let depth = self.depth();
         let slot = self.slots.get_mut(index).ok_or(BadCompletion::Index { index, depth })?;
@@ -268,6 +270,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
             payload: Received::new(payload, payload_len),
             header: header.filter(|_| header_len != 0).map(|header| Received::new(header, header_len)),
             end_of_frame,
+            csum_ok,
         })
     }
 

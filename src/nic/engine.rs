@@ -2,11 +2,12 @@
 
 use super::event::Event;
 use super::frame::{self, Parsed};
-use super::hostile::Hostile;
+use super::hostile::{Fault, Schedule, Trick};
 use super::queue::{QueueShared, QueueSlot};
 use super::traffic::{Next, Traffic, TrafficError};
 use super::wire::Descriptor;
 use crate::dma::{DmaBus, DmaFault, RxCompletion};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +23,8 @@ pub(super) struct Control {
     pub(super) interrupt: Event,
     /// The engine is to end.
     pub(super) quit: AtomicBool,
+    /// The device has been taken out.
+    pub(super) gone: AtomicBool,
     /// The engine has ended.
     pub(super) ended: AtomicBool,
     /// The thread that is the device.
@@ -50,6 +53,8 @@ struct Active {
     head: u32,
     /// Next completion to write.
     next: u32,
+    /// The ids that were completed last, half a ring of them, for a device that confuses them.
+    history: VecDeque<u32>,
 }
 
 pub(super) struct Engine {
@@ -59,7 +64,8 @@ pub(super) struct Engine {
     pub(super) default_queue: Option<usize>,
     pub(super) pause: Option<Duration>,
     pub(super) max_frame: usize,
-    pub(super) hostile: Option<Hostile>,
+    pub(super) checksums: bool,
+    pub(super) hostile: Option<Schedule>,
     queues: Vec<EngineQueue>,
     /// Descriptors of the frame at hand. Kept for its allocation.
     taken: Vec<Descriptor>,
@@ -86,6 +92,7 @@ impl Engine {
             default_queue: None,
             pause: None,
             max_frame: usize::MAX,
+            checksums: false,
             hostile: None,
             queues: queues.iter().map(|slot| EngineQueue::new(slot.clone())).collect(),
             taken: Vec::new(),
@@ -111,7 +118,7 @@ impl Engine {
     /// Stops the generations that are to stop, and begins with those that wait for it. True when the engine is to end.
     fn done(&mut self) -> bool {
         self.queues.iter_mut().for_each(EngineQueue::turn);
-        self.control.quit.load(Acquire)
+        self.control.quit.load(Acquire) || self.control.gone.load(Relaxed)
     }
 
     /// Which queue a frame is for.
@@ -179,17 +186,26 @@ impl Engine {
 
     /// Writes a frame into the buffers that were taken for it, and completes them.
     fn deliver(&mut self, index: usize, bytes: &[u8], parsed: &Parsed) {
-        let trick = self.hostile.as_mut().and_then(Hostile::next);
         let EngineQueue { slot, active: Some(queue), .. } = &mut self.queues[index] else { return };
-        let (mut rest, mut whole) = (bytes, true);
+        let csum_ok = if self.checksums { frame::checksum_ok(bytes) } else { None };
+        let fault = self.hostile.as_mut().and_then(Schedule::next);
+        let is = |trick| fault.is_some_and(|fault| fault.trick == trick);
+        let cut = fault.map_or(bytes, |fault: Fault| fault.cut(bytes));
+        let parsed = if cut.len() == bytes.len() { *parsed } else { frame::parse(cut) };
+        let (mut rest, mut whole) = (cut, true);
         let count = self.taken.len();
         for (i, descriptor) in self.taken.drain(..).enumerate() {
-            let header = if i == 0 { split(&descriptor, bytes.len(), parsed) } else { 0 };
+            let header = if i == 0 { split(&descriptor, cut.len(), &parsed) } else { 0 };
             let (to_header, behind) = rest.split_at(header);
             let (to_payload, behind) = behind.split_at(behind.len().min(descriptor.payload_len.get() as usize));
             rest = behind;
+            let payload_addr = if is(Trick::DmaFault) { NOWHERE } else { descriptor.payload.get() };
             let written = dma(&*self.bus, descriptor.header.get(), to_header)
-                .and_then(|()| dma(&*self.bus, descriptor.payload.get(), to_payload));
+                .and_then(|()| dma(&*self.bus, payload_addr, to_payload));
+            if is(Trick::Remove) {
+                self.control.gone.store(true, Release);
+                return;
+            }
             whole &= written.is_ok();
             if written.is_err() {
                 slot.faults.fetch_add(1, Relaxed);
@@ -200,10 +216,12 @@ impl Engine {
                 header_len: header as u32,
                 end_of_frame: i + 1 == count,
                 failed: written.is_err(),
+                csum_ok: csum_ok.filter(|_| i + 1 == count),
             };
-            match trick.filter(|_| completion.end_of_frame && !completion.failed) {
-                Some(trick) => {
-                    for completion in trick.play(completion, &descriptor, queue.shared.depth).into_iter().flatten() {
+            match fault.filter(|_| completion.end_of_frame && !completion.failed) {
+                Some(fault) => {
+                    let (depth, old) = (queue.shared.depth, queue.old());
+                    for completion in fault.play(completion, &descriptor, depth, old).into_iter().flatten() {
                         queue.complete(&completion);
                     }
                 }
@@ -212,10 +230,13 @@ impl Engine {
         }
         if whole {
             slot.frames.fetch_add(1, Relaxed);
-            slot.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            slot.bytes.fetch_add(cut.len() as u64, Relaxed);
         }
     }
 }
+
+/// An address that no device ever maps: they are handed out from below.
+const NOWHERE: u64 = u64::MAX - 0xf_ffff;
 
 /// How many bytes of a frame go to the header buffer: the headers where the device understands them, and whatever fits
 /// of a frame that it does not, so that no frame is unreadable as a whole.
@@ -235,7 +256,8 @@ fn dma(bus: &dyn DmaBus, addr: u64, bytes: &[u8]) -> Result<(), DmaFault> {
         return Ok(());
     }
     // SAFETY: the address and at least as many bytes are those of a descriptor that was posted and has not been
-    // completed: `deliver` writes before it completes, takes each descriptor once, and drops it then.
+    // completed: `deliver` writes before it completes, takes each descriptor once, and drops it then. Or it is `NOWHERE`,
+    // where nothing is mapped.
     unsafe { bus.write(addr as usize, bytes) }
 }
 
@@ -260,7 +282,7 @@ impl EngineQueue {
         self.active = None;
         let (next, seen) = self.slot.begin();
         self.seen = seen;
-        self.active = next.map(|shared| Active { shared, head: 0, next: 0 });
+        self.active = next.map(|shared| Active { shared, head: 0, next: 0, history: VecDeque::new() });
     }
 
     /// What the driver has written: the tail, and how far it has read.
@@ -315,7 +337,17 @@ impl Active {
         true
     }
 
+    /// The id that was completed half a ring ago.
+    fn old(&self) -> u32 {
+        self.history.front().copied().unwrap_or_default()
+    }
+
     fn complete(&mut self, completion: &RxCompletion) {
+        if self.history.len() as u32 >= self.shared.depth / 2 {
+            self.history.pop_front();
+        }
+        self.history.push_back(completion.id);
+
         self.shared.completions.write(self.next, completion);
         self.next = self.next.wrapping_add(1);
         self.shared.written.store(self.next, Release);

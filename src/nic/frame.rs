@@ -201,7 +201,7 @@ pub fn udp_checksum_ok_pieces<'a>(headers: &[u8], payload: impl IntoIterator<Ite
         // IPv6 has no checksum of its own, so there a packet without one is not valid (RFC 8200, 8.1).
         return if ip.v6 { Some(false) } else { None };
     }
-    let mut sum = pseudo_header(&headers[ip.addresses..ip.addresses_end], udp.len.get());
+    let mut sum = pseudo_header(&headers[ip.addresses..ip.addresses_end], PROTO_UDP, udp.len.get());
     sum.add(udp.as_bytes());
     let mut len = size_of::<Udp>();
     for piece in payload {
@@ -209,6 +209,25 @@ pub fn udp_checksum_ok_pieces<'a>(headers: &[u8], payload: impl IntoIterator<Ite
         len += piece.len();
     }
     Some(len == usize::from(udp.len.get()) && sum.finish() == 0)
+}
+
+/// Whether the checksum of a frame's UDP or TCP is right: what a device that checks reports.
+///
+/// `None` if there is nothing to check: another protocol, a fragment, or UDP over IPv4 whose sender computed none.
+#[must_use]
+pub fn checksum_ok(frame: &[u8]) -> Option<bool> {
+    let packet = Packet::parse(frame);
+    let (headers, rest) = frame.split_at(packet.payload);
+    let payload = &rest[..packet.end - packet.payload];
+    let ip = packet.ip.filter(|ip| !ip.fragmented)?;
+    packet.ports?;
+    if ip.protocol == PROTO_UDP {
+        return udp_checksum_ok(headers, payload);
+    }
+    let segment = &frame[ip.end..packet.end];
+    let mut sum = pseudo_header(&frame[ip.addresses..ip.addresses_end], PROTO_TCP, segment.len().try_into().ok()?);
+    sum.add(segment);
+    Some(sum.finish() == 0)
 }
 
 /// Who sends a UDP packet to whom.
@@ -278,7 +297,7 @@ pub fn build_udp(
     ip.checksum = ip_checksum(ip.as_bytes()).into();
     let mut udp =
         Udp { src_port: flow.src_port.into(), dst_port: flow.dst_port.into(), len: udp_len.into(), checksum: 0.into() };
-    let mut sum = pseudo_header([ip.src, ip.dst].as_bytes(), udp_len);
+    let mut sum = pseudo_header([ip.src, ip.dst].as_bytes(), PROTO_UDP, udp_len);
     sum.add(udp.as_bytes());
     sum.add(payload);
     // 0 would mean that there is none; 0xffff is the other zero of one's complement (RFC 768).
@@ -296,12 +315,12 @@ pub fn build_udp(
     Ok(())
 }
 
-/// The sum of what UDP checks of the layer below: both addresses, the length, the protocol.
-fn pseudo_header(addresses: &[u8], udp_len: u16) -> Checksum {
+/// The sum of what UDP and TCP check of the layer below: both addresses, the length, the protocol.
+fn pseudo_header(addresses: &[u8], protocol: u8, len: u16) -> Checksum {
     let mut sum = Checksum::new();
     sum.add(addresses);
-    sum.add_u16(PROTO_UDP.into());
-    sum.add_u16(udp_len);
+    sum.add_u16(protocol.into());
+    sum.add_u16(len);
     sum
 }
 
@@ -473,7 +492,7 @@ mod tests {
         };
         (ip.src[0], ip.src[15], ip.dst[0], ip.dst[15]) = (0xfd, 1, 0xfd, 2);
         let mut udp = Udp { src_port: 40_000.into(), dst_port: 5001.into(), len: ip.payload_len, checksum: 0.into() };
-        let mut sum = pseudo_header([ip.src, ip.dst].as_bytes(), udp.len.get());
+        let mut sum = pseudo_header([ip.src, ip.dst].as_bytes(), PROTO_UDP, udp.len.get());
         sum.add(udp.as_bytes());
         sum.add(payload);
         udp.checksum = sum.finish().into();

@@ -12,12 +12,13 @@ mod queue;
 pub mod traffic;
 mod wire;
 
+pub use hostile::{Hostile, Trick};
 pub use queue::NicQueue;
 
 use crate::dma::{DmaBus, DmaDevice};
 use crate::driver::Hardware;
 use engine::{Control, Engine};
-use hostile::Hostile;
+use hostile::Schedule;
 use queue::QueueSlot;
 use std::fmt;
 use std::io;
@@ -43,8 +44,10 @@ pub struct NicParams {
     pub pause: Option<Duration>,
     /// The longest frame taken, in bytes.
     pub max_frame: usize,
-    /// Every so many frames, report a completion that does not fit: a hostile device.
-    pub hostile_every: Option<u64>,
+    /// Whether the device checks what it receives: the checksum of UDP and TCP.
+    pub checksums: bool,
+    /// What goes wrong, and when: a hostile device, or one that breaks.
+    pub hostile: Option<Hostile>,
 }
 
 impl Default for NicParams {
@@ -56,7 +59,8 @@ impl Default for NicParams {
             default_queue: Some(0),
             pause: Some(Duration::from_secs(5)),
             max_frame: 9216,
-            hostile_every: None,
+            checksums: true,
+            hostile: None,
         }
     }
 }
@@ -137,7 +141,7 @@ impl Nic {
     ///
     /// [`NicError`]: the parameters are not possible, or there is no thread.
     pub fn start(params: NicParams, bus: Arc<dyn DmaBus>, traffic: Box<dyn Traffic>) -> Result<Self, NicError> {
-        let NicParams { queues, depth, steering, default_queue, pause, max_frame, hostile_every } = params;
+        let NicParams { queues, depth, steering, default_queue, pause, max_frame, checksums, hostile } = params;
         if !(1..=64).contains(&queues) {
             return Err(NicError::Queues { queues });
         }
@@ -158,7 +162,8 @@ impl Nic {
         engine.default_queue = default_queue;
         engine.pause = pause;
         engine.max_frame = max_frame;
-        engine.hostile = hostile_every.map(Hostile::new);
+        engine.checksums = checksums;
+        engine.hostile = hostile.map(Schedule::new);
         let thread = std::thread::Builder::new().name("nic".into());
         let engine = thread.spawn(move || engine.run(traffic)).map_err(NicError::Thread)?;
         Ok(Nic { control, slots, device, engine: Some(engine) })
@@ -169,7 +174,7 @@ impl Nic {
         self.control.interrupt.wait(Some(timeout), || self.has_ended() || self.has_completions());
     }
 
-    /// Whether the engine has ended: the traffic is over or has failed. Stopping queues does not end it: they may be
+    /// Whether the engine has ended: the traffic is over or has failed, or the device is gone. Stopping queues does not end it: they may be
     /// started again.
     pub fn has_ended(&self) -> bool {
         self.control.ended.load(Acquire)
@@ -224,6 +229,10 @@ impl Hardware for Nic {
     /// no such queue, or two generations live.
     fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
         NicQueue::new(self.slots.get(index)?.clone(), self.control.clone(), self.device.clone())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.control.gone.load(Acquire)
     }
 }
 

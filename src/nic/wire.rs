@@ -38,6 +38,10 @@ struct Completion {
 const END_OF_FRAME: u16 = 1 << 0;
 /// Flag of a completion: the device failed.
 const FAILED: u16 = 1 << 1;
+/// Flag of a completion: the device has looked at the frame's checksum.
+const CSUM_CHECKED: u16 = 1 << 2;
+/// Flag of a completion: and it is right.
+const CSUM_OK: u16 = 1 << 3;
 
 const DESCRIPTOR_WORDS: usize = size_of::<Descriptor>() / size_of::<u64>();
 const COMPLETION_WORDS: usize = size_of::<Completion>() / size_of::<u64>();
@@ -113,7 +117,12 @@ impl CompletionRing {
 
     /// The device writes: the word with the lap last, and released.
     pub(super) fn write(&self, position: u32, completion: &RxCompletion) {
-        let flags = if completion.end_of_frame { END_OF_FRAME } else { 0 } | if completion.failed { FAILED } else { 0 };
+        let RxCompletion { end_of_frame, failed, csum_ok, .. } = *completion;
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = flag(end_of_frame, END_OF_FRAME)
+            | flag(failed, FAILED)
+            | flag(csum_ok.is_some(), CSUM_CHECKED)
+            | flag(csum_ok == Some(true), CSUM_OK);
         let wire = Completion {
             id: completion.id.into(),
             payload_len: completion.payload_len.into(),
@@ -142,7 +151,8 @@ impl CompletionRing {
             payload_len: wire.payload_len.get(),
             header_len: wire.header_len.get().into(),
             end_of_frame: flags & END_OF_FRAME != 0,
-            failed: flags & !END_OF_FRAME != 0,
+            failed: flags & !(END_OF_FRAME | CSUM_CHECKED | CSUM_OK) != 0,
+            csum_ok: (flags & CSUM_CHECKED != 0).then_some(flags & CSUM_OK != 0),
         })
     }
 }
@@ -154,7 +164,14 @@ mod tests {
     #[test]
     fn a_completion_is_seen_once_a_lap() {
         let ring = CompletionRing::new(4);
-        let completion = |id| RxCompletion { id, payload_len: 1500, header_len: 42, end_of_frame: true, failed: false };
+        let completion = |id| RxCompletion {
+            id,
+            payload_len: 1500,
+            header_len: 42,
+            end_of_frame: true,
+            failed: false,
+            csum_ok: [None, Some(false), Some(true)][id as usize % 3],
+        };
         for position in 0..40 {
             assert_eq!(ring.read(position), None);
             ring.write(position, &completion(position));

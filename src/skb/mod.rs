@@ -16,6 +16,11 @@ pub use frag::MmFrag;
 #[doc(alias = "skb_frag_t")]
 #[doc(alias = "skb_mark_for_recycle")]
 pub use frag::SkbFrag;
+#[doc(alias = "ip_summed")]
+#[doc(alias = "CHECKSUM_NONE")]
+#[doc(alias = "CHECKSUM_UNNECESSARY")]
+#[doc(alias = "CHECKSUM_PARTIAL")]
+pub use packet::IpSummed;
 #[doc(alias = "sk_buff")]
 #[doc(alias = "kfree_skb")]
 #[doc(alias = "consume_skb")]

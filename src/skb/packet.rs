@@ -36,6 +36,31 @@ pub struct Skb {
     nr_frags: usize,
     frags: [Option<SkbFrag>; MAX_SKB_FRAGS],
     queue: u16,
+    ip_summed: IpSummed,
+}
+
+/// What is known of a packet's checksum (UDP's or TCP's), and what is left to do: `skb->ip_summed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[doc(alias = "ip_summed")]
+pub enum IpSummed {
+    /// Nothing is known: whoever cares computes it, which takes bytes that can be read.
+    #[default]
+    #[doc(alias = "CHECKSUM_NONE")]
+    None,
+    /// The device has checked it, and says that it is right. Nothing but the device's word: of device memory nobody
+    /// else can tell.
+    #[doc(alias = "CHECKSUM_UNNECESSARY")]
+    Unnecessary,
+    /// To be computed by the device that sends it: the sum of everything from byte `start` of the packet on, to be
+    /// stored `offset` bytes behind that. The two bytes there hold the pseudo header's sum.
+    #[doc(alias = "CHECKSUM_PARTIAL")]
+    #[doc(alias = "skb_partial_csum_set")]
+    Partial {
+        /// Where the sum begins: `csum_start`, here from the start of the packet.
+        start: u16,
+        /// Where it goes, from `start` on: `csum_offset`.
+        offset: u16,
+    },
 }
 
 assert_not_impl_any!(Skb: Clone, Copy);
@@ -91,7 +116,13 @@ pub enum ReadError {
 impl Skb {
     /// A packet of nothing.
     pub fn new() -> Self {
-        Skb { linear: Linear::Heap(Vec::new()), nr_frags: 0, frags: [const { None }; MAX_SKB_FRAGS], queue: 0 }
+        Skb {
+            linear: Linear::Heap(Vec::new()),
+            nr_frags: 0,
+            frags: [const { None }; MAX_SKB_FRAGS],
+            queue: 0,
+            ip_summed: IpSummed::None,
+        }
     }
 
     /// A packet whose linear part is a copy of `bytes`; `None` when there is no memory.
@@ -260,6 +291,17 @@ impl Skb {
     #[doc(alias = "skb_record_rx_queue")]
     pub fn set_queue(&mut self, queue: u16) {
         self.queue = queue;
+    }
+
+    /// What is known of its checksum.
+    pub fn ip_summed(&self) -> IpSummed {
+        self.ip_summed
+    }
+
+    /// Notes what is known of its checksum.
+    #[doc(alias = "skb_checksum_none_assert")]
+    pub fn set_ip_summed(&mut self, ip_summed: IpSummed) {
+        self.ip_summed = ip_summed;
     }
 
     /// Walks the pieces that make up `start..end`, or says why it cannot.
