@@ -1,6 +1,7 @@
 //! [`FreePage`]: memory that is nobody else's.
 
-use super::{Page, PageRef, page_address, page_size, put_page_raw};
+use super::zone::ZoneInner;
+use super::{Page, PageRef, compound_order, page_address, page_size, put_page_raw};
 use crate::assert::assert_not_impl_any;
 use core::fmt;
 use core::ptr::NonNull;
@@ -72,6 +73,96 @@ impl FreePage {
         let page = self.page();
         // SAFETY: as in `bytes`, and this value is borrowed exclusively.
         unsafe { core::slice::from_raw_parts_mut(page_address(page).as_ptr(), page_size(page)) }
+    }
+}
+
+impl FreePage {
+    /// Cuts the block into blocks of `1 << order` pages, each with one owner: the iterator gives them from the lowest
+    /// address on. Those that it has not given when it is dropped go back to the zone. There is no call to join them: the
+    /// zone does, when a block and its neighbour are both free.
+    ///
+    /// ```
+    /// # use netmem::mm::Zone;
+    /// let zone = Zone::new(8)?;
+    /// let block = zone.alloc(3).expect("8 frames are free");
+    /// let pages: Vec<_> = block.split(0).expect("nobody else has it").collect();
+    /// assert_eq!((pages.len(), pages[7].bytes().len()), (8, 4096));
+    /// drop(pages);
+    /// assert!(zone.alloc(3).is_some(), "they are one block again");
+    /// # Ok::<(), netmem::mm::ZoneError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The block, when it is smaller than `order`, or when mm counts more references to it.
+    #[doc(alias = "split_page")]
+    #[doc(alias = "folio_split")]
+    pub fn split(self, order: u32) -> Result<SplitPages, FreePage> {
+        let had = compound_order(self.page());
+        if order > had {
+            return Err(self);
+        }
+        // SAFETY: this value is one reference to the block, and is given up below if the call succeeds.
+        if !unsafe { ZoneInner::split(self.page, order) } {
+            return Err(self);
+        }
+        // INVARIANT: the call made as many blocks of it, each with one reference, and these are the iterator's.
+        Ok(SplitPages { next: self.into_raw(), pages: 1 << order, left: 1 << (had - order) })
+    }
+}
+
+/// The blocks that a block was [split](FreePage::split) into.
+///
+/// # Invariants
+///
+/// From `next` on there are `left` heads of allocated blocks, `pages` apart in the page array, each with a reference
+/// that is this value's.
+pub struct SplitPages {
+    next: NonNull<Page>,
+    pages: usize,
+    left: usize,
+}
+
+assert_not_impl_any!(SplitPages: Clone, Copy, Default);
+
+// SAFETY: it owns blocks as `FreePage` does.
+unsafe impl Send for SplitPages {}
+// SAFETY: `&SplitPages` reads a number.
+unsafe impl Sync for SplitPages {}
+
+impl Iterator for SplitPages {
+    type Item = FreePage;
+
+    fn next(&mut self) -> Option<FreePage> {
+        self.left = self.left.checked_sub(1)?;
+        let page = self.next;
+        if self.left != 0 {
+            // SAFETY: the block that `page` heads is this value's, so it is allocated.
+            let head = unsafe { page.as_ref() };
+            let zone = ZoneInner::of(head);
+            // INVARIANT: one fewer is left, and the next head is `pages` further.
+            self.next = zone.page_ptr(zone.index(head) + self.pages);
+        }
+        // SAFETY: the head of an allocated block; its reference goes from this value to the other.
+        Some(unsafe { FreePage::from_raw(page) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for SplitPages {}
+
+impl Drop for SplitPages {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}
+
+impl fmt::Debug for SplitPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SplitPages({} blocks of {} pages left)", self.left, self.pages)
     }
 }
 

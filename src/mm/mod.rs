@@ -28,7 +28,7 @@ mod page;
 mod page_ref;
 mod zone;
 
-pub use free_page::FreePage;
+pub use free_page::{FreePage, SplitPages};
 pub use netmem::{
     netmem_address, netmem_compound_head, netmem_is_pfmemalloc, netmem_is_pref_nid, netmem_pfn_trace, netmem_ref_count,
 };

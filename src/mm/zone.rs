@@ -280,6 +280,47 @@ impl ZoneInner {
         self.nid
     }
 
+    /// Makes blocks of `1 << order` pages of the block that starts at `head`, each with a reference of its own. False, and
+    /// nothing has changed, when somebody else has a reference.
+    ///
+    /// # Safety
+    ///
+    /// `head` is the first page of an allocated block of at least that order, and one reference to it is the caller's; if
+    /// this returns true, that one and those to the other blocks are.
+    pub(super) unsafe fn split(head: NonNull<Page>, order: u32) -> bool {
+        // SAFETY: pages live as long as their zone, and the zone while the block is allocated.
+        let page = unsafe { head.as_ref() };
+        // Frozen: at 0 nobody who finds the block by an address gets a reference.
+        while let Err(count) = page.refcount_ref().compare_exchange_weak(1, 0, Acquire, Relaxed) {
+            if count != 1 {
+                return false;
+            }
+        }
+        let word = page.zone_ref().load(Relaxed).cast::<ZoneInner>().cast_const();
+        // SAFETY: the zone word of an allocated block is a pointer that `Arc::into_raw` gave, and the strong count that
+        // goes with the block keeps the zone.
+        let zone = unsafe { &*word };
+        let first = zone.index(page);
+        let (step, count) = (1_usize << order, 1_usize << page.page_type_ref().load(Relaxed));
+        let reserve = page.desc().mm_word().load(Relaxed) & PFMEMALLOC;
+        for start in (first..first + count).step_by(step) {
+            if start != first {
+                // INVARIANT: one strong count goes with each block; the zone word of its pages is the same pointer.
+                // SAFETY: as for `zone`.
+                unsafe { Arc::increment_strong_count(word) }
+            }
+            for (distance, page) in zone.pages[start..start + step].iter().enumerate() {
+                page.desc().mm_word().store(if distance == 0 { reserve } else { distance << 2 | TAIL }, Relaxed);
+            }
+            zone.pages[start].page_type_ref().store(order, Relaxed);
+        }
+        for head in zone.pages[first..first + count].iter().step_by(step) {
+            // Release: as in `alloc`.
+            head.refcount_ref().store(1, Release);
+        }
+        true
+    }
+
     /// Takes back the block that starts at `head`.
     ///
     /// # Safety
