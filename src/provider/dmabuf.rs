@@ -1,22 +1,49 @@
 //! [`DmabufProvider`]: memory of another device.
 
-use crate::dma::{DmaDevice, DmaMapping, MapError, PeerMemory, same_device};
+use super::BindingId;
+use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory, same_device};
 use crate::memory::{NetIov, NetIovArea, NetIovType};
+use crate::mm::PAGE_SIZE;
 use crate::page_pool::{AreaError, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill, Refused};
 use crate::sync::Lock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Memory of another device, shared as a dma-buf and bound to a queue's device.
+/// Memory of another device, shared as a dma-buf and bound to a device for receive: the device writes, nobody else here
+/// does anything with it.
 ///
 /// The memory may come in several chunks (a scatter-gather table); each becomes an area of net_iovs. Nothing here ever
-/// touches a byte of it: the CPU has no mapping. Dropping the provider while packets are out is safe, as each net_iov
-/// keeps the area that it is part of, and that its mapping.
+/// touches a byte of it: the CPU has no mapping. Queues of the device may share a binding.
+///
+/// It is unbound when the last owner of this value is gone, and each pool over it is one until its last net_iov is home.
+/// So dropping it while packets are out is safe: each net_iov keeps the area that it is part of, and that its mapping.
+///
+/// Which way data goes is part of the type. This one is for receive, and a pool that goes another way is refused; memory
+/// that the device is to read is bound as another type.
+///
+/// ```
+/// # #[cfg(feature = "std")] {
+/// use netmem::dma::{Coherent, DmaBus};
+/// use netmem::page_pool::{PagePool, PagePoolParams};
+/// use netmem::provider::{Chunk, DmabufProvider, Memfd};
+/// use netmem::NetIov;
+/// use std::sync::Arc;
+///
+/// let device = Arc::new(Coherent::new()).driver_side();
+/// let gpu = Memfd::new("gpu", 1 << 20)?;
+/// let binding = DmabufProvider::bind(device.clone(), gpu, &[Chunk { offset: 0, len: 1 << 20 }], 65536)?;
+/// let params = PagePoolParams { rx_page_size: 65536, ..PagePoolParams::for_device(device, 65536) };
+/// let mut pool = PagePool::<NetIov>::new(params, binding.clone())?;
+/// let memory = pool.alloc().expect("a megabyte is free");
+/// assert_eq!((memory.size(), binding.available()), (65536, 0), "a refill takes up to 64, and there are 16");
+/// assert_ne!(binding.id(), 0);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DmabufProvider {
+    id: BindingId,
     device: Arc<dyn DmaDevice>,
-    id: u32,
     niov_size: u32,
     total: usize,
     free: Lock<Vec<FreeIov>>,
@@ -31,10 +58,24 @@ pub struct Chunk {
     pub len: usize,
 }
 
+/// The smallest net_iov of a dma-buf: a page.
+const MIN_NIOV: usize = PAGE_SIZE;
+/// The largest: 2 MiB.
+const MAX_NIOV: usize = 2 << 20;
+
 /// Why a dma-buf could not be bound.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
+    /// EINVAL: net_iovs of a size that no queue takes.
+    #[error("net_iovs of {size} bytes are not possible: use a power of two from {MIN_NIOV} to {MAX_NIOV}")]
+    NiovSize {
+        /// What was asked for.
+        size: usize,
+    },
+    /// ENOMEM.
+    #[error("no memory to note the binding: free some, and bind again")]
+    NoMemory,
     /// There is nothing to bind.
     #[error("the dma-buf has no chunks: give at least one range of its memory")]
     Empty,
@@ -65,13 +106,19 @@ pub enum BindError {
 }
 
 impl DmabufProvider {
-    /// Binds `chunks` of `memory` to `device`, in net_iovs of `niov_size` bytes: 4096 or a larger power of two.
+    /// Binds `chunks` of `memory` to `device`, in net_iovs of `niov_size` bytes: a power of two from 4 KiB to 2 MiB.
     ///
-    /// The offsets that user space sees are those of the chunks.
+    /// The offsets that user space sees are those of the chunks. Each chunk must start, for the device, and end at a
+    /// multiple of `niov_size`.
     ///
     /// # Errors
     ///
     /// [`BindError`], with the chunk; what was mapped is unmapped again.
+    ///
+    /// # Panics
+    ///
+    /// When there is no memory for the value itself, some hundred bytes: there is no `Arc` that can fail. All else is
+    /// told as an error.
     #[doc(alias = "net_devmem_bind_dmabuf")]
     pub fn bind(
         device: Arc<dyn DmaDevice>,
@@ -79,7 +126,10 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, BindError> {
-        let id = next_id();
+        if !niov_size.is_power_of_two() || !(MIN_NIOV..=MAX_NIOV).contains(&niov_size) {
+            return Err(BindError::NiovSize { size: niov_size });
+        }
+        let id = BindingId::new().ok_or(BindError::NoMemory)?;
         let mut free = Vec::new();
         for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
             let shares = |other: &Chunk| {
@@ -90,7 +140,7 @@ impl DmabufProvider {
             }
             let mapping = DmaMapping::new(device.clone(), memory.clone(), offset, len)
                 .map_err(|source| BindError::Map { chunk, source })?;
-            let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id)
+            let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id.get())
                 .map_err(|source| BindError::Area { chunk, source })?;
             free.try_reserve(niovs.len())
                 .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
@@ -102,18 +152,18 @@ impl DmabufProvider {
         // The lowest offset is handed out first.
         free.reverse();
         Ok(Arc::new(DmabufProvider {
-            device,
             id,
-            // `carve_bound` allows at most 2 GiB.
+            device,
             niov_size: niov_size as u32,
             total: free.len(),
             free: Lock::new(free),
         }))
     }
 
-    /// The dma-buf id: which binding this is, to user space. Never 0; given again after 2^32 bindings.
+    /// The number by which user space names the binding: not 0, and no other binding's while this lives.
+    #[doc(alias = "dmabuf_id")]
     pub fn id(&self) -> u32 {
-        self.id
+        self.id.get()
     }
 
     /// How many bytes a net_iov has.
@@ -132,17 +182,6 @@ impl DmabufProvider {
     }
 }
 
-/// The id after the last one.
-fn next_id() -> u32 {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let id = LAST.fetch_add(1, Relaxed).wrapping_add(1);
-        if id != 0 {
-            return id;
-        }
-    }
-}
-
 impl MemoryProvider for DmabufProvider {
     type Kind = NetIov;
 
@@ -150,9 +189,10 @@ impl MemoryProvider for DmabufProvider {
         if !params.flags.contains(PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV) {
             return Err(Refused::NeedsDma);
         }
-        if params.order != 0 {
-            return Err(Refused::Order { order: params.order, max: 0 });
+        if params.direction != DmaDirection::FromDevice {
+            return Err(Refused::Direction { direction: params.direction });
         }
+        check_size(params, self.niov_size)?;
         match &params.device {
             Some(device) if same_device(device, &self.device) => Ok(self.niov_size),
             _ => Err(Refused::OtherDevice),
@@ -175,15 +215,41 @@ impl MemoryProvider for DmabufProvider {
         self.free.with(|free| free.push(iov));
     }
 
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DmabufProvider { id, niov_size, total, .. } = self;
+        write!(f, "dma-buf binding {id}, {} of {total} net_iovs of {niov_size} bytes free", self.available())
+    }
+
+    /// Never: the CPU does not look, and the exporter sees to its memory.
     fn wants_sync(&self) -> bool {
         false
     }
 }
 
+/// Refuses a pool that asks for net_iovs of another size, by `rx_page_size` or by its order. A pool of order 0 without a
+/// wish takes what there is.
+pub(super) fn check_size(params: &PagePoolParams, has: u32) -> Result<(), Refused> {
+    let by_order = u32::try_from((PAGE_SIZE as u64) << params.order.min(31)).unwrap_or(u32::MAX);
+    let asked = match (params.rx_page_size, params.order) {
+        (0, 0) => has,
+        (0, _) => by_order,
+        (size, 0) => size,
+        // The pool has refused two that differ; who asks without a pool gets the one that does not fit.
+        (size, _) => {
+            if size == has {
+                by_order
+            } else {
+                size
+            }
+        }
+    };
+    if asked == has { Ok(()) } else { Err(Refused::BufferSize { asked, has }) }
+}
+
 impl fmt::Debug for DmabufProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DmabufProvider")
-            .field("id", &self.id)
+            .field("id", &self.id.get())
             .field("niov_size", &self.niov_size)
             .field("total", &self.total)
             .field("available", &self.available())

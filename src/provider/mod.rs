@@ -1,18 +1,31 @@
 //! Reference memory providers: where pools get their memory.
 //!
-//! [`PageProvider`] is the page allocator, what a pool gets if nothing else is bound. [`DmabufProvider`] is memory of
-//! another device, shared as a dma-buf; `Memfd`, with `std`, is a device that exports some.
+//! | provider | memory | kind |
+//! | --- | --- | --- |
+//! | [`PageProvider`] | the page allocator: what a pool gets if nothing else is bound | pages |
+//! | [`HugeProvider`] | pages cut out of blocks of 2 MiB | pages |
+//! | [`DmabufProvider`] | another device's, shared as a dma-buf and bound for receive | net_iovs |
+//! | [`ZcrxProvider`](zcrx::ZcrxProvider) | a program's, lent through io_uring | net_iovs |
+//!
+//! `Memfd`, with `std`, is a device that exports memory.
 
+mod binding;
 mod dmabuf;
+mod huge;
 #[cfg(feature = "std")]
 mod memfd;
 mod page;
+pub mod zcrx;
 
+pub use binding::BindingId;
 pub use dmabuf::BindError;
 #[doc(alias = "scatterlist")]
 pub use dmabuf::Chunk;
 #[doc(alias = "net_devmem_dmabuf_binding")]
 pub use dmabuf::DmabufProvider;
+#[doc(alias = "split_page")]
+pub use huge::HugeProvider;
+pub use huge::{HUGE_ORDER, HugeStats};
 #[cfg(feature = "std")]
 pub use memfd::{Memfd, MemfdError, MemfdView, OutOfBounds};
 pub use page::PageProvider;

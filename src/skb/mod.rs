@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod devmem;
 mod frag;
 mod packet;
+mod zcrx;
 
 pub use frag::MmFrag;
 #[doc(alias = "skb_frag_t")]
@@ -26,3 +27,4 @@ pub use packet::IpSummed;
 #[doc(alias = "consume_skb")]
 pub use packet::Skb;
 pub use packet::{MAX_SKB_FRAGS, ReadError, SkbFull};
+pub use zcrx::{ZcrxError, ZcrxReceive};

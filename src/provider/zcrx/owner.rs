@@ -1,0 +1,197 @@
+//! [`Zcrx`]: io_uring's end.
+
+use super::event::Events;
+use super::{
+    CopyError, NotFired, PostError, RefillRing, RefillUser, RegisterError, UserArea, ZcrxCqe, ZcrxEvent, ZcrxEvents,
+    ZcrxProvider, ZcrxStats,
+};
+use crate::assert::assert_not_impl_any;
+use crate::dma::DmaDevice;
+use crate::memory::NetIov;
+use crate::mm::PAGE_SIZE;
+use crate::page_pool::Frag;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// What a program asks for: `struct io_uring_zcrx_ifq_reg`.
+#[derive(Clone)]
+pub struct ZcrxParams {
+    /// The device whose queue will write there.
+    pub device: Arc<dyn DmaDevice>,
+    /// Entries of the refill ring, 1 to 32768; made into a power of two.
+    pub rq_entries: u32,
+    /// How many bytes each buffer has: a power of two of at least 4096. 0 means 4096.
+    pub rx_buf_len: u32,
+    /// What the program wants to be told of.
+    pub events: ZcrxEvents,
+}
+
+impl ZcrxParams {
+    /// Buffers of 4096 bytes, and every event.
+    pub fn new(device: Arc<dyn DmaDevice>, rq_entries: u32) -> Self {
+        ZcrxParams { device, rq_entries, rx_buf_len: 0, events: ZcrxEvents::all() }
+    }
+}
+
+impl fmt::Debug for ZcrxParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZcrxParams")
+            .field("rq_entries", &self.rq_entries)
+            .field("rx_buf_len", &self.rx_buf_len)
+            .field("events", &self.events)
+            .finish()
+    }
+}
+
+/// An instance of zcrx, as io_uring has it: `struct io_zcrx_ifq`.
+///
+/// Dropping it takes back everything that the program has; pools that are still there get no more memory from it.
+///
+/// ```
+/// # #[cfg(feature = "std")] {
+/// use netmem::dma::{Coherent, DmaBus};
+/// use netmem::page_pool::{PagePool, PagePoolParams};
+/// use netmem::provider::{Memfd, zcrx::{UserArea, Zcrx, ZcrxParams}};
+/// use netmem::NetIov;
+/// use std::sync::Arc;
+///
+/// let device = Arc::new(Coherent::new()).driver_side();
+/// let memory = Memfd::new("program", 16 << 12)?;
+/// let area = UserArea::whole(memory.clone());
+/// let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device.clone(), 64), area)?;
+/// let params = PagePoolParams::for_device(device, 4096);
+/// let mut pool = PagePool::<NetIov>::new(params, zcrx.provider().clone())?;
+///
+/// let frag = pool.alloc_frag(1000).expect("16 are free");
+/// let piece = zcrx.post(frag)?; // the frag is gone: the program has it
+/// assert_eq!((piece.area(), piece.len, zcrx.provider().with_user()), (0, 1000, 1));
+/// user.give_back(piece).expect("the ring has 64 entries");
+/// zcrx.flush();
+/// assert_eq!(zcrx.provider().with_user(), 0);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Zcrx {
+    provider: Arc<ZcrxProvider>,
+}
+
+assert_not_impl_any!(Zcrx: Clone, Copy, Default);
+
+impl Zcrx {
+    /// Registers an area of a program's memory. Gives io_uring's end and the program's.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`], with what was wrong.
+    #[doc(alias = "io_register_zcrx")]
+    pub fn register(params: ZcrxParams, area: UserArea) -> Result<(Zcrx, RefillUser), RegisterError> {
+        let len = params.rx_buf_len;
+        if len != 0 && (!len.is_power_of_two() || (len as usize) < PAGE_SIZE) {
+            return Err(RegisterError::BufLen { len });
+        }
+        let unknown = params.events.bits() & !ZcrxEvents::all().bits();
+        if unknown != 0 {
+            return Err(RegisterError::UnknownEvents { bits: unknown });
+        }
+        let niov_shift = if len == 0 { PAGE_SIZE.ilog2() } else { len.ilog2() };
+        let ring = RefillRing::new(params.rq_entries)?;
+        let provider = ZcrxProvider::new(params.device, niov_shift, ring.clone(), Events::new(params.events));
+        provider.add_area(area)?;
+        Ok((Zcrx { provider }, RefillUser::new(ring)))
+    }
+
+    /// Registers one more area, and gives its number.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`], with what was wrong.
+    #[doc(alias = "ZCRX_CTRL_ADD_AREA")]
+    pub fn add_area(&self, area: UserArea) -> Result<u32, RegisterError> {
+        self.provider.add_area(area)
+    }
+
+    /// What a pool gets its memory from.
+    pub fn provider(&self) -> &Arc<ZcrxProvider> {
+        &self.provider
+    }
+
+    /// Hands a piece of a packet to the program: it holds a reference from now on, and gets the numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`PostError`], with the piece.
+    #[doc(alias = "io_zcrx_recv_frag")]
+    #[doc(alias = "io_zcrx_queue_cqe")]
+    pub fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, PostError> {
+        self.provider.post(frag)
+    }
+
+    /// Copies bytes that are not in the program's memory into buffers that nobody has, at most 4096 bytes in each, and
+    /// tells the program by pushing to `queue` while that has capacity. Gives how many bytes were copied, at least 1 if
+    /// there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`CopyError`], when none was copied.
+    #[doc(alias = "io_zcrx_copy_chunk")]
+    pub fn copy(&self, bytes: &[u8], queue: &mut Vec<ZcrxCqe>) -> Result<usize, CopyError> {
+        self.provider.copy(bytes, queue)
+    }
+
+    /// [`copy`](Self::copy) of a frag: counted, and the program is told once ([`ZcrxEvent::Copy`]). The linear part of a
+    /// packet is copied in any case, and so is not counted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`copy`](Self::copy).
+    #[doc(alias = "io_zcrx_copy_frag")]
+    pub fn copy_frag(&self, bytes: &[u8], queue: &mut Vec<ZcrxCqe>) -> Result<usize, CopyError> {
+        let copied = self.provider.copy(bytes, queue)?;
+        if copied != 0 {
+            self.provider.count_copy(copied);
+        }
+        Ok(copied)
+    }
+
+    /// Takes back what the program has put into the refill ring, without waiting for a pool to ask. Stops behind an entry
+    /// that names nothing.
+    #[doc(alias = "ZCRX_CTRL_FLUSH_RQ")]
+    pub fn flush(&self) {
+        self.provider.flush();
+    }
+
+    /// The next event that the program has not been told of.
+    pub fn take_event(&self) -> Option<ZcrxEvent> {
+        self.provider.with_events(Events::take)
+    }
+
+    /// Asks to be told of an event once more.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFired`], when it has not been fired since it was last armed.
+    #[doc(alias = "ZCRX_CTRL_ARM_EVENT")]
+    pub fn arm(&self, event: ZcrxEvent) -> Result<(), NotFired> {
+        self.provider.with_events(|events| events.arm(event))
+    }
+
+    /// What the provider has counted.
+    pub fn stats(&self) -> ZcrxStats {
+        self.provider.stats()
+    }
+}
+
+impl Drop for Zcrx {
+    /// The program is gone: whatever it has goes back to its pools, and nothing is handed to it any more.
+    #[doc(alias = "io_zcrx_scrub")]
+    fn drop(&mut self) {
+        self.provider.close();
+    }
+}
+
+impl fmt::Debug for Zcrx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Zcrx").field(&self.provider).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! [`ZcrxReceive`]: a packet on its way to a program's memory.
+
+use super::{MAX_SKB_FRAGS, Skb, SkbFrag};
+use crate::memory::{Backing, NetIov};
+use crate::page_pool::Frag;
+use crate::provider::zcrx::{CopyError, PostError, Zcrx, ZcrxCqe};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A packet that is being handed to a program that receives by [zcrx](crate::provider::zcrx).
+///
+/// What the device wrote into the program's memory is passed as it is. What it did not, the linear part and frags that
+/// the CPU can read, is copied there. It may take several calls, as the program's completion queue and its buffers are
+/// finite; dropping this gives the rest of the packet up.
+///
+/// ```
+/// # #[cfg(feature = "std")] {
+/// use netmem::dma::{Coherent, DmaBus};
+/// use netmem::provider::{Memfd, zcrx::{UserArea, Zcrx, ZcrxParams}};
+/// use netmem::skb::{Skb, ZcrxReceive};
+/// use std::sync::Arc;
+///
+/// let device = Arc::new(Coherent::new()).driver_side();
+/// let memory = Memfd::new("program", 16 << 12)?;
+/// let (zcrx, _user) = Zcrx::register(ZcrxParams::new(device, 64), UserArea::whole(memory.clone()))?;
+///
+/// let skb = Skb::copy_from(&[7; 5000]).expect("there is memory");
+/// let mut queue = Vec::with_capacity(8);
+/// let mut receive = ZcrxReceive::new(skb);
+/// assert_eq!(receive.run(&zcrx, &mut queue)?, 5000);
+/// assert_eq!(queue.iter().map(|piece| piece.len).collect::<Vec<_>>(), [4096, 904]);
+/// let mut seen = [0; 904];
+/// memory.map()?.read(queue[1].offset() as usize, &mut seen)?;
+/// assert_eq!(seen, [7; 904]);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ZcrxReceive {
+    /// Of this only the linear part is left.
+    skb: Skb,
+    /// How much of the linear part has been copied.
+    linear: usize,
+    frags: [Option<SkbFrag>; MAX_SKB_FRAGS],
+    /// The frag that comes next, and how much of it has been copied.
+    at: usize,
+    copied: usize,
+}
+
+/// Why a packet, or the rest of it, did not reach the program. The packet is still there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ZcrxError {
+    /// ENOMEM, ENOSPC or EFAULT: it had to be copied and could not be.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// EFAULT: device memory that the program does not have.
+    #[error("frag {frag} is device memory of somebody else's: receive the packet as what it is")]
+    NotOurs {
+        /// Which frag.
+        frag: usize,
+    },
+    /// The instance is closed, or has run out of references.
+    #[error("frag {frag} cannot be handed to the program: its instance is closed, or it has 2^32 - 1 pieces of it")]
+    Refused {
+        /// Which frag.
+        frag: usize,
+    },
+}
+
+impl ZcrxReceive {
+    /// A packet of which nothing has been handed over.
+    pub fn new(mut skb: Skb) -> Self {
+        let mut frags = [const { None }; MAX_SKB_FRAGS];
+        for (slot, frag) in frags.iter_mut().zip(skb.take_frags()) {
+            *slot = Some(frag);
+        }
+        ZcrxReceive { skb, linear: 0, frags, at: 0, copied: 0 }
+    }
+
+    /// How many bytes have not been handed over.
+    pub fn left(&self) -> usize {
+        let frags: usize = self.frags.iter().flatten().map(|frag| frag.len() as usize).sum();
+        self.skb.linear().len() - self.linear + frags - self.copied
+    }
+
+    /// Hands over as much as it can, one completion a piece, while `queue` has capacity. Gives how many bytes it was; 0
+    /// when none are left.
+    ///
+    /// # Errors
+    ///
+    /// [`ZcrxError`], when nothing was handed over. Make room and call again.
+    #[doc(alias = "io_zcrx_recv_skb")]
+    pub fn run(&mut self, zcrx: &Zcrx, queue: &mut Vec<ZcrxCqe>) -> Result<usize, ZcrxError> {
+        let mut done = 0;
+        while self.left() != 0 {
+            match self.step(zcrx, queue) {
+                Ok(bytes) => done += bytes,
+                Err(_) if done != 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Hands over the rest of the linear part, or of the next frag.
+    fn step(&mut self, zcrx: &Zcrx, queue: &mut Vec<ZcrxCqe>) -> Result<usize, ZcrxError> {
+        let linear = &self.skb.linear()[self.linear..];
+        if !linear.is_empty() {
+            let copied = zcrx.copy(linear, queue)?;
+            self.linear += copied;
+            return Ok(copied);
+        }
+        let at = self.at;
+        let Some(slot) = self.frags.get_mut(at) else { return Ok(0) };
+        let Some(frag) = slot.take() else {
+            self.at += 1;
+            return Ok(0);
+        };
+        let len = frag.len() as usize;
+        if len == 0 {
+            self.at += 1;
+            return Ok(0);
+        }
+        match split(frag) {
+            Backing::NetIov(frag) => {
+                if queue.len() >= queue.capacity() {
+                    *slot = Some(SkbFrag::Pool(frag.into()));
+                    return Err(CopyError::QueueFull.into());
+                }
+                match zcrx.post(frag) {
+                    Ok(piece) => queue.push(piece),
+                    Err(refused) => {
+                        let error = match &refused {
+                            PostError::NotOurs(_) => ZcrxError::NotOurs { frag: at },
+                            _ => ZcrxError::Refused { frag: at },
+                        };
+                        *slot = Some(SkbFrag::Pool(refused.into_frag().into()));
+                        return Err(error);
+                    }
+                }
+                self.at += 1;
+                Ok(len)
+            }
+            Backing::Page(frag) => {
+                let rest = frag.bytes().and_then(|bytes| bytes.get(self.copied..)).unwrap_or_default();
+                let copied = zcrx.copy_frag(rest, queue);
+                let whole = copied.as_ref().is_ok_and(|copied| *copied == rest.len());
+                if whole {
+                    self.at += 1;
+                    self.copied = 0;
+                } else {
+                    self.copied += copied.as_ref().copied().unwrap_or(0);
+                    *slot = Some(frag);
+                }
+                Ok(copied?)
+            }
+        }
+    }
+}
+
+/// What the CPU can read, and what it cannot.
+fn split(frag: SkbFrag) -> Backing<SkbFrag, Frag<NetIov>> {
+    match frag {
+        SkbFrag::Pool(frag) => match frag.backing() {
+            Backing::Page(frag) => Backing::Page(SkbFrag::Pool(frag.into())),
+            Backing::NetIov(frag) => Backing::NetIov(frag),
+        },
+        other => Backing::Page(other),
+    }
+}
+
+impl fmt::Debug for ZcrxReceive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZcrxReceive").field("left", &self.left()).field("next_frag", &self.at).finish()
+    }
+}
