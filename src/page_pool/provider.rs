@@ -234,12 +234,14 @@ pub enum Refused {
 pub struct Refill<'p, M: MemoryKind> {
     core: &'p mut Core,
     wanted: usize,
+    pushed: usize,
+    refused: usize,
     _kind: PhantomData<M>,
 }
 
 impl<'p, M: MemoryKind> Refill<'p, M> {
     pub(super) fn new(core: &'p mut Core, wanted: usize) -> Self {
-        Refill { core, wanted, _kind: PhantomData }
+        Refill { core, wanted, pushed: 0, refused: 0, _kind: PhantomData }
     }
 
     /// How many pieces the pool still takes.
@@ -267,9 +269,27 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
         if self.wanted == 0 {
             return Err(memory);
         }
-        M::admit(self.core, memory)?;
-        self.wanted -= 1;
-        Ok(())
+        match M::admit(self.core, memory) {
+            Ok(()) => {
+                self.wanted -= 1;
+                self.pushed += 1;
+                Ok(())
+            }
+            Err(memory) => {
+                self.refused += 1;
+                Err(memory)
+            }
+        }
+    }
+
+    /// How many pieces were fresh and are the pool's now.
+    pub fn pushed(&self) -> usize {
+        self.pushed
+    }
+
+    /// How many pieces the pool has handed back although it wanted some: it cannot use them.
+    pub fn refused(&self) -> usize {
+        self.refused
     }
 
     /// Memory that comes back to the pool and is counted already (a user's refill ring): one reference. It goes into the

@@ -7,9 +7,10 @@
 //! | [`DmabufProvider`] | another device's, shared as a dma-buf and bound for receive | net_iovs |
 //! | [`ZcrxProvider`](zcrx::ZcrxProvider) | a program's, lent through io_uring | net_iovs |
 //!
-//! `Memfd`, with `std`, is a device that exports memory.
+//! `Memfd`, with `std`, is a device that exports memory. [`conformance`] tests providers, these and yours.
 
 mod binding;
+pub mod conformance;
 mod dmabuf;
 mod huge;
 #[cfg(feature = "std")]
