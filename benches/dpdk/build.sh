@@ -3,7 +3,7 @@
 #
 #   benches/dpdk/build.sh OUT
 set -euo pipefail
-out=${1:?where to}
+out=$(realpath -m "${1:?where to}")
 cd "$(dirname "$0")"
 if ! command -v pkg-config > /dev/null || ! pkg-config --exists libdpdk; then
   echo "no libdpdk (Debian: libdpdk-dev, pkg-config)"

@@ -1,43 +1,41 @@
-//! Does one hot path so many times, to be counted by callgrind: `benches/instructions.sh`.
+//! Does hot paths, to be counted by callgrind: `benches/instructions.sh`.
 //!
-//! usage: `instructions CASE N`, where N is a multiple of 64, or `instructions --list` for the names of the cases, each
-//! with a tab and the case whose loop is its overhead.
+//! usage: `instructions [PART]`, for the cases with PART in their name. Each does [`OPERATIONS`] operations, then
+//! twice as many, with a call of [`netmem_mark`] before, between and after, where callgrind writes down its counts.
 
 #[path = "../paths/mod.rs"]
 mod paths;
 
-use std::process::ExitCode;
+use paths::BULK;
+use std::hint::black_box;
 
-fn main() -> ExitCode {
+/// How many operations the shorter round has. A pool comes back to the same state after each.
+const OPERATIONS: u64 = 250 * BULK;
+
+/// Where counts are written down: the script names it to callgrind. It does nothing, and the compiler does not know.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn netmem_mark() {
+    black_box(());
+}
+
+fn main() {
     // `cargo bench` adds --bench.
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let cases = paths::cases();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--list"] => {
-            for case in cases {
-                println!("{}\t{}", case.name, case.overhead);
-            }
-            ExitCode::SUCCESS
-        }
-        [name, n] => {
-            let Some(case) = cases.iter().find(|case| case.name == name) else {
-                eprintln!("instructions: there is no case {name:?}: see --list");
-                return ExitCode::from(2);
-            };
-            let n = match n.parse::<u64>() {
-                Ok(n) if n % paths::BULK == 0 => n,
-                _ => {
-                    eprintln!("instructions: {n:?} is not a number of operations: give a multiple of {}", paths::BULK);
-                    return ExitCode::from(2);
-                }
-            };
-            (case.make)()(n);
-            ExitCode::SUCCESS
-        }
-        _ => {
-            eprintln!("usage: instructions CASE N | --list; benches/instructions.sh runs it");
-            // `cargo bench` without a filter runs every bench: say what this one needs, and let the others go on.
-            ExitCode::SUCCESS
-        }
+    let part = std::env::args().skip(1).find(|arg| arg != "--bench").unwrap_or_default();
+    if std::env::args().any(|arg| arg == "--help") {
+        println!("usage: instructions [PART]; benches/instructions.sh runs it under callgrind");
+        return;
     }
+    for case in paths::cases().iter().filter(|case| case.is_overhead() || case.name.contains(&part)) {
+        // The script reads these lines, and the counts in the same order.
+        println!("{}\t{}", case.name, case.overhead);
+        let mut path = (case.make)();
+        path(OPERATIONS);
+        netmem_mark();
+        path(OPERATIONS);
+        netmem_mark();
+        path(2 * OPERATIONS);
+        netmem_mark();
+    }
+    println!("{OPERATIONS}");
 }

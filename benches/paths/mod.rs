@@ -44,6 +44,11 @@ impl Case {
     const fn new(name: &'static str, overhead: &'static str, make: fn() -> Box<dyn FnMut(u64)>) -> Self {
         Case { name, make, overhead }
     }
+
+    /// Whether this is the loop of others.
+    pub(crate) fn is_overhead(&self) -> bool {
+        self.name.starts_with("loop")
+    }
 }
 
 /// All hot paths of the pool.

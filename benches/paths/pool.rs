@@ -2,7 +2,7 @@
 
 use super::memory::{any, any_iovs, iovs, pages};
 use super::{BULK, Case, barrier, opaque};
-use netmem::page_pool::{PagePool, PoolKind};
+use netmem::page_pool::{Batch, PagePool, PoolKind};
 use netmem::{DmaAddr, Frag, Kind, Netmem, NetmemRef};
 use std::hint::black_box;
 
@@ -95,6 +95,28 @@ fn get_drop<K: Kind>(memory: &Netmem<K>, n: u64) {
         let second = memory.get();
         barrier();
         drop(second);
+        barrier();
+    }
+}
+
+/// 64 out and 64 back by one call each. An operation is one of the 64.
+#[inline(never)]
+fn bulk_direct<K: PoolKind>(pool: &mut PagePool<K>, batch: &mut Batch<K>, n: u64) {
+    for _ in 0..n / BULK {
+        assert_eq!(pool.alloc_bulk(batch), BULK as usize, "{NO_MEMORY}");
+        barrier();
+        pool.recycle_bulk(batch);
+        barrier();
+    }
+}
+
+/// The same, back through the ring.
+#[inline(never)]
+fn bulk_ring<K: PoolKind>(pool: &mut PagePool<K>, batch: &mut Batch<K>, n: u64) {
+    for _ in 0..n / BULK {
+        assert_eq!(pool.alloc_bulk(batch), BULK as usize, "{NO_MEMORY}");
+        barrier();
+        batch.flush();
         barrier();
     }
 }
@@ -226,6 +248,16 @@ macro_rules! over_64 {
     };
 }
 
+/// A loop over a pool and a batch.
+macro_rules! over_batch {
+    ($pool:ident, $path:ident) => {
+        || {
+            let (mut pool, mut batch) = ($pool(), Batch::new());
+            Box::new(move |n| $path(&mut pool, &mut batch, n))
+        }
+    };
+}
+
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("loop", "", || Box::new(empty)),
@@ -263,14 +295,20 @@ pub(super) fn cases() -> Vec<Case> {
             let memory = any().alloc().expect(NO_MEMORY);
             Box::new(move |n| get_drop(&memory, n))
         }),
-        Case::new("helper: nothing", "", helper!(nothing)),
-        Case::new("helper: is_net_iov", "helper: nothing", helper!(is_net_iov)),
-        Case::new("helper: pp", "helper: nothing", helper!(pp)),
-        Case::new("helper: dma_addr", "helper: nothing", helper!(dma_addr)),
-        Case::new("helper: pp_ref_count", "helper: nothing", helper!(pp_ref_count)),
-        Case::new("helper: to Page, checked", "helper: nothing", helper!(to_page)),
-        Case::new("helper: to NetIov, checked", "helper: nothing", helper!(to_net_iov)),
-        Case::new("helper: page to netmem", "helper: nothing", || {
+        Case::new("bulk of 64 Page, direct", "", over_batch!(pages, bulk_direct)),
+        Case::new("bulk of 64 NetIov, direct", "", over_batch!(iovs, bulk_direct)),
+        Case::new("bulk of 64 PageOrIov, direct", "", over_batch!(any, bulk_direct)),
+        Case::new("bulk of 64 Page, ring", "", over_batch!(pages, bulk_ring)),
+        Case::new("bulk of 64 NetIov, ring", "", over_batch!(iovs, bulk_ring)),
+        Case::new("bulk of 64 PageOrIov, ring", "", over_batch!(any, bulk_ring)),
+        Case::new("loop of calls", "", helper!(nothing)),
+        Case::new("helper: is_net_iov", "loop of calls", helper!(is_net_iov)),
+        Case::new("helper: pp", "loop of calls", helper!(pp)),
+        Case::new("helper: dma_addr", "loop of calls", helper!(dma_addr)),
+        Case::new("helper: pp_ref_count", "loop of calls", helper!(pp_ref_count)),
+        Case::new("helper: to Page, checked", "loop of calls", helper!(to_page)),
+        Case::new("helper: to NetIov, checked", "loop of calls", helper!(to_net_iov)),
+        Case::new("helper: page to netmem", "loop of calls", || {
             let mut pool = pages();
             let memory = pool.alloc().expect(NO_MEMORY);
             Box::new(move |n| ask(memory.as_ref(), page_to_netmem, n))
