@@ -232,8 +232,11 @@ static uint64_t two_threads(uint64_t n, bool bulk)
 		}
 		sent(tail);
 	}
+	while (atomic_load_explicit(&channel.head, memory_order_acquire) != end)
+		wait_a_bit(&spins);
+	start = now() - start;
 	rte_eal_wait_lcore(lcore);
-	return now() - start;
+	return start;
 }
 
 static uint64_t timed(void (*path)(uint64_t), uint64_t n)

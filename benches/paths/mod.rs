@@ -7,10 +7,11 @@
 //! loop's own counter and jump. The loops out of line call through pointers that the compiler cannot see through, as a
 //! caller in another crate or module would, and need no barrier.
 
-mod memory;
+pub(crate) mod memory;
 mod pool;
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 /// Whatever memory can be reached may have been read and written here, for all that the compiler knows: `barrier()`.
 #[inline(always)]
@@ -30,13 +31,22 @@ pub(crate) fn opaque(mut word: usize) -> usize {
 /// How many handles are out at a time on the paths called 64/64, and how many a bulk has.
 pub(crate) const BULK: u64 = 64;
 
+/// Room for the handles that are out, as a driver has it: one store and one load a handle, and nothing to check.
+pub(crate) struct Out<T>(pub(crate) [MaybeUninit<T>; BULK as usize]);
+
+impl<T> Out<T> {
+    pub(crate) fn new() -> Self {
+        Out([const { MaybeUninit::uninit() }; BULK as usize])
+    }
+}
+
 /// One hot path.
 pub(crate) struct Case {
     /// What the table calls it.
     pub(crate) name: &'static str,
     /// Sets it up. What comes back does the operation so many times: a multiple of [`BULK`].
     pub(crate) make: fn() -> Box<dyn FnMut(u64)>,
-    /// The case whose loop does the same and leaves the operation out.
+    /// The case whose loop does the same and leaves the operation out; such a case names itself.
     pub(crate) overhead: &'static str,
 }
 
@@ -47,7 +57,7 @@ impl Case {
 
     /// Whether this is the loop of others.
     pub(crate) fn is_overhead(&self) -> bool {
-        self.name.starts_with("loop")
+        self.name == self.overhead
     }
 }
 

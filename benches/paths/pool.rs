@@ -1,7 +1,7 @@
 //! The hot paths of the pool.
 
 use super::memory::{any, any_iovs, iovs, pages};
-use super::{BULK, Case, barrier, opaque};
+use super::{BULK, Case, Out, barrier, opaque};
 use netmem::page_pool::{Batch, PagePool, PoolKind};
 use netmem::{DmaAddr, Frag, Kind, Netmem, NetmemRef};
 use std::hint::black_box;
@@ -16,16 +16,25 @@ fn empty(n: u64) {
     }
 }
 
+/// The loop of bulks alone.
+#[inline(never)]
+fn empty_bulk(n: u64) {
+    for _ in 0..n / BULK {
+        barrier();
+    }
+}
+
 /// The loops of 64/64, over words and without a pool.
 #[inline(never)]
-fn empty_64(out: &mut Vec<usize>, n: u64) {
+fn empty_64(out: &mut Out<usize>, n: u64) {
     for _ in 0..n / BULK {
-        for _ in 0..BULK {
-            out.push(opaque(1));
+        for slot in &mut out.0 {
+            slot.write(opaque(1));
             barrier();
         }
-        while let Some(word) = out.pop() {
-            opaque(word);
+        for slot in out.0.iter().rev() {
+            // SAFETY: all were written above, and a word may be read twice.
+            opaque(unsafe { slot.assume_init_read() });
             barrier();
         }
     }
@@ -44,14 +53,15 @@ fn one<K: PoolKind>(pool: &mut PagePool<K>, n: u64) {
 
 /// 64 out, then 64 back.
 #[inline(never)]
-fn sixty_four<K: PoolKind>(pool: &mut PagePool<K>, out: &mut Vec<Netmem<K>>, n: u64) {
+fn sixty_four<K: PoolKind>(pool: &mut PagePool<K>, out: &mut Out<Netmem<K>>, n: u64) {
     for _ in 0..n / BULK {
-        for _ in 0..BULK {
-            out.push(pool.alloc().expect(NO_MEMORY));
+        for slot in &mut out.0 {
+            slot.write(pool.alloc().expect(NO_MEMORY));
             barrier();
         }
-        while let Some(memory) = out.pop() {
-            pool.recycle_direct(memory);
+        for slot in out.0.iter().rev() {
+            // SAFETY: all were written above, and each is read once.
+            pool.recycle_direct(unsafe { slot.assume_init_read() });
             barrier();
         }
     }
@@ -65,6 +75,22 @@ fn ring<K: PoolKind>(pool: &mut PagePool<K>, n: u64) {
         barrier();
         drop(memory);
         barrier();
+    }
+}
+
+/// 64 out, then 64 back through the ring.
+#[inline(never)]
+fn ring_64<K: PoolKind>(pool: &mut PagePool<K>, out: &mut Out<Netmem<K>>, n: u64) {
+    for _ in 0..n / BULK {
+        for slot in &mut out.0 {
+            slot.write(pool.alloc().expect(NO_MEMORY));
+            barrier();
+        }
+        for slot in out.0.iter().rev() {
+            // SAFETY: all were written above, and each is read once.
+            drop(unsafe { slot.assume_init_read() });
+            barrier();
+        }
     }
 }
 
@@ -154,14 +180,15 @@ fn one_called<K: PoolKind>(pool: &mut PagePool<K>, n: u64) {
 }
 
 #[inline(never)]
-fn sixty_four_called<K: PoolKind>(pool: &mut PagePool<K>, out: &mut Vec<Netmem<K>>, n: u64) {
+fn sixty_four_called<K: PoolKind>(pool: &mut PagePool<K>, out: &mut Out<Netmem<K>>, n: u64) {
     let (alloc, recycle) = (black_box(alloc as Alloc<K>), black_box(recycle as Recycle<K>));
     for _ in 0..n / BULK {
-        for _ in 0..BULK {
-            out.push(alloc(pool).expect(NO_MEMORY));
+        for slot in &mut out.0 {
+            slot.write(alloc(pool).expect(NO_MEMORY));
         }
-        while let Some(memory) = out.pop() {
-            recycle(pool, memory);
+        for slot in out.0.iter().rev() {
+            // SAFETY: all were written above, and each is read once.
+            recycle(pool, unsafe { slot.assume_init_read() });
         }
     }
 }
@@ -242,7 +269,7 @@ macro_rules! over_64 {
     ($pool:ident, $path:ident) => {
         || {
             let mut pool = $pool();
-            let mut out = Vec::with_capacity(BULK as usize);
+            let mut out = Out::new();
             Box::new(move |n| $path(&mut pool, &mut out, n))
         }
     };
@@ -260,9 +287,10 @@ macro_rules! over_batch {
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("loop", "", || Box::new(empty)),
-        Case::new("loop 64/64", "", || {
-            let mut out = Vec::with_capacity(BULK as usize);
+        Case::new("loop", "loop", || Box::new(empty)),
+        Case::new("loop of bulks", "loop of bulks", || Box::new(empty_bulk)),
+        Case::new("loop 64/64", "loop 64/64", || {
+            let mut out = Out::new();
             Box::new(move |n| empty_64(&mut out, n))
         }),
         Case::new("direct 1/1 Page", "loop", over!(pages, one)),
@@ -275,11 +303,18 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("direct 64/64 Page", "loop 64/64", over_64!(pages, sixty_four)),
         Case::new("direct 64/64 NetIov", "loop 64/64", over_64!(iovs, sixty_four)),
         Case::new("direct 64/64 PageOrIov, a page", "loop 64/64", over_64!(any, sixty_four)),
+        Case::new("direct 64/64 Page, called", "loop 64/64", over_64!(pages, sixty_four_called)),
+        Case::new("direct 64/64 NetIov, called", "loop 64/64", over_64!(iovs, sixty_four_called)),
         Case::new("direct 64/64 PageOrIov, a page, called", "loop 64/64", over_64!(any, sixty_four_called)),
         Case::new("ring 1/1 Page", "loop", over!(pages, ring)),
         Case::new("ring 1/1 NetIov", "loop", over!(iovs, ring)),
         Case::new("ring 1/1 PageOrIov, a page", "loop", over!(any, ring)),
+        Case::new("ring 1/1 Page, called", "loop", over!(pages, ring_called)),
+        Case::new("ring 1/1 NetIov, called", "loop", over!(iovs, ring_called)),
         Case::new("ring 1/1 PageOrIov, a page, called", "loop", over!(any, ring_called)),
+        Case::new("ring 64/64 Page", "loop 64/64", over_64!(pages, ring_64)),
+        Case::new("ring 64/64 NetIov", "loop 64/64", over_64!(iovs, ring_64)),
+        Case::new("ring 64/64 PageOrIov, a page", "loop 64/64", over_64!(any, ring_64)),
         Case::new("fragment 2048 Page, direct", "loop", over!(pages, frag_direct, 2048)),
         Case::new("fragment 512 Page, direct", "loop", over!(pages, frag_direct, 512)),
         Case::new("fragment 2048 PageOrIov, direct", "loop", over!(any, frag_direct, 2048)),
@@ -295,13 +330,13 @@ pub(super) fn cases() -> Vec<Case> {
             let memory = any().alloc().expect(NO_MEMORY);
             Box::new(move |n| get_drop(&memory, n))
         }),
-        Case::new("bulk of 64 Page, direct", "", over_batch!(pages, bulk_direct)),
-        Case::new("bulk of 64 NetIov, direct", "", over_batch!(iovs, bulk_direct)),
-        Case::new("bulk of 64 PageOrIov, direct", "", over_batch!(any, bulk_direct)),
-        Case::new("bulk of 64 Page, ring", "", over_batch!(pages, bulk_ring)),
-        Case::new("bulk of 64 NetIov, ring", "", over_batch!(iovs, bulk_ring)),
-        Case::new("bulk of 64 PageOrIov, ring", "", over_batch!(any, bulk_ring)),
-        Case::new("loop of calls", "", helper!(nothing)),
+        Case::new("bulk of 64 Page, direct", "loop of bulks", over_batch!(pages, bulk_direct)),
+        Case::new("bulk of 64 NetIov, direct", "loop of bulks", over_batch!(iovs, bulk_direct)),
+        Case::new("bulk of 64 PageOrIov, direct", "loop of bulks", over_batch!(any, bulk_direct)),
+        Case::new("bulk of 64 Page, ring", "loop of bulks", over_batch!(pages, bulk_ring)),
+        Case::new("bulk of 64 NetIov, ring", "loop of bulks", over_batch!(iovs, bulk_ring)),
+        Case::new("bulk of 64 PageOrIov, ring", "loop of bulks", over_batch!(any, bulk_ring)),
+        Case::new("loop of calls", "loop of calls", helper!(nothing)),
         Case::new("helper: is_net_iov", "loop of calls", helper!(is_net_iov)),
         Case::new("helper: pp", "loop of calls", helper!(pp)),
         Case::new("helper: dma_addr", "loop of calls", helper!(dma_addr)),
