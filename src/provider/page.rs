@@ -40,12 +40,10 @@ impl MemoryProvider for PageProvider {
     }
 
     fn alloc(&self, out: &mut Refill<'_, Page>) {
-        while out.wanted() != 0 {
+        // As many are tried as are wanted: one that cannot be mapped goes back where it came from, and does not end it.
+        for _ in 0..out.wanted() {
             let Some(page) = self.zone.alloc(out.order()) else { return };
-            // A page that the pool cannot use, because it cannot be mapped, goes back where it came from.
-            if out.push(page).is_err() {
-                return;
-            }
+            drop(out.push(page));
         }
     }
 
