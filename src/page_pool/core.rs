@@ -179,28 +179,30 @@ impl Core {
         let shared = self.shared;
         // SAFETY: the owner's part keeps it; the reference is not tied to `self`, which is written below.
         let shared = unsafe { shared.as_ref() };
-        let (cache, mut count, nid, mut waived) = (&mut self.cache, self.count, self.nid, None);
-        let each = |raw: Raw| {
-            // SAFETY: what is in the ring has no references, so the memory is the pool's.
-            if nid.is_some_and(|nid| !unsafe { is_on_node(raw, nid) }) {
-                waived = Some(raw);
-                return false;
+        let room = &mut self.cache[..REFILL];
+        let (count, waived) = match self.nid {
+            // SAFETY: `&mut Core` is the one consumer.
+            None => unsafe { shared.ring.pop(room, |_| true) },
+            Some(nid) => {
+                // SAFETY: what is in the ring has no references, so the memory is the pool's.
+                let keep = |raw| unsafe { is_on_node(raw, nid) };
+                // SAFETY: `&mut Core` is the one consumer.
+                unsafe { shared.ring.pop(room, keep) }
             }
-            cache[count].write(raw);
-            count += 1;
-            true
         };
-        // SAFETY: `&mut Core` is the one consumer. The cache is empty, so 64 fit.
-        let taken = unsafe { shared.ring.pop(REFILL, each) };
+        // INVARIANT: the cache was empty. What is in the ring is of this pool and has no references; it is synced below.
         self.count = count;
-        if taken == 0 {
-            self.stats.alloc_empty += 1;
-            return None;
-        }
-        if let Some(raw) = waived {
-            self.stats.alloc_waive += 1;
-            // SAFETY: it has no references, and was taken out of the ring.
-            unsafe { Shared::release(self.shared, raw) }
+        match waived {
+            None if count == 0 => {
+                self.stats.alloc_empty += 1;
+                return None;
+            }
+            None => {}
+            Some(raw) => {
+                self.stats.alloc_waive += 1;
+                // SAFETY: it has no references, and was taken out of the ring.
+                unsafe { Shared::release(self.shared, raw) }
+            }
         }
         if shared.syncs_for_device() {
             for word in &self.cache[..self.count] {
@@ -360,7 +362,7 @@ impl Core {
     ///
     /// `words` are initialised and of kind `K`, and the caller gives up a reference to each.
     pub(super) unsafe fn recycle_bulk<K: Kind>(&mut self, words: &mut [MaybeUninit<Raw>]) {
-        let mut left = 0;
+        let (mut left, mut count, fast_pp) = (0, self.count, self.fast_pp);
         for i in 0..words.len() {
             // SAFETY: initialised, says the caller; what is written below lies before `i`.
             let raw = unsafe { words[i].assume_init() };
@@ -372,17 +374,18 @@ impl Core {
                 continue;
             }
             // SAFETY: that was the last reference, so the memory is ours to ask about.
-            let fast = fields.pp_ref().load(Relaxed) == self.fast_pp && unsafe { can_stay::<K>(raw) };
-            if fast && self.count < CACHE {
-                // INVARIANT: of this pool, without references; it needs no sync.
-                self.cache[self.count].write(raw);
-                self.count += 1;
-                self.stats.recycle_cached += 1;
+            let fast = fields.pp_ref().load(Relaxed) == fast_pp && unsafe { can_stay::<K>(raw) };
+            if fast && count < CACHE {
+                self.cache[count].write(raw);
+                count += 1;
             } else {
                 words[left].write(raw);
                 left += 1;
             }
         }
+        self.stats.recycle_cached += (count - self.count) as u64;
+        // INVARIANT: what was added is of this pool, without references, and needs no sync.
+        self.count = count;
         if left != 0 {
             // SAFETY: the first `left` are initialised and without references.
             unsafe { self.recycle_rest::<K>(&mut words[..left]) }

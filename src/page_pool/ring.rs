@@ -136,43 +136,55 @@ impl Ring {
             }
         };
         ring.alive.used();
-        let (slots, mask) = (&*ring.slots, ring.mask);
-        for (i, word) in words[..count].iter().enumerate() {
-            // SAFETY: initialised, says the caller.
-            let raw = unsafe { word.assume_init() };
-            // The close waits for this slot, so it is there. After the last store nothing may touch the ring.
-            let slot = &slots[(first + i) & mask];
-            slot.turn.owned();
-            slot.word.store(raw.word().as_ptr(), Release);
+        // The close waits for these slots, so they are there. After the last store nothing may touch the ring.
+        let (before, after) = ring.slots.split_at(first & ring.mask);
+        let (words, wrapped) = words[..count].split_at(count.min(after.len()));
+        for (slots, words) in [(after, words), (before, wrapped)] {
+            for (slot, word) in slots.iter().zip(words) {
+                // SAFETY: initialised, says the caller.
+                let raw = unsafe { word.assume_init() };
+                slot.turn.owned();
+                slot.word.store(raw.word().as_ptr(), Release);
+            }
         }
         count
     }
 
-    /// Takes up to `max` words in the order they were reserved, stopping at one that is not written yet, or after the
-    /// one for which `each` says so. Says how many it took.
+    /// Takes words in the order they were reserved into `out` from its front, until that is full, a word is not written
+    /// yet, or one is not to be kept. Says how many, and gives the one that is not kept.
     ///
     /// # Safety
     ///
     /// The caller is the one consumer.
-    #[inline]
-    pub(super) unsafe fn pop(&self, max: usize, mut each: impl FnMut(Raw) -> bool) -> usize {
-        let first = self.head.0.load(Relaxed);
-        let mut head = first;
-        while head.wrapping_sub(first) < max {
-            let slot = &self.slots[head & self.mask];
-            let Some(word) = NonNull::new(slot.word.load(Acquire)) else { break };
-            slot.turn.owned();
-            slot.word.store(null_mut(), Relaxed);
-            head = head.wrapping_add(1);
-            if !each(Raw::from_word(word)) {
-                break;
+    #[inline(always)]
+    pub(super) unsafe fn pop(
+        &self,
+        out: &mut [MaybeUninit<Raw>],
+        mut keep: impl FnMut(Raw) -> bool,
+    ) -> (usize, Option<Raw>) {
+        let head = self.head.0.load(Relaxed);
+        let (before, after) = self.slots.split_at(head & self.mask);
+        let (mut count, mut other) = (0, None);
+        'runs: for slots in [after, before] {
+            for (slot, out) in slots.iter().zip(&mut out[count..]) {
+                let Some(word) = NonNull::new(slot.word.load(Acquire)) else { break 'runs };
+                slot.turn.owned();
+                slot.word.store(null_mut(), Relaxed);
+                let raw = Raw::from_word(word);
+                if !keep(raw) {
+                    other = Some(raw);
+                    break 'runs;
+                }
+                out.write(raw);
+                count += 1;
             }
         }
-        if head != first {
+        let taken = count + usize::from(other.is_some());
+        if taken != 0 {
             // Release: producers that see this `head` see the slots empty.
-            self.head.0.store(head, Release);
+            self.head.0.store(head.wrapping_add(taken), Release);
         }
-        head.wrapping_sub(first)
+        (count, other)
     }
 
     /// Lets no word in any more, and takes all that are in, waiting for those that are reserved but not written.

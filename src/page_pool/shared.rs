@@ -400,14 +400,8 @@ impl Shared {
     #[inline]
     #[doc(alias = "page_pool_put_unrefed_netmem")]
     pub(super) unsafe fn put_unrefed<K: Kind>(raw: Raw) {
-        // SAFETY: kind `K`, says the caller.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: the memory lives while it has not been returned.
-        let pp = unsafe { desc.as_ref() }.pp_ref().load(Relaxed);
-        // CAST: what a pool stamps is the pointer to its shared part.
-        let this = pp.cast::<Shared>();
-        // SAFETY: memory with handles is owned by a pool, so `pp` is not null.
-        let this = unsafe { NonNull::new_unchecked(this) };
+        // SAFETY: kind `K`, and nobody has returned it yet.
+        let this = unsafe { pool_of::<K>(raw) };
         // SAFETY: the pool lives while a piece of its memory is out.
         let shared = unsafe { this.as_ref() };
         shared.alive.used();
@@ -434,20 +428,37 @@ impl Shared {
     /// `words` are initialised and of kind `K`, at most [`BATCH`], and the caller gives up a reference to each.
     #[doc(alias = "page_pool_put_netmem_bulk")]
     pub(super) unsafe fn put_bulk<K: Kind>(words: &mut [MaybeUninit<Raw>]) {
-        let mut last = 0;
+        // Most batches are of one pool, and all of it may stay: those go straight into its ring.
+        let (mut pool, mut stay) = (None, 0);
+        let (mut others, mut other) = ([MaybeUninit::<Raw>::uninit(); BATCH], 0);
         for i in 0..words.len() {
             // SAFETY: initialised, says the caller; what is written below lies before `i`.
             let raw = unsafe { words[i].assume_init() };
             // SAFETY: kind `K`, says the caller.
             let desc = unsafe { raw.untag::<K>() };
             // SAFETY: the memory lives while the caller's reference does.
-            if unref(unsafe { desc.as_ref() }, 1) {
-                words[last].write(raw);
-                last += 1;
+            if !unref(unsafe { desc.as_ref() }, 1) {
+                continue;
+            }
+            // SAFETY: kind `K`, and that was the last reference, which nobody has returned yet.
+            let of = unsafe { pool_of::<K>(raw) };
+            // SAFETY: the same.
+            if *pool.get_or_insert(of) == of && unsafe { can_stay::<K>(raw) } {
+                words[stay].write(raw);
+                stay += 1;
+            } else {
+                others[other].write(raw);
+                other += 1;
             }
         }
-        // SAFETY: the first `last` are initialised, and their last references were counted down.
-        unsafe { Shared::put_unrefed_bulk::<K>(&mut words[..last]) }
+        if let Some(pool) = pool.filter(|_| stay != 0) {
+            // SAFETY: initialised, of this pool, without references, and given up.
+            unsafe { Shared::put_into_ring(pool, &words[..stay]) }
+        }
+        if other != 0 {
+            // SAFETY: initialised, of kind `K`, without references, and given up.
+            unsafe { Shared::put_unrefed_bulk::<K>(&mut others[..other]) }
+        }
     }
 
     /// [`put_unrefed`](Self::put_unrefed) for many, sorted by pool. The pools may be gone afterwards.
@@ -455,46 +466,56 @@ impl Shared {
     /// # Safety
     ///
     /// As [`put_bulk`](Self::put_bulk), for last references, which have been counted down already.
+    #[cold]
+    #[inline(never)]
     pub(super) unsafe fn put_unrefed_bulk<K: Kind>(words: &mut [MaybeUninit<Raw>]) {
-        let mut count = words.len();
-        let mut staying = [MaybeUninit::<Raw>::uninit(); BATCH];
-        // Each round serves the pool of the first word, so each makes `count` smaller.
-        while count != 0 {
-            let (mut others, mut stay) = (0, 0);
-            let mut pool = None;
-            for i in 0..count {
+        let mut others = [MaybeUninit::<Raw>::uninit(); BATCH];
+        let (mut from, mut count) = (words, 0);
+        // Each round serves the pool of the first word, so each has fewer words than the one before.
+        while let Some(first) = from.first() {
+            // SAFETY: initialised, says the caller.
+            let first = unsafe { first.assume_init() };
+            // SAFETY: kind `K`, and nobody has returned it yet.
+            let pool = unsafe { pool_of::<K>(first) };
+            let mut stay = 0;
+            for i in 0..from.len() {
                 // SAFETY: initialised, says the caller; what is written below lies before `i`.
-                let raw = unsafe { words[i].assume_init() };
-                // SAFETY: kind `K`, says the caller.
-                let desc = unsafe { raw.untag::<K>() };
-                // SAFETY: the memory lives while it has not been returned.
-                let pp = unsafe { desc.as_ref() }.pp_ref().load(Relaxed);
-                // CAST: what a pool stamps is the pointer to its shared part.
-                let pp = pp.cast::<Shared>();
-                // SAFETY: memory with handles is owned by a pool, so `pp` is not null.
-                let pp = unsafe { NonNull::new_unchecked(pp) };
-                if *pool.get_or_insert(pp) != pp {
-                    words[others].write(raw);
-                    others += 1;
-                    continue;
-                }
+                let raw = unsafe { from[i].assume_init() };
                 // SAFETY: kind `K`, and nobody has returned it yet.
-                if unsafe { can_stay::<K>(raw) } {
-                    staying[stay].write(raw);
+                let same = unsafe { pool_of::<K>(raw) } == pool;
+                // SAFETY: the same.
+                if same && unsafe { can_stay::<K>(raw) } {
+                    from[stay].write(raw);
                     stay += 1;
-                } else {
+                } else if same {
                     // SAFETY: the pool lives while this piece of its memory is out.
-                    unsafe { pp.as_ref() }.released_refcnt.fetch_add(1, Relaxed);
-                    // SAFETY: the last reference, given up by the caller.
-                    unsafe { Shared::release(pp, raw) }
+                    unsafe { Shared::leave(pool, raw) }
+                } else {
+                    others[count].write(raw);
+                    count += 1;
                 }
             }
-            if let Some(pool) = pool.filter(|_| stay != 0) {
-                // SAFETY: initialised above, of this pool, without references, and given up.
-                unsafe { Shared::put_into_ring(pool, &staying[..stay]) }
+            if stay != 0 {
+                // SAFETY: initialised, of this pool, without references, and given up.
+                unsafe { Shared::put_into_ring(pool, &from[..stay]) }
             }
-            count = others;
+            from = &mut from[..count];
+            from.copy_from_slice(&others[..count]);
+            count = 0;
         }
+    }
+
+    /// Counts and returns a page that may not stay. The pool may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// As [`release`](Self::release).
+    #[cold]
+    unsafe fn leave(this: NonNull<Shared>, raw: Raw) {
+        // SAFETY: the pool lives while a piece of its memory is out.
+        unsafe { this.as_ref() }.released_refcnt.fetch_add(1, Relaxed);
+        // SAFETY: promised by the caller.
+        unsafe { Shared::release(this, raw) }
     }
 
     /// Puts words of one pool into its ring, and out of the pool what does not fit. The pool may be gone afterwards.
@@ -549,6 +570,23 @@ impl Shared {
         // SAFETY: the pool lives while a reference to a piece of its memory does.
         unsafe { &*this }
     }
+}
+
+/// The pool that memory is of.
+///
+/// # Safety
+///
+/// `raw` is of kind `K` and of a pool, and the caller holds a reference to it.
+#[inline(always)]
+unsafe fn pool_of<K: Kind>(raw: Raw) -> NonNull<Shared> {
+    // SAFETY: kind `K`, says the caller.
+    let desc = unsafe { raw.untag::<K>() };
+    // SAFETY: the memory lives while the caller's reference does.
+    let pp = unsafe { desc.as_ref() }.pp_ref().load(Relaxed);
+    // CAST: what a pool stamps is the pointer to its shared part.
+    let pp = pp.cast::<Shared>();
+    // SAFETY: memory with handles is owned by a pool, so `pp` is not null.
+    unsafe { NonNull::new_unchecked(pp) }
 }
 
 /// Whether memory may stay in its pool: a page only if nobody else counts on it, and it is no reserve's.
