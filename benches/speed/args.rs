@@ -8,7 +8,7 @@ Measure the hot paths side by side with what they compete with.
 
 usage: cargo bench --bench speed -- [OPTIONS]
 
-  --rounds N   how many rounds of each row [1000]
+  --rounds N   how many rounds of each row [500]
   --quick      100 rounds
   --json FILE  also write what was measured
   --plot FILE  also draw the ratios, as SVG
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 /// Reads the command line. `None` when it asked for the help text.
 pub(crate) fn parse() -> Result<Option<Args>, String> {
-    let mut args = Args { rounds: 1000, json: None, plot: None };
+    let mut args = Args { rounds: 500, json: None, plot: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {

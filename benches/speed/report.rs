@@ -1,7 +1,7 @@
 //! What is told: a table, and the same as JSON.
 
 use super::rows::RATIOS;
-use super::runner::Measured;
+use super::runner::{Measured, median};
 use std::fmt;
 use std::process::Command;
 
@@ -17,7 +17,10 @@ pub(crate) struct Report {
 pub(crate) struct Compared {
     pub(crate) this: &'static str,
     pub(crate) that: &'static str,
+    /// Of the least times.
     pub(crate) ratio: f64,
+    /// The median of the ratios of each round.
+    pub(crate) median: f64,
     pub(crate) aim: Option<f64>,
 }
 
@@ -49,15 +52,22 @@ impl Report {
         format!("{}, {cpus} in use; {}", cpu(), rustc())
     }
 
-    fn least(&self, name: &str) -> Option<f64> {
-        self.rows.iter().find(|row| row.name == name).map(|row| row.least)
+    fn row(&self, name: &str) -> Option<&Measured> {
+        self.rows.iter().find(|row| row.name == name)
     }
 
     /// The ratios of which both sides were measured.
     pub(crate) fn ratios(&self) -> Vec<Compared> {
         let compare = |ratio: &super::rows::Ratio| {
-            let value = self.least(ratio.this)? / self.least(ratio.that)?;
-            Some(Compared { this: ratio.this, that: ratio.that, ratio: value, aim: ratio.aim })
+            let (this, that) = (self.row(ratio.this)?, self.row(ratio.that)?);
+            let each = this.rounds.iter().zip(&that.rounds).map(|(this, that)| this / that).collect();
+            Some(Compared {
+                this: ratio.this,
+                that: ratio.that,
+                ratio: this.least / that.least,
+                median: median(each),
+                aim: ratio.aim,
+            })
         };
         RATIOS.iter().filter_map(compare).collect()
     }
@@ -76,7 +86,11 @@ impl Report {
         let ratios: Vec<_> = self
             .ratios()
             .iter()
-            .map(|it| serde_json::json!({ "this": it.this, "that": it.that, "ratio": it.ratio, "aim": it.aim }))
+            .map(|it| {
+                serde_json::json!({
+                    "this": it.this, "that": it.that, "of_least": it.ratio, "median": it.median, "aim": it.aim,
+                })
+            })
             .collect();
         let report = serde_json::json!({
             "machine": self.machine(), "rounds": self.rounds, "dpdk": self.dpdk.as_ref().ok(), "rows": rows,
@@ -107,11 +121,12 @@ impl fmt::Display for Report {
             }
             writeln!(f, "{:8.2} {:8.2}  {}{}", row.least, row.median, row.name, if row.peer { "  *" } else { "" })?;
         }
-        writeln!(f, "\n* not of this crate\n\n{:>8} {:>8}  ratio of the least times", "ratio", "aim")?;
+        writeln!(f, "\n* not of this crate\n\nratios: of the least times, and the median of those of each round\n")?;
+        writeln!(f, "{:>8} {:>8} {:>8}", "least", "median", "aim")?;
         for it in self.ratios() {
             let aim = it.aim.map(|aim| format!("{aim:.2}")).unwrap_or_default();
-            let met = if it.aim.is_some_and(|aim| it.ratio > aim) { "  <-- above the aim" } else { "" };
-            writeln!(f, "{:8.2} {aim:>8}  {} / {}{met}", it.ratio, it.this, it.that)?;
+            let missed = if it.aim.is_some_and(|aim| it.ratio > aim) { "  <-- above the aim" } else { "" };
+            writeln!(f, "{:8.2} {:8.2} {aim:>8}  {} / {}{missed}", it.ratio, it.median, it.this, it.that)?;
         }
         Ok(())
     }

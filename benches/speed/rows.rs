@@ -58,7 +58,6 @@ pub(crate) const RATIOS: &[Ratio] = &[
     ratio("direct 1/1 PageOrIov, a page, called", "DPDK pktmbuf 1/1"),
     ratio("direct 64/64 PageOrIov, a page, called", "DPDK pktmbuf 64/64"),
     ratio("direct 1/1 Page", "malloc 4 KiB 1/1"),
-    ratio("direct 64/64 Page", "malloc 4 KiB 64/64"),
     ratio("bulk of 64 Page, direct", "DPDK mempool bulk of 64"),
     ratio("ring 1/1 Page", "ArrayQueue 1/1"),
     ratio("ring 64/64 Page", "ArrayQueue 64/64"),
@@ -68,7 +67,6 @@ pub(crate) const RATIOS: &[Ratio] = &[
     ratio("get and put Page", "Arc clone and drop"),
     ratio("two threads, singles, Page", "two threads, DPDK mempool singles"),
     ratio("two threads, singles, Page", "two threads, ArrayQueue singles"),
-    ratio("two threads, singles, Page", "two threads, malloc 4 KiB"),
     ratio("two threads, bulk of 64, Page", "two threads, DPDK mempool bulk of 64"),
 ];
 

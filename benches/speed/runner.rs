@@ -15,6 +15,8 @@ pub(crate) struct Measured {
     pub(crate) peer: bool,
     pub(crate) least: f64,
     pub(crate) median: f64,
+    /// Round by round.
+    pub(crate) rounds: Vec<f64>,
 }
 
 /// How many operations take about [`ROUND_NS`].
@@ -34,17 +36,15 @@ pub(crate) fn run(rows: &mut [Row], rounds: usize) -> Vec<Measured> {
             times.push((row.run)(n) as f64 / n as f64);
         }
     }
-    rows.iter()
-        .zip(&mut times)
-        .map(|(row, times)| {
-            times.sort_by(f64::total_cmp);
-            Measured {
-                group: row.group,
-                name: row.name.clone(),
-                peer: row.peer,
-                least: times[0],
-                median: times[times.len() / 2],
-            }
-        })
-        .collect()
+    let measured = |(row, rounds): (&Row, Vec<f64>)| {
+        let (least, median) = (rounds.iter().copied().fold(f64::MAX, f64::min), median(rounds.clone()));
+        Measured { group: row.group, name: row.name.clone(), peer: row.peer, least, median, rounds }
+    };
+    rows.iter().zip(times).map(measured).collect()
+}
+
+/// The one in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
