@@ -9,7 +9,7 @@ Measure the hot paths side by side with what they compete with.
 usage: cargo bench --bench speed -- [OPTIONS]
 
   --rounds N   how many rounds of each row [500]
-  --quick      100 rounds
+  --quick      200 rounds
   --json FILE  also write what was measured
   --plot FILE  also draw the ratios, as SVG
   -h, --help   this text
@@ -35,7 +35,7 @@ pub(crate) fn parse() -> Result<Option<Args>, String> {
                     .filter(|rounds| (1..=100_000).contains(rounds))
                     .ok_or_else(|| format!("--rounds {rounds:?}: give a number from 1 to 100000"))?;
             }
-            Long("quick") => args.rounds = 100,
+            Long("quick") => args.rounds = 200,
             Long("json") => {
                 args.json = Some(parser.value().map_err(|_| "--json needs the name of a file; see --help")?.into());
             }
