@@ -244,6 +244,17 @@ fn offsets_lengths_and_tokens_by_hand() {
     rig.assert_clean();
 }
 
+/// A frag that was told leaves its packet with nothing behind: what comes back is not kept by what is not read yet.
+#[test]
+fn a_packet_lets_go_of_what_was_read() {
+    let mut rig = Rig::new();
+    let (mut sock, _) = rig.sock(b"", &[100, 200]);
+    assert_eq!(read(&mut sock, 100, 1).0, Ok(100));
+    assert_eq!((dontneed(&mut sock, &[(1, 1)]), rig.device.outstanding()), (Ok(1), 1));
+    drop(sock);
+    rig.assert_clean();
+}
+
 /// The bytes of the control buffer as a C program sees them.
 #[test]
 fn control_messages_to_the_byte() {

@@ -1,10 +1,17 @@
 //! Rule C4: memory, handles and addresses are made of nothing. Every impl here is forbidden.
 
-use crate::{DmaAddr, NetIov, Netmem, NetmemDesc, NetmemRef, Page};
+use crate::skb::devmem::DmabufToken;
+use crate::{DmaAddr, Frag, NetIov, Netmem, NetmemDesc, NetmemRef, Page};
 use zerocopy::{FromZeros, IntoBytes, Maybe, TryFromBytes, invariant::Alignment};
 
 impl From<usize> for NetmemRef<'_> {
     fn from(_: usize) -> Self {
+        unimplemented!()
+    }
+}
+
+impl From<DmabufToken> for Frag {
+    fn from(_: DmabufToken) -> Self {
         unimplemented!()
     }
 }

@@ -144,3 +144,21 @@ impl fmt::Debug for SkbFrag {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::Zone;
+
+    #[test]
+    fn what_is_left_behind_a_skip() {
+        let zone = Zone::new(1).expect("a page");
+        let mut page = zone.alloc(0).expect("a page");
+        page.bytes_mut()[105] = 0x77;
+        let frag = SkbFrag::Mm(MmFrag::new(page, 100, 10).expect("inside"));
+        let frag = frag.skip(5).expect("five are left");
+        assert_eq!((frag.offset(), frag.len(), frag.bytes().expect("host memory")[0]), (105, 5, 0x77));
+        assert!(frag.skip(5).is_none());
+        assert_eq!(zone.free_frames(), 1);
+    }
+}

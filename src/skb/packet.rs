@@ -376,3 +376,27 @@ impl fmt::Debug for Skb {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::Zone;
+
+    #[test]
+    fn a_frag_of_which_nothing_stays_leaves_the_packet() {
+        let zone = Zone::new(3).expect("three pages");
+        let mut skb = Skb::new();
+        for len in [1, 2, 3] {
+            let page = zone.alloc(0).expect("a page");
+            skb.add_mm_frag(MmFrag::new(page, 0, len).expect("inside")).expect("17 fit");
+        }
+        assert_eq!(skb.edit_first_frag(|frag| (None, frag.len())), Some(1));
+        assert_eq!((skb.nr_frags(), skb.data_len(), zone.free_frames()), (2, 5, 1));
+        assert_eq!(skb.edit_first_frag(|frag| (frag.skip(1), ())), Some(()));
+        assert_eq!((skb.nr_frags(), skb.data_len()), (2, 4));
+        let page = zone.alloc(0).expect("the one that came back");
+        skb.add_mm_frag(MmFrag::new(page, 0, 9).expect("inside")).expect("17 fit");
+        assert_eq!(skb.frags().map(SkbFrag::len).collect::<Vec<_>>(), [1, 3, 9]);
+        assert_eq!(Skb::new().edit_first_frag(|_| (None, ())), None);
+    }
+}

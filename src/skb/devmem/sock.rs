@@ -29,8 +29,13 @@ use zerocopy::FromBytes;
 ///
 /// Linux counts one more reference for a token; here the token gets a frag of its own, split off the packet's, so that
 /// the packet's memory goes as it is read. It is why there is no `MSG_PEEK`.
+///
+/// # Invariants
+///
+/// `queued` is what the packets have left together.
 pub struct Sock {
     queue: VecDeque<Entry>,
+    queued: usize,
     user_frags: UserFrags,
 }
 
@@ -38,8 +43,13 @@ assert_impl_all!(Sock: Send, Sync);
 assert_not_impl_any!(Sock: Clone, Copy);
 
 /// A packet in the queue.
+///
+/// # Invariants
+///
+/// `left` is the packet's length less `offset`.
 struct Entry {
     skb: Skb,
+    left: usize,
     /// How much of it was read. Of an unreadable packet, linear bytes only: its frags leave it as they are read.
     offset: usize,
     /// Why it cannot be read, as it was when it came: what is read of it does not make it a readable one.
@@ -137,7 +147,7 @@ impl Sock {
     /// A socket that has at most `limit` tokens out, and at most [`MAX_TOKENS`]: a bound on how much device memory one
     /// reader can keep.
     pub const fn with_token_limit(limit: u32) -> Self {
-        Sock { queue: VecDeque::new(), user_frags: UserFrags::new(limit) }
+        Sock { queue: VecDeque::new(), queued: 0, user_frags: UserFrags::new(limit) }
     }
 
     /// Queues a packet, behind the others.
@@ -150,15 +160,18 @@ impl Sock {
         if self.queue.try_reserve(1).is_err() {
             return Err(NotQueued(skb));
         }
-        let unreadable = skb.readable(0, skb.len()).err();
-        self.queue.push_back(Entry { skb, offset: 0, unreadable });
+        let left = skb.len();
+        let unreadable = skb.readable(0, left).err();
+        // INVARIANT: the packet's bytes are added, here and to the sum.
+        self.queue.push_back(Entry { skb, left, offset: 0, unreadable });
+        self.queued += left;
         Ok(())
     }
 
     /// How many bytes are queued.
     #[doc(alias = "tcp_inq")]
     pub fn queued(&self) -> usize {
-        self.queue.iter().map(Entry::left).sum()
+        self.queued
     }
 
     /// How many tokens are out.
@@ -215,13 +228,24 @@ impl Sock {
                 (Some(_), Some(_)) if room == 0 => break,
                 (Some(_), Some(control)) => entry.tell(to, control, &mut self.user_frags),
             };
-            match step {
-                Ok(Step::Copied(0) | Step::Told(0)) => break,
-                Ok(Step::Copied(len)) => copied += len,
-                Ok(Step::Told(len)) => told += len,
+            let len = match step {
+                Ok(Step::Copied(len)) => {
+                    copied += len;
+                    len
+                }
+                Ok(Step::Told(len)) => {
+                    told += len;
+                    len
+                }
                 Err(error) if copied + told == 0 => return Err(error),
                 Err(_) => break,
+            };
+            if len == 0 {
+                break;
             }
+            // INVARIANT: the step took these bytes off the packet.
+            entry.left -= len;
+            self.queued -= len;
         }
         Ok(copied + told)
     }
@@ -233,7 +257,14 @@ impl Sock {
         let mut gone = 0;
         while gone < len {
             let Some(entry) = front(&mut self.queue) else { break };
-            gone += entry.discard(len - gone);
+            let less = entry.discard(len - gone);
+            if less == 0 {
+                break;
+            }
+            // INVARIANT: these bytes were taken off the packet.
+            entry.left -= less;
+            self.queued -= less;
+            gone += less;
         }
         gone
     }
@@ -266,21 +297,16 @@ impl Sock {
 
 /// The first packet that has something left; those before it go.
 fn front(queue: &mut VecDeque<Entry>) -> Option<&mut Entry> {
-    while queue.front().is_some_and(|entry| entry.left() == 0) {
+    while queue.front().is_some_and(|entry| entry.left == 0) {
         queue.pop_front();
     }
     queue.front_mut()
 }
 
 impl Entry {
-    /// How many bytes are left to read.
-    fn left(&self) -> usize {
-        self.skb.len() - self.offset
-    }
-
     /// Copies bytes of a readable packet.
     fn copy(&mut self, to: &mut [u8]) -> Result<Step, RecvError> {
-        let len = to.len().min(self.left());
+        let len = to.len().min(self.left);
         self.skb.copy_bits(self.offset, &mut to[..len])?;
         self.offset += len;
         Ok(Step::Copied(len))
@@ -320,7 +346,7 @@ impl Entry {
     /// Throws away at most `len` bytes of what is left.
     fn discard(&mut self, len: usize) -> usize {
         if self.unreadable.is_none() {
-            let len = len.min(self.left());
+            let len = len.min(self.left);
             self.offset += len;
             return len;
         }
@@ -395,7 +421,7 @@ impl fmt::Debug for Sock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sock")
             .field("packets", &self.queue.len())
-            .field("queued", &self.queued())
+            .field("queued", &self.queued)
             .field("tokens_out", &self.tokens_out())
             .finish()
     }

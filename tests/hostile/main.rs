@@ -1,0 +1,5 @@
+//! What comes from outside and may be anything: millions of calls with garbage from a seeded generator. Nothing may
+//! crash, hang, be lost or be handed out twice. A section is a module; each drives one border.
+
+mod rng;
+mod tokens;
