@@ -59,9 +59,9 @@ pub enum ZcrxError {
         /// Which frag.
         frag: usize,
     },
-    /// The instance is closed, or has run out of references.
-    #[error("frag {frag} cannot be handed to the program: its instance is closed, or it has 2^32 - 1 pieces of it")]
-    Refused {
+    /// The program has 2^32 - 1 pieces of that net_iov.
+    #[error("frag {frag} cannot be handed to the program: it has 2^32 - 1 pieces of that net_iov")]
+    TooMany {
         /// Which frag.
         frag: usize,
     },
@@ -132,7 +132,7 @@ impl ZcrxReceive {
                     Err(refused) => {
                         let error = match &refused {
                             PostError::NotOurs(_) => ZcrxError::NotOurs { frag: at },
-                            _ => ZcrxError::Refused { frag: at },
+                            _ => ZcrxError::TooMany { frag: at },
                         };
                         *slot = Some(SkbFrag::Pool(refused.into_frag().into()));
                         return Err(error);

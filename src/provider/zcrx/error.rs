@@ -85,12 +85,6 @@ pub enum PostError {
         /// The piece.
         Frag<NetIov>,
     ),
-    /// The instance is closed.
-    #[error("{0:?} cannot be handed out: the instance is closed")]
-    Closed(
-        /// The piece.
-        Frag<NetIov>,
-    ),
     /// The program has 2^32 - 1 pieces of that net_iov.
     #[error("{0:?} cannot be handed out: the program has 2^32 - 1 references to that net_iov")]
     TooMany(
@@ -103,7 +97,7 @@ impl PostError {
     /// The piece.
     pub fn into_frag(self) -> Frag<NetIov> {
         match self {
-            PostError::NotOurs(frag) | PostError::Closed(frag) | PostError::TooMany(frag) => frag,
+            PostError::NotOurs(frag) | PostError::TooMany(frag) => frag,
         }
     }
 }
@@ -124,7 +118,4 @@ pub enum CopyError {
     /// EFAULT: the program's memory did not take it.
     #[error(transparent)]
     Memory(#[from] PeerError),
-    /// The instance is closed.
-    #[error("the instance is closed: the program has gone")]
-    Closed,
 }

@@ -232,9 +232,6 @@ impl ZcrxProvider {
             let Some(at) = state.areas.iter().position(|area| area.owns(iov)) else {
                 return Err(PostError::NotOurs(frag));
             };
-            if state.closed {
-                return Err(PostError::Closed(frag));
-            }
             let Some(slot) = state.areas[at].slots.get_mut(index) else { return Err(PostError::NotOurs(frag)) };
             if slot.is_full() {
                 return Err(PostError::TooMany(frag));
@@ -268,9 +265,6 @@ impl ZcrxProvider {
             return Err(CopyError::QueueFull);
         }
         let (at, iov, memory, start) = self.state.with(|state| {
-            if state.closed {
-                return Err(CopyError::Closed);
-            }
             if state.areas.first().is_some_and(|area| area.user().dmabuf) {
                 return Err(CopyError::Unreadable);
             }
@@ -282,9 +276,9 @@ impl ZcrxProvider {
         // Outside the lock: it is the program's memory, and may do anything.
         let written = PeerMemory::write(&*memory, start + (index << self.niov_shift), bytes);
         let told = self.state.with(|state| {
-            if written.is_err() || state.closed {
+            if let Err(error) = written {
                 state.put_free(iov);
-                return Err(written.err().map_or(CopyError::Closed, CopyError::Memory));
+                return Err(CopyError::Memory(error));
             }
             if let Some(slot) = state.areas[at].slots.get_mut(index) {
                 // Nobody had it, so the program had nothing of it, and what keeps it is this.
