@@ -695,6 +695,8 @@ unsafe impl netmem::dma::DmaQueue for Nonsense {
 
 struct NonsenseHardware(Option<Nonsense>);
 
+impl netmem::netdev::UnreadableRx for NonsenseHardware {}
+
 impl Hardware for NonsenseHardware {
     type Queue = Nonsense;
     fn rx_queue(&mut self, _index: usize) -> Option<Nonsense> {

@@ -28,7 +28,7 @@ pub unsafe trait DmaQueue: Send {
     /// Tells the device that there are new descriptors (the doorbell).
     fn kick(&mut self);
 
-    /// The next completion, if there is one.
+    /// The next completion, if there is one. Also called after [`stop`](Self::stop), for those that were written before.
     fn complete(&mut self) -> Option<RxCompletion>;
 
     /// Stops the queue for good: when it returns, the device touches none of its buffers any more. Called once.

@@ -5,7 +5,9 @@
 
 pub mod netmem;
 
+use crate::assert::assert_not_impl_any;
 use crate::dma::DmaQueue;
+use crate::netdev::{Capabilities, UnreadableRx};
 
 /// What a driver needs of its device.
 pub trait Hardware {
@@ -29,5 +31,36 @@ pub trait Hardware {
     #[doc(alias = "netif_device_present")]
     fn is_gone(&self) -> bool {
         false
+    }
+
+    /// What the device says that it can do. Asked once, when a driver starts.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+}
+
+/// A device that is driven as one that does not declare unreadable memory, whatever it could do: as every driver before it
+/// was converted. Its queues take memory that the CPU can read, and nothing else compiles (rule P3).
+#[derive(Debug)]
+pub struct ReadableOnly<H>(
+    /// The device.
+    pub H,
+);
+
+assert_not_impl_any!(ReadableOnly<()>: UnreadableRx);
+
+impl<H: Hardware> Hardware for ReadableOnly<H> {
+    type Queue = H::Queue;
+
+    fn rx_queue(&mut self, index: usize) -> Option<H::Queue> {
+        self.0.rx_queue(index)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.is_gone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
     }
 }

@@ -10,12 +10,22 @@
 //!
 //! Each arrow takes the value on its left. There is no flag to say who owns a buffer, and no error path that could
 //! forget one.
+//!
+//! A queue gets other memory while the others go on ([`Driver::bind`]): as [`QueueMgmt`], the driver makes new memory and fills
+//! a ring with it before the old one is stopped, and takes no interest in what kind it is.
 
 use super::Hardware;
 use crate::memory::Page;
-use crate::netdev::{BadCompletion, Completed, Napi, Poll, RxMemory, RxRing};
-use crate::page_pool::Frag;
+use crate::mm::PAGE_SIZE;
+use crate::netdev::{
+    self, BadCompletion, BindError, BindOptions, Binding, Completed, ConfigRefused, HeaderSplit, Napi, NetDevice, Poll,
+    QueueError, QueueMgmt, RestartError, RxMemory, RxQueueConfig, RxRing, StartError, UnbindError, UnreadableRx, Xdp,
+    XdpBuff, XdpOutcome,
+};
+use crate::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams};
 use crate::skb::{IpSummed, Skb};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -23,11 +33,13 @@ use core::fmt;
 ///
 /// Dropping it stops the rings, then drops the pools; packets that are out keep their memory.
 pub struct Driver<H: Hardware> {
-    // Dropped in this order: the rings stop the device before the pools unmap what it writes to.
+    // Dropped in this order: the rings stop the device, then providers are told, before the pools unmap what it wrote to.
     queues: Vec<RxQueue<H>>,
+    net: NetDevice,
     /// The queue that the next poll begins with, so that no queue starves another.
     first: usize,
     napi: Napi,
+    xdp: Option<Xdp>,
     hardware: H,
 }
 
@@ -77,6 +89,24 @@ pub enum DriverError {
         /// Which.
         queue: usize,
     },
+    /// The memory cannot be read, and the driver does not declare that this is fine (rule P3).
+    #[error("queue {queue}: its memory cannot be read by the CPU: use a device that declares it, with Driver::new")]
+    Unreadable {
+        /// Which.
+        queue: usize,
+    },
+    /// Headers are to be split off, and the device cannot.
+    #[error("queue {queue}: the device cannot split headers off: configure no pool for headers")]
+    NoHeaderSplit {
+        /// Which.
+        queue: usize,
+    },
+    /// No memory for the driver itself.
+    #[error("no memory to note {queues} queues")]
+    NoMemory {
+        /// How many.
+        queues: usize,
+    },
     /// No memory for a ring, or a depth that no ring has.
     #[error("queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
     NoRing {
@@ -109,11 +139,19 @@ pub struct RxStats {
     pub failed: u64,
     /// Frames dropped because they had more buffers than an skb has frags.
     pub too_many_frags: u64,
+    /// Packets that an XDP program dropped.
+    pub xdp_drop: u64,
+    /// Packets that an XDP program sent, or sent elsewhere.
+    pub xdp_sent: u64,
+    /// Packets that an XDP program wanted to send, and that were not taken.
+    pub xdp_unsent: u64,
+    /// Frames dropped because they have several buffers, and an XDP program sees one.
+    pub xdp_multi_buffer: u64,
 }
 
 impl RxStats {
     /// Frames dropped and completions refused, by cause.
-    pub fn drops(&self) -> [(&'static str, u64); 6] {
+    pub fn drops(&self) -> [(&'static str, u64); 7] {
         [
             ("bad index", self.bad_index),
             ("not posted", self.not_posted),
@@ -121,16 +159,100 @@ impl RxStats {
             ("too short", self.too_short),
             ("failed", self.failed),
             ("too many frags", self.too_many_frags),
+            ("too long for XDP", self.xdp_multi_buffer),
         ]
     }
 }
 
 struct RxQueue<H: Hardware> {
-    ring: RxRing<H::Queue>,
+    /// `None` while the queue is stopped.
+    ring: Option<RxRing<H::Queue>>,
+    plan: Plan,
+    sizes: Sizes,
+    frame: Frame,
+    /// What had arrived when the queue was restarted: to be delivered by the next poll.
+    ready: VecDeque<Skb>,
+    stats: RxStats,
+}
+
+/// How the driver makes memory for a queue.
+struct Plan {
+    /// Its own pages; `None` when it was started without any.
+    pages: Option<Arc<dyn MemoryProvider<Kind = Page>>>,
+    params: PagePoolParams,
+    /// The size of a piece of its own pages.
+    piece: u32,
+    headers: Option<Arc<dyn MemoryProvider<Kind = Page>>>,
     buffer_size: u32,
     header_size: u32,
-    frame: Frame,
-    stats: RxStats,
+}
+
+/// What is posted.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Bytes of a payload buffer, without headroom.
+    buffer: u32,
+    header: u32,
+    headroom: u32,
+}
+
+/// What a queue runs on.
+pub struct QueueMemory<H: Hardware> {
+    // Dropped in this order: the ring stops the device before the pools unmap what it writes to.
+    /// `None` once the queue was stopped.
+    ring: Option<RxRing<H::Queue>>,
+    /// What was posted to the ring that was stopped.
+    parked: Vec<(Frag, Option<Frag<Page>>)>,
+    memory: RxMemory,
+    sizes: Sizes,
+}
+
+impl<H: Hardware> fmt::Debug for QueueMemory<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueMemory").field("memory", &self.memory).field("parked", &self.parked.len()).finish()
+    }
+}
+
+/// Why an XDP program was not attached or detached. It comes back.
+#[derive(Debug)]
+pub struct XdpError {
+    /// Why.
+    pub reason: XdpRefused,
+    /// The program.
+    pub xdp: Option<Xdp>,
+}
+
+impl fmt::Display for XdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl core::error::Error for XdpError {}
+
+/// Why an XDP program was not attached or detached.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum XdpRefused {
+    /// Memory of a provider is bound to a queue, or the device is going away.
+    #[error(transparent)]
+    Config(#[from] ConfigRefused),
+    /// A program sees a packet in one piece.
+    #[error(
+        "queue {queue} splits headers off, and a program sees packets in one piece: use queues without header split"
+    )]
+    HeaderSplit {
+        /// Which.
+        queue: usize,
+    },
+    /// A queue could not be restarted with headroom, or without. The others are as before.
+    #[error("queue {queue}: {reason}")]
+    Restart {
+        /// Which.
+        queue: usize,
+        /// Why.
+        reason: RestartError,
+    },
 }
 
 /// Bytes of an Ethernet header.
@@ -152,14 +274,37 @@ impl<H: Hardware> Driver<H> {
     /// # Errors
     ///
     /// [`DriverError`]. Hardware and pools are dropped then, and their memory is back with its providers.
-    pub fn new(mut hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
-        let mut queues = Vec::new();
-        let mut memory = Vec::new();
+    pub fn new(hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError>
+    where
+        H: UnreadableRx,
+    {
+        Self::start_all(hardware, config)
+    }
+
+    /// The same for a device that does not declare unreadable memory (rule P3).
+    ///
+    /// # Errors
+    ///
+    /// [`DriverError`]; also when the memory of a queue cannot be read.
+    pub fn readable(hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
+        match config.iter().position(|config| config.memory.payload.is_unreadable()) {
+            Some(queue) => Err(DriverError::Unreadable { queue }),
+            None => Self::start_all(hardware, config),
+        }
+    }
+
+    fn start_all(mut hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
+        let count = config.len();
+        let capabilities = hardware.capabilities();
+        let mut net = NetDevice::new(capabilities, count).ok_or(DriverError::NoMemory { queues: count })?;
+        let (mut queues, mut memory) = (Vec::new(), Vec::new());
         for (queue, config) in config.into_iter().enumerate() {
             let QueueConfig { memory: pools, buffer_size, header_size } = config;
             check_size(queue, "payload", buffer_size, pools.payload.buffer_size())?;
             if let Some(headers) = &pools.headers {
                 check_size(queue, "header", header_size, headers.buffer_size())?;
+                let split = net.set_header_split(queue, HeaderSplit::On { threshold: 0 });
+                split.map_err(|_| DriverError::NoHeaderSplit { queue })?;
             }
             let hardware_queue = hardware.rx_queue(queue).ok_or(DriverError::NoQueue { queue })?;
             let ring = RxRing::new(hardware_queue).ok_or(DriverError::NoRing { queue })?;
@@ -167,12 +312,103 @@ impl<H: Hardware> Driver<H> {
             if !headers || !pools.payload.is_mapped_for(ring.device()) {
                 return Err(DriverError::OtherDevice { queue });
             }
-            queues.push(RxQueue { ring, buffer_size, header_size, frame: Frame::None, stats: RxStats::default() });
+            if pools.payload.is_unreadable() {
+                // The queue is new, so nothing is bound to it.
+                let _ = net.started_on(queue, pools.payload.provider().clone());
+            }
+            let plan = Plan::new(&pools, ring.device().clone(), buffer_size, header_size);
+            queues.push(RxQueue {
+                ring: Some(ring),
+                plan,
+                sizes: Sizes { buffer: buffer_size, header: header_size, headroom: 0 },
+                frame: Frame::None,
+                ready: VecDeque::new(),
+                stats: RxStats::default(),
+            });
             memory.push(pools);
         }
-        let mut driver = Driver { queues, first: 0, napi: Napi::new(memory), hardware };
+        let mut driver = Driver { queues, net, first: 0, napi: Napi::new(memory), xdp: None, hardware };
         driver.poll(1, |_| None);
         Ok(driver)
+    }
+
+    /// Binds memory to a queue while the device runs: [`netdev::bind`].
+    ///
+    /// What the queue had received is delivered by the next poll, so no frame is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`], with the reason and the provider. The queue goes on as before.
+    pub fn bind(&mut self, queue: usize, provider: AnyProvider, options: BindOptions) -> Result<Binding, BindError>
+    where
+        H: UnreadableRx,
+    {
+        netdev::bind(self, queue, provider, options)
+    }
+
+    /// Binds memory that the CPU can read, for a device that need declare nothing: [`netdev::bind_pages`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn bind_pages(
+        &mut self,
+        queue: usize,
+        provider: Arc<dyn MemoryProvider<Kind = Page>>,
+        options: BindOptions,
+    ) -> Result<Binding, BindError> {
+        netdev::bind_pages(self, queue, provider, options)
+    }
+
+    /// Puts the driver's own pages back: [`netdev::unbind`].
+    ///
+    /// # Errors
+    ///
+    /// [`UnbindError`], with the reason and the binding.
+    pub fn unbind(&mut self, binding: Binding) -> Result<(), UnbindError> {
+        netdev::unbind(self, binding)
+    }
+
+    /// Begins to go away: providers are taken off their queues, and nothing is bound any more.
+    pub fn unregister(&mut self) {
+        self.net.unregister();
+    }
+
+    /// Attaches an XDP program, or detaches it with `None`, and gives the one that was attached. All queues are restarted, with
+    /// headroom of [`XDP_PACKET_HEADROOM`](netdev::XDP_PACKET_HEADROOM) bytes, or without.
+    ///
+    /// The program sees frames that fit one buffer; longer ones are dropped and counted
+    /// ([`xdp_multi_buffer`](RxStats::xdp_multi_buffer)).
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError`], with the reason and the program: while memory of a provider is bound, or headers are split off. What
+    /// was attached is attached still.
+    #[doc(alias = "ndo_bpf")]
+    #[doc(alias = "dev_xdp_attach")]
+    pub fn attach_xdp(&mut self, xdp: Option<Xdp>) -> Result<Option<Xdp>, XdpError> {
+        let split = |net: &NetDevice| (0..net.queues()).find(|&queue| net.header_split(queue) != HeaderSplit::Off);
+        if let (Some(queue), Some(_)) = (split(&self.net), &xdp) {
+            return Err(XdpError { reason: XdpRefused::HeaderSplit { queue }, xdp });
+        }
+        let had = self.net.has_xdp();
+        if let Err(reason) = self.net.set_xdp(xdp.is_some()) {
+            return Err(XdpError { reason: reason.into(), xdp });
+        }
+        if had == xdp.is_some() {
+            return Ok(core::mem::replace(&mut self.xdp, xdp));
+        }
+        for queue in 0..self.queues.len() {
+            let Err(reason) = netdev::restart(self, queue) else { continue };
+            // The others as they were. Nothing is bound, so this is not refused; and they have what they need: the last
+            // restart freed it.
+            let _ = self.net.set_xdp(had);
+            for queue in 0..queue {
+                let _ = netdev::restart(self, queue);
+            }
+            return Err(XdpError { reason: XdpRefused::Restart { queue, reason }, xdp });
+        }
+        Ok(core::mem::replace(&mut self.xdp, xdp))
     }
 
     /// Receives up to `budget` frames, over all queues, and refills the rings. Says how much of the budget was used: one
@@ -184,14 +420,16 @@ impl<H: Hardware> Driver<H> {
     /// device has raised its interrupt, or when it was all used.
     #[doc(alias = "napi_poll")]
     pub fn poll(&mut self, budget: u32, mut deliver: impl FnMut(Skb) -> Option<Skb>) -> u32 {
-        let (queues, first) = (&mut self.queues, self.first);
+        netdev::unbind_dropped(self);
+        let (queues, first, xdp) = (&mut self.queues, self.first, &mut self.xdp);
         self.first = (first + 1) % queues.len().max(1);
         self.napi.poll(budget, |poll| {
             let mut work = 0;
             for turn in 0..queues.len() {
                 let index = (first + turn) % queues.len();
                 let queue = &mut queues[index];
-                work += queue.receive(index, budget - work, poll, &mut deliver);
+                work += queue.deliver_ready(poll.budget() - work, poll, &mut deliver);
+                work += queue.receive(index, poll.budget() - work, poll, xdp, &mut deliver);
                 queue.refill(index, poll);
             }
             work
@@ -205,7 +443,8 @@ impl<H: Hardware> Driver<H> {
 
     /// How many descriptors of a queue the device has, of how many.
     pub fn posted(&self, queue: usize) -> Option<(usize, usize)> {
-        self.queues.get(queue).map(|queue| (queue.ring.posted(), queue.ring.depth()))
+        let ring = self.queues.get(queue)?.ring.as_ref();
+        Some(ring.map_or((0, 0), |ring| (ring.posted(), ring.depth())))
     }
 
     /// The pools, to look at.
@@ -220,20 +459,194 @@ impl<H: Hardware> Driver<H> {
 
     /// Stops the rings and recycles what was posted. The pools are left, with what is still out.
     pub fn stop(self) -> Napi {
-        let Driver { queues, first: _, mut napi, hardware: _ } = self;
+        let Driver { queues, net, first: _, mut napi, xdp: _, hardware: _ } = self;
         for (index, queue) in queues.into_iter().enumerate() {
             napi.poll(1, |poll| {
                 if let Frame::Some(skb) = queue.frame {
                     poll.recycle(skb);
                 }
-                for (payload, header) in queue.ring.stop() {
+                queue.ready.into_iter().for_each(|skb| poll.recycle(skb));
+                for (payload, header) in queue.ring.into_iter().flat_map(RxRing::stop) {
                     if let Some(memory) = poll.memory(index) {
                         recycle(memory, payload, header);
                     }
                 }
             });
         }
+        drop(net);
         napi
+    }
+}
+
+/// The declaration of the device is the declaration of its driver: this one never looks at payload.
+#[diagnostic::do_not_recommend]
+impl<H: Hardware + UnreadableRx> UnreadableRx for Driver<H> {}
+
+impl<H: Hardware> QueueMgmt for Driver<H> {
+    type Memory = QueueMemory<H>;
+
+    fn net_device(&self) -> &NetDevice {
+        &self.net
+    }
+
+    fn net_device_mut(&mut self) -> &mut NetDevice {
+        &mut self.net
+    }
+
+    fn is_present(&self) -> bool {
+        !self.hardware.is_gone()
+    }
+
+    fn mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<QueueMemory<H>, QueueError> {
+        let plan = &self.queues.get(queue).ok_or(QueueError::NoRings { queue })?.plan;
+        let sizes = plan.sizes(config);
+        let mut memory = plan.make(queue, config)?;
+        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload.buffer_size());
+        if size > max {
+            return Err(QueueError::BufferSize { size, max });
+        }
+        let rings = self.hardware.rx_queue(queue).ok_or(QueueError::NoRings { queue })?;
+        let mut ring = RxRing::new(rings).ok_or(QueueError::NoMemory { queue })?;
+        // Not kicked: the device does not have them before the queue starts.
+        match fill(&mut ring, &mut memory, sizes) {
+            0 => Err(QueueError::NoBuffers),
+            _ => Ok(QueueMemory { ring: Some(ring), parked: Vec::new(), memory, sizes }),
+        }
+    }
+
+    fn payload_pool(memory: &QueueMemory<H>) -> &PagePool {
+        &memory.memory.payload
+    }
+
+    fn stop(&mut self, queue: usize) -> Result<QueueMemory<H>, QueueError> {
+        let stopped = QueueError::Device { what: "the queue is stopped already" };
+        let Some(RxQueue { ring: Some(ring), ready, .. }) = self.queues.get_mut(queue) else { return Err(stopped) };
+        let mut parked = Vec::new();
+        // Frames that ended, and completions that are refused.
+        let budget = 2 * ring.depth() as u32;
+        let room = parked.try_reserve_exact(ring.depth()).and_then(|()| ready.try_reserve(ring.depth()));
+        room.map_err(|_| QueueError::NoMemory { queue })?;
+        ring.halt();
+        // What it completed is received now: its memory is about to leave the NAPI.
+        let (rx, xdp) = (&mut self.queues[queue], &mut self.xdp);
+        self.napi.poll(budget, |poll| rx.drain(queue, budget, poll, xdp));
+        let Some(memory) = self.napi.detach(queue) else { return Err(stopped) };
+        if let Some(ring) = rx.ring.take() {
+            parked.extend(ring.stop());
+        }
+        Ok(QueueMemory { ring: None, parked, memory, sizes: rx.sizes })
+    }
+
+    fn start(&mut self, queue: usize, mut memory: QueueMemory<H>) -> Result<(), StartError<QueueMemory<H>>> {
+        let Some(rx) = self.queues.get_mut(queue) else {
+            return Err(StartError { reason: QueueError::NoRings { queue }, memory });
+        };
+        let ring = match memory.ring.take() {
+            Some(ring) => Some(ring),
+            None => self.hardware.rx_queue(queue).and_then(RxRing::new),
+        };
+        let Some(mut ring) = ring else {
+            return Err(StartError { reason: QueueError::NoRings { queue }, memory });
+        };
+        let QueueMemory { ring: _, parked, memory: pools, sizes } = memory;
+        for (payload, header) in parked {
+            // As many as were posted before. One that is refused goes back to its pool.
+            let _ = ring.post_behind(payload, sizes.headroom, header);
+        }
+        match self.napi.replace(queue, pools) {
+            Ok(_) => {
+                ring.kick();
+                rx.stats.posted += ring.posted() as u64;
+                (rx.ring, rx.sizes) = (Some(ring), sizes);
+                Ok(())
+            }
+            Err(pools) => {
+                let memory = QueueMemory { ring: Some(ring), parked: Vec::new(), memory: pools, sizes };
+                Err(StartError { reason: QueueError::NoRings { queue }, memory })
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Reads off the pools that a queue starts with how the driver would make them.
+    fn new(pools: &RxMemory, device: Arc<dyn crate::dma::DmaDevice>, buffer_size: u32, header_size: u32) -> Self {
+        let page = |provider: &AnyProvider| match provider {
+            AnyProvider::Page(provider) => Some(provider.clone()),
+            AnyProvider::NetIov(_) => None,
+        };
+        let headers = pools.headers.as_ref().and_then(|headers| page(headers.provider()));
+        let payload = page(pools.payload.provider());
+        let piece = if payload.is_some() { pools.payload.buffer_size() } else { PAGE_SIZE as u32 };
+        let params = PagePoolParams::for_device(device, PAGE_SIZE as u32);
+        Plan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
+    }
+
+    fn sizes(&self, config: &RxQueueConfig) -> Sizes {
+        let buffer = match config.rx_page_size() {
+            0 => self.buffer_size,
+            size => size,
+        };
+        Sizes { buffer, header: self.header_size, headroom: config.headroom() }
+    }
+
+    /// Makes pools for a queue.
+    fn make(&self, queue: usize, config: &RxQueueConfig) -> Result<RxMemory, QueueError> {
+        let refused = |reason| QueueError::Pool { queue, reason };
+        let mut params = self.params.clone();
+        let provider = match config.provider() {
+            Some(provider) if provider.is_unreadable() && self.headers.is_none() => {
+                return Err(QueueError::NoHeaders { queue });
+            }
+            Some(provider) => {
+                params.rx_page_size = config.rx_page_size();
+                params.max_len = params.max_len.max(params.rx_page_size);
+                provider.clone()
+            }
+            None => {
+                params.order = (self.piece / PAGE_SIZE as u32).ilog2();
+                params.max_len = self.piece;
+                AnyProvider::Page(self.pages.clone().ok_or(QueueError::NoDefault { queue })?)
+            }
+        };
+        if config.headroom() != 0 {
+            // What a program changed may be sent from where it is.
+            params.direction = crate::dma::DmaDirection::Bidirectional;
+        }
+        let headers = self.headers.as_ref().map(|headers| PagePool::<Page>::new(self.params.clone(), headers.clone()));
+        let headers = headers.transpose().map_err(refused)?;
+        Ok(RxMemory { payload: PagePool::new(params, provider).map_err(refused)?, headers })
+    }
+}
+
+/// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Says how many.
+fn fill<Q: crate::dma::DmaQueue>(ring: &mut RxRing<Q>, memory: &mut RxMemory, sizes: Sizes) -> u64 {
+    let mut posted = 0;
+    while ring.room() != 0 {
+        let Some((payload, header)) = alloc(memory, sizes) else { break };
+        if let Err(refused) = ring.post_behind(payload, sizes.headroom, header) {
+            recycle(memory, refused.payload, refused.header);
+            break;
+        }
+        posted += 1;
+    }
+    posted
+}
+
+/// Both buffers of a descriptor, or none of them.
+fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>>)> {
+    let header = match &mut memory.headers {
+        Some(headers) => Some(headers.alloc_frag(sizes.header)?),
+        None => None,
+    };
+    match memory.payload.alloc_frag(sizes.buffer + sizes.headroom) {
+        Some(payload) => Some((payload, header)),
+        None => {
+            if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+                headers.recycle_frag(header);
+            }
+            None
+        }
     }
 }
 
@@ -250,22 +663,51 @@ fn recycle(memory: &mut RxMemory, payload: Frag, header: Option<Frag<Page>>) {
 }
 
 impl<H: Hardware> RxQueue<H> {
+    /// Delivers what had arrived when the queue was restarted.
+    fn deliver_ready(&mut self, budget: u32, poll: &mut Poll<'_>, deliver: &mut impl FnMut(Skb) -> Option<Skb>) -> u32 {
+        let mut work = 0;
+        while work < budget {
+            let Some(skb) = self.ready.pop_front() else { break };
+            work += 1;
+            if let Some(dropped) = deliver(skb) {
+                poll.recycle(dropped);
+            }
+        }
+        work
+    }
+
+    /// Receives what a halted ring has completed, for the next poll, and drops a frame that has not arrived to its end.
+    fn drain(&mut self, index: usize, budget: u32, poll: &mut Poll<'_>, xdp: &mut Option<Xdp>) {
+        let mut ready = core::mem::take(&mut self.ready);
+        self.receive(index, budget, poll, xdp, &mut |skb| {
+            // There is room for as many as there are descriptors.
+            ready.push_back(skb);
+            None
+        });
+        self.ready = ready;
+        self.lose(true, poll);
+    }
+
     /// Handles completions until `budget` frames have ended or completions been refused, or the ring has no more.
     fn receive(
         &mut self,
         index: usize,
         budget: u32,
         poll: &mut Poll<'_>,
+        xdp: &mut Option<Xdp>,
         deliver: &mut impl FnMut(Skb) -> Option<Skb>,
     ) -> u32 {
         let mut work = 0;
         while work < budget {
-            let Some(completion) = self.ring.complete() else { break };
+            let Some(completion) = self.ring.as_mut().and_then(RxRing::complete) else { break };
             match completion {
                 Ok(completed) => {
                     let Some(memory) = poll.memory(index) else { break };
                     let end = completed.end_of_frame;
-                    self.add(memory, completed);
+                    match xdp {
+                        Some(xdp) => self.add_xdp(memory, completed, xdp),
+                        None => self.add(memory, completed),
+                    }
                     if end {
                         work += 1;
                         if let Some(dropped) = self.finish(index).and_then(&mut *deliver) {
@@ -280,6 +722,37 @@ impl<H: Hardware> RxQueue<H> {
             }
         }
         work
+    }
+
+    /// Lets the program see a frame, and does what it says. What it passes is the frame that has arrived.
+    fn add_xdp(&mut self, memory: &mut RxMemory, completed: Completed, xdp: &mut Xdp) {
+        let first = !matches!(self.frame, Frame::Lost);
+        let frame = core::mem::replace(&mut self.frame, Frame::Lost);
+        if !completed.end_of_frame || completed.header.is_some() || !matches!(frame, Frame::None) {
+            self.stats.xdp_multi_buffer += u64::from(first);
+            return;
+        }
+        let Ok(buff) = XdpBuff::receive(&memory.payload, completed.payload) else {
+            self.stats.failed += 1;
+            return;
+        };
+        match xdp.run(buff) {
+            XdpOutcome::Passed(frag) => {
+                let mut skb = Skb::new();
+                if skb.add_rx_frag(frag).is_ok() {
+                    self.frame = Frame::Some(skb);
+                }
+            }
+            XdpOutcome::Dropped(frag) => {
+                self.stats.xdp_drop += 1;
+                memory.payload.recycle_frag(frag);
+            }
+            XdpOutcome::Sent | XdpOutcome::Redirected => self.stats.xdp_sent += 1,
+            XdpOutcome::Unsent(frag) => {
+                self.stats.xdp_unsent += 1;
+                memory.payload.recycle_frag(frag);
+            }
+        }
     }
 
     /// Adds what one buffer holds to the frame that is arriving.
@@ -361,41 +834,14 @@ impl<H: Hardware> RxQueue<H> {
         }
     }
 
-    /// Both buffers of a descriptor, or none of them.
-    fn alloc(&self, memory: &mut RxMemory) -> Option<(Frag, Option<Frag<Page>>)> {
-        let header = match &mut memory.headers {
-            Some(headers) => Some(headers.alloc_frag(self.header_size)?),
-            None => None,
-        };
-        match memory.payload.alloc_frag(self.buffer_size) {
-            Some(payload) => Some((payload, header)),
-            None => {
-                if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
-                    headers.recycle_frag(header);
-                }
-                None
-            }
-        }
-    }
-
     /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be.
     fn refill(&mut self, index: usize, poll: &mut Poll<'_>) {
-        let Some(memory) = poll.memory(index) else { return };
-        let mut posted = 0;
-        while self.ring.room() != 0 {
-            let Some((payload, header)) = self.alloc(memory) else {
-                self.stats.alloc_failed += 1;
-                break;
-            };
-            if let Err(full) = self.ring.post(payload, header) {
-                recycle(memory, full.payload, full.header);
-                break;
-            }
-            posted += 1;
-        }
+        let (Some(memory), Some(ring)) = (poll.memory(index), &mut self.ring) else { return };
+        let posted = fill(ring, memory, self.sizes);
+        self.stats.alloc_failed += u64::from(ring.room() != 0);
         if posted != 0 {
             self.stats.posted += posted;
-            self.ring.kick();
+            ring.kick();
         }
     }
 }

@@ -2,16 +2,67 @@
 //!
 //! [`Napi`] owns the pools of its queues and lends them, as `&mut`, for the length of a poll: that is what "in NAPI
 //! context" means here (rules N1 to N3). [`RxMemory`] is what one queue receives into. [`RxRing`] holds the buffers that
-//! the device has, and is the only way to hand it one (rules O3, D2, D5).
+//! the device has, and is the only way to hand it one (rules O3, D2, D5). [`bind`] puts memory of a provider on a queue
+//! while it runs (rule P3), and the [`Binding`] it gives is what takes it off again. [`Xdp`] is a program that sees packets
+//! before there is an skb.
 //!
 #![doc = include_str!("../../docs/dma.svg")]
 #![forbid(unsafe_code)]
 
+mod binding;
+mod device;
 mod napi;
 mod ring;
+mod system;
+mod xdp;
 
+#[doc(alias = "net_devmem_dmabuf_binding")]
+pub use binding::Binding;
+#[doc(alias = "netdev_queue_mgmt_ops")]
+pub use binding::QueueMgmt;
+#[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
+pub use binding::UnreadableRx;
+#[doc(alias = "netif_mp_open_rxq")]
+#[doc(alias = "net_devmem_bind_dmabuf_to_queue")]
+#[doc(alias = "netdev_nl_bind_rx_doit")]
+pub use binding::bind;
+#[doc(alias = "netdev_rx_queue_restart")]
+pub use binding::restart;
+#[doc(alias = "netif_mp_close_rxq")]
+#[doc(alias = "net_devmem_unbind_dmabuf")]
+pub use binding::unbind;
+pub use binding::{
+    BindError, BindOptions, BindRefused, QueueError, RestartError, StartError, UnbindError, UnbindRefused, bind_pages,
+    unbind_dropped,
+};
+#[doc(alias = "ETHTOOL_TCP_DATA_SPLIT_ENABLED")]
+#[doc(alias = "hds_thresh")]
+pub use device::HeaderSplit;
+#[doc(alias = "net_device")]
+#[doc(alias = "netdev_rx_queue")]
+pub use device::NetDevice;
+#[doc(alias = "netdev_queue_config")]
+pub use device::RxQueueConfig;
+pub use device::{Capabilities, ConfigRefused};
 #[doc(alias = "napi_struct")]
 #[doc(alias = "netif_napi_add")]
 pub use napi::Napi;
 pub use napi::{Poll, RxMemory};
 pub use ring::{BadCompletion, Completed, PostError, PostRefused, RxRing};
+#[doc(alias = "page_pool_create_percpu")]
+#[doc(alias = "system_page_pool")]
+pub use system::SystemPools;
+#[doc(alias = "xdp_action")]
+pub use xdp::Verdict;
+#[doc(alias = "bpf_prog_run_xdp")]
+#[doc(alias = "dev_xdp_attach")]
+pub use xdp::Xdp;
+#[doc(alias = "xdp_buff")]
+#[doc(alias = "xdp_frame")]
+#[doc(alias = "xdp_return_frame")]
+#[doc(alias = "xdp_rxq_info_reg_mem_model")]
+#[doc(alias = "xdp_rxq_info_attach_page_pool")]
+#[doc(alias = "xdp_reg_page_pool")]
+#[doc(alias = "xdp_unreg_page_pool")]
+pub use xdp::XdpBuff;
+pub use xdp::{AdjustError, XDP_PACKET_HEADROOM, XdpOutcome};

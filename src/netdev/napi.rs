@@ -21,6 +21,10 @@ pub struct RxMemory {
 
 /// Owner of the pools of one or more RX queues: `struct napi_struct`.
 ///
+/// It has a slot for each queue. That the memory of a queue is in a slot *is* what C calls direct recycling enabled:
+/// only what is in here is lent to a poll. Taken out by value ([`detach`](Self::detach)) it is no NAPI's, and handles
+/// return through the ring. Nothing else has to be told.
+///
 /// Outside a poll it shows the pools as `&`, which is enough for statistics. Inside, [`Poll`] lends them as `&mut`:
 /// allocating and direct recycling need that, so they do not compile elsewhere (rule N1), and two threads cannot both
 /// have it (rule N2). There is no flag and no "are we in softirq" to get wrong.
@@ -37,37 +41,101 @@ pub struct RxMemory {
 /// assert!(napi.poll(0, |poll| poll.memory(0).is_none()), "budget 0 lends no receive side");
 /// napi.poll(64, |poll| poll.memory(0).unwrap().payload.recycle_direct(memory));
 /// assert_eq!(napi.memory(0).unwrap().payload.stats().recycle_cached, 1);
+///
+/// // Taken out, the memory is no NAPI's.
+/// let memory = napi.detach(0).expect("it is there");
+/// assert!(napi.poll(64, |poll| poll.memory(0).is_none()));
+/// assert_eq!(napi.attach(memory).expect("there is room"), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Napi {
-    memory: Vec<RxMemory>,
+    slots: Vec<Option<RxMemory>>,
+    enabled: bool,
 }
 
 assert_not_impl_any!(Napi: Clone, Copy);
 
 impl Napi {
-    /// A NAPI for queues with this memory, numbered from 0.
+    /// A NAPI for queues with this memory, numbered from 0. It is enabled.
     pub fn new(memory: Vec<RxMemory>) -> Self {
-        Napi { memory }
+        Napi { slots: memory.into_iter().map(Some).collect(), enabled: true }
     }
 
-    /// The memory of a queue, to look at.
+    /// Takes in the memory of a queue, and gives the queue's number: the first that is free.
+    ///
+    /// # Errors
+    ///
+    /// The memory, when there is no memory to note it.
+    #[doc(alias = "page_pool_enable_direct_recycling")]
+    pub fn attach(&mut self, memory: RxMemory) -> Result<usize, RxMemory> {
+        let free = self.slots.iter().position(Option::is_none);
+        if free.is_none() && self.slots.try_reserve(1).is_err() {
+            return Err(memory);
+        }
+        match free {
+            Some(queue) => self.slots[queue] = Some(memory),
+            None => self.slots.push(Some(memory)),
+        }
+        Ok(free.unwrap_or(self.slots.len() - 1))
+    }
+
+    /// Gives the memory of a queue out of hand, and frees its number. `None` when the queue has none.
+    ///
+    /// From here on nothing is recycled into it directly: the one who has it by value may drop it, or attach it again.
+    #[doc(alias = "page_pool_disable_direct_recycling")]
+    pub fn detach(&mut self, queue: usize) -> Option<RxMemory> {
+        self.slots.get_mut(queue)?.take()
+    }
+
+    /// Gives a queue other memory, and gives what it had.
+    ///
+    /// # Errors
+    ///
+    /// The memory, when no queue ever had that number.
+    pub fn replace(&mut self, queue: usize, memory: RxMemory) -> Result<Option<RxMemory>, RxMemory> {
+        match self.slots.get_mut(queue) {
+            Some(slot) => Ok(slot.replace(memory)),
+            None => Err(memory),
+        }
+    }
+
+    /// Lets polls have the memory. A new one does.
+    #[doc(alias = "napi_enable")]
+    pub fn start(&mut self) {
+        self.enabled = true;
+    }
+
+    /// Lends nothing from here on: a poll sees a budget of 0. A poll that runs has `&mut Napi`, so there is none to wait
+    /// for, as C must.
+    #[doc(alias = "napi_disable")]
+    pub fn stop(&mut self) {
+        self.enabled = false;
+    }
+
+    /// Whether polls may have the memory.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The memory of a queue, to look at; `None` when it has none.
     pub fn memory(&self, queue: usize) -> Option<&RxMemory> {
-        self.memory.get(queue)
+        self.slots.get(queue)?.as_ref()
     }
 
-    /// How many queues it serves.
+    /// How many slots there are for queues, detached ones included.
     pub fn queues(&self) -> usize {
-        self.memory.len()
+        self.slots.len()
     }
 
     /// Runs a poll with the consumer side of every pool in hand, and gives what `f` gives.
     ///
-    /// With a budget of 0, as netpoll asks, possibly in an interrupt, it lends no receive side (rule N3).
+    /// With a budget of 0, as netpoll asks, possibly in an interrupt, it lends no receive side (rule N3), and neither does
+    /// one that is [stopped](Self::stop).
     #[doc(alias = "napi_poll")]
     pub fn poll<R>(&mut self, budget: u32, f: impl FnOnce(&mut Poll<'_>) -> R) -> R {
-        f(&mut Poll { budget, memory: &mut self.memory, _here: PhantomData })
+        let budget = if self.enabled { budget } else { 0 };
+        f(&mut Poll { budget, slots: &mut self.slots, _here: PhantomData })
     }
 }
 
@@ -76,7 +144,7 @@ impl Napi {
 /// It does not leave the thread that polls, and what it lends is exclusive (rule N2).
 pub struct Poll<'n> {
     budget: u32,
-    memory: &'n mut [RxMemory],
+    slots: &'n mut [Option<RxMemory>],
     _here: PhantomData<*mut ()>,
 }
 
@@ -88,12 +156,12 @@ impl Poll<'_> {
         self.budget
     }
 
-    /// The memory of a queue, to allocate from and recycle into; `None` when there is no such queue, or the budget is 0.
+    /// The memory of a queue, to allocate from and recycle into; `None` when it has none, or the budget is 0.
     pub fn memory(&mut self, queue: usize) -> Option<&mut RxMemory> {
         if self.budget == 0 {
             return None;
         }
-        self.memory.get_mut(queue)
+        self.slots.get_mut(queue)?.as_mut()
     }
 
     /// Drops a packet, and recycles what is of this NAPI's pools directly.
@@ -115,10 +183,15 @@ impl Poll<'_> {
         }
     }
 
-    /// Recycles a frag into the pool it is of, if that is one of these; else drops it.
-    fn recycle_frag<K: Kind>(&mut self, frag: Frag<K>) {
+    /// Recycles a frag into the pool it is of, if that is one of these; else drops it. With a budget of 0 it drops it.
+    #[doc(alias = "xdp_return_frame_rx_napi")]
+    #[doc(alias = "skb_free_frag")]
+    pub fn recycle_frag<K: Kind>(&mut self, frag: Frag<K>) {
+        if self.budget == 0 {
+            return;
+        }
         let pool = frag.netmem().pp();
-        for memory in &mut *self.memory {
+        for memory in self.slots.iter_mut().flatten() {
             if pool == Some(memory.payload.id()) {
                 return memory.payload.recycle_frag(frag);
             }
@@ -131,6 +204,49 @@ impl Poll<'_> {
 
 impl fmt::Debug for Poll<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poll").field("budget", &self.budget).field("queues", &self.memory.len()).finish()
+        f.debug_struct("Poll").field("budget", &self.budget).field("queues", &self.slots.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::Zone;
+    use crate::page_pool::{AnyProvider, PagePoolParams};
+    use crate::provider::PageProvider;
+
+    fn memory(zone: &Zone) -> RxMemory {
+        let provider = AnyProvider::from(PageProvider::new(zone.clone()));
+        RxMemory { payload: PagePool::new(PagePoolParams::default(), provider).unwrap(), headers: None }
+    }
+
+    #[test]
+    fn a_stopped_napi_lends_and_recycles_nothing_directly() {
+        let zone = Zone::new(64).unwrap();
+        let mut napi = Napi::new(alloc::vec![memory(&zone)]);
+        let frag = napi.poll(1, |poll| poll.memory(0)?.payload.alloc_frag(64)).unwrap();
+        napi.stop();
+        assert!(napi.poll(1, |poll| poll.memory(0).is_none() && poll.budget() == 0));
+        napi.poll(1, |poll| poll.recycle_frag(frag));
+        assert_eq!(napi.memory(0).unwrap().payload.stats().recycle_cached, 0);
+        napi.start();
+        assert!(napi.poll(1, |poll| poll.memory(0).is_some()));
+    }
+
+    #[test]
+    fn a_frag_of_memory_that_was_taken_out_returns_through_its_ring() {
+        let zone = Zone::new(64).unwrap();
+        let mut napi = Napi::new(alloc::vec![memory(&zone), memory(&zone)]);
+        let frag = napi.poll(1, |poll| poll.memory(1)?.payload.alloc_frag(4096)).unwrap();
+        let out = napi.detach(1).unwrap();
+        assert!(napi.detach(1).is_none() && napi.memory(1).is_none());
+        napi.poll(1, |poll| poll.recycle_frag(frag));
+        assert_eq!(out.payload.stats().recycle_cached, 0);
+        assert_eq!(napi.attach(out).unwrap(), 1, "the number that is free");
+        assert_eq!(napi.attach(memory(&zone)).unwrap(), 2);
+        assert!(napi.replace(3, memory(&zone)).is_err());
+        assert!(napi.replace(2, memory(&zone)).unwrap().is_some());
+        drop(napi);
+        assert_eq!(zone.free_frames(), 64);
     }
 }

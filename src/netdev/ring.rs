@@ -67,6 +67,8 @@ struct Slot<K: Kind> {
 
 struct Buffers<K: Kind> {
     payload: Frag<K>,
+    /// Bytes at the start of it that the device is not given.
+    headroom: u32,
     header: Option<Frag<Page>>,
 }
 
@@ -147,6 +149,17 @@ pub enum PostRefused {
         "a buffer is not mapped for this ring's device: allocate it from a pool made for this device that still lives"
     )]
     NotMapped,
+    /// The ring has been halted.
+    #[error("the ring is halted and its device takes no more buffers: post to the ring that takes over")]
+    Halted,
+    /// Nothing would be left for the device.
+    #[error("{headroom} bytes of headroom leave nothing of a buffer of {len}: ask for less, or allocate larger ones")]
+    Headroom {
+        /// What was asked for.
+        headroom: u32,
+        /// What the buffer has.
+        len: u32,
+    },
 }
 
 /// Buffers that were not posted; they come back.
@@ -210,10 +223,32 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// [`PostError`], with the reason and the buffers.
     pub fn post(&mut self, payload: Frag<K>, header: Option<Frag<Page>>) -> Result<(), PostError<K>> {
+        self.post_behind(payload, 0, header)
+    }
+
+    /// The same, and keeps the first `headroom` bytes of the payload buffer from the device: room to grow into for an XDP
+    /// program ([`XDP_PACKET_HEADROOM`](super::XDP_PACKET_HEADROOM)).
+    ///
+    /// # Errors
+    ///
+    /// [`PostError`], with the reason and the buffers.
+    pub fn post_behind(
+        &mut self,
+        payload: Frag<K>,
+        headroom: u32,
+        header: Option<Frag<Page>>,
+    ) -> Result<(), PostError<K>> {
         let device = self.queue.device();
         let mapped = payload.is_mapped_for(device) && header.as_ref().is_none_or(|header| header.is_mapped_for(device));
-        if !mapped {
-            return Err(PostError { reason: PostRefused::NotMapped, payload, header });
+        let len = payload.len().saturating_sub(headroom);
+        let reason = match (self.running, mapped) {
+            (false, _) => Some(PostRefused::Halted),
+            (_, false) => Some(PostRefused::NotMapped),
+            _ if headroom != 0 && len == 0 => Some(PostRefused::Headroom { headroom, len: payload.len() }),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return Err(PostError { reason, payload, header });
         }
         let Some(index) = self.free.pop() else {
             return Err(PostError { reason: PostRefused::Full, payload, header });
@@ -222,9 +257,10 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         slot.generation = slot.generation.wrapping_add(1);
         let id = u32::from(slot.generation) << 16 | u32::from(index);
         let header_slice = header.as_ref().map(|header| DmaSlice::new(header.dma_addr(), header.len()));
-        let descriptor = RxDescriptor::new(id, DmaSlice::new(payload.dma_addr(), payload.len()), header_slice);
+        let payload_slice = DmaSlice::new(payload.dma_addr().add(headroom as usize), len);
+        let descriptor = RxDescriptor::new(id, payload_slice, header_slice);
         // INVARIANT: the buffers are in the slot before the device knows of them.
-        slot.buffers = Some(Buffers { payload, header });
+        slot.buffers = Some(Buffers { payload, headroom, header });
         self.queue.post(descriptor);
         Ok(())
     }
@@ -253,28 +289,36 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         if slot.generation != generation {
             return Err(BadCompletion::NotPosted { index, generation });
         }
-        let Buffers { payload, header } = slot.buffers.take().ok_or(BadCompletion::NotPosted { index, generation })?;
+        let buffers = slot.buffers.take().ok_or(BadCompletion::NotPosted { index, generation })?;
+        let Buffers { payload, headroom, header } = buffers;
         // INVARIANT: the slot is empty, so it is free.
         self.free.push(index as u16);
         if failed {
             return Err(BadCompletion::Failed { index, end_of_frame });
         }
-        if payload_len > payload.len() {
-            return Err(BadCompletion::PayloadLength { len: payload_len, posted: payload.len(), end_of_frame });
+        let given = payload.len() - headroom;
+        if payload_len > given {
+            return Err(BadCompletion::PayloadLength { len: payload_len, posted: given, end_of_frame });
         }
         let posted = header.as_ref().map_or(0, Frag::len);
         if header_len > posted {
             return Err(BadCompletion::HeaderLength { len: header_len, posted, end_of_frame });
         }
         Ok(Completed {
-            payload: Received::new(payload, payload_len),
-            header: header.filter(|_| header_len != 0).map(|header| Received::new(header, header_len)),
+            payload: Received::new(payload, headroom, payload_len),
+            header: header.filter(|_| header_len != 0).map(|header| Received::new(header, 0, header_len)),
             end_of_frame,
             csum_ok,
         })
     }
 
-    /// Stops the queue, and gives the buffers back that the device had.
+    /// Stops the device, and keeps the buffers. What it completed before can still be had from
+    /// [`complete`](Self::complete), so that a restart loses no frame; nothing can be posted any more.
+    pub fn halt(&mut self) {
+        self.quiesce();
+    }
+
+    /// Stops the queue, and gives the buffers back that the device had, each as it was posted, headroom and all.
     pub fn stop(mut self) -> impl Iterator<Item = (Frag<K>, Option<Frag<Page>>)> {
         self.quiesce();
         let slots = core::mem::take(&mut self.slots);

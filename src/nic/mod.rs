@@ -17,6 +17,7 @@ pub use queue::NicQueue;
 
 use crate::dma::{DmaBus, DmaDevice};
 use crate::driver::Hardware;
+use crate::netdev::{Capabilities, UnreadableRx};
 use engine::{Control, Engine};
 use hostile::Schedule;
 use queue::QueueSlot;
@@ -234,7 +235,14 @@ impl Hardware for Nic {
     fn is_gone(&self) -> bool {
         self.control.gone.load(Acquire)
     }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { queue_restart: true, header_split: true, rx_page_size: true }
+    }
 }
+
+/// Headers of frames that it understands are split off, and payload goes where the descriptor says, whatever that is.
+impl UnreadableRx for Nic {}
 
 impl fmt::Debug for Nic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -149,6 +149,16 @@ impl<K: Kind> Frag<K> {
         self.len = self.len.min(len);
     }
 
+    /// Cuts the first `n` bytes off, all there are if there are fewer. They are nobody's until the memory is back in its
+    /// pool.
+    #[doc(alias = "skb_frag_off_add")]
+    pub fn advance(&mut self, n: u32) {
+        let n = n.min(self.len);
+        // INVARIANT: the range only shrinks.
+        self.offset += n;
+        self.len -= n;
+    }
+
     /// The bytes. For kind `PageOrIov` an `Option`: `None` for a net_iov (rules D1 and S1).
     #[inline]
     #[doc(alias = "skb_frag_address")]

@@ -198,7 +198,7 @@ impl<K: PoolKind> PagePool<K> {
     }
 
     /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes
-    /// from the start of the buffer. Coherent devices and dma-bufs need no sync, and get none.
+    /// from where the device was to write. Coherent devices and dma-bufs need no sync, and get none.
     ///
     /// # Errors
     ///
@@ -207,16 +207,31 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_dma_sync_for_cpu")]
     #[doc(alias = "page_pool_dma_sync_netmem_for_cpu")]
     pub fn sync_for_cpu<H: Kind>(&self, buffer: Received<H>) -> Result<Frag<H>, OtherPool<H>> {
+        Ok(self.sync(buffer)?.into_frag())
+    }
+
+    /// The same, and keeps what lies around the bytes that were received: the whole buffer, and where they are in it.
+    /// Whoever gets it must not show what lies behind them.
+    pub(crate) fn sync_in_place<H: Kind>(
+        &self,
+        buffer: Received<H>,
+    ) -> Result<(Frag<H>, core::ops::Range<u32>), OtherPool<H>> {
+        Ok(self.sync(buffer)?.into_parts())
+    }
+
+    #[inline]
+    fn sync<H: Kind>(&self, buffer: Received<H>) -> Result<Received<H>, OtherPool<H>> {
         if buffer.frag().netmem().pp() != Some(self.id()) {
             return Err(OtherPool(buffer));
         }
         if let Some(dma) = self.core.shared().dma.as_ref().filter(|dma| dma.sync_for_cpu) {
-            let (addr, offset) = (buffer.frag().netmem().dma_addr(), buffer.frag().offset());
+            let addr = buffer.frag().netmem().dma_addr();
+            let offset = (buffer.frag().offset() + buffer.start()) as usize;
             // SAFETY: memory of this pool, which its owner has not scrubbed, is mapped at its address; the range is
             // inside it; the device has completed it, and the frag is exclusive and ours.
-            unsafe { dma.device.sync_for_cpu(addr, offset as usize, buffer.len() as usize) }
+            unsafe { dma.device.sync_for_cpu(addr, offset, buffer.len() as usize) }
         }
-        Ok(buffer.into_frag())
+        Ok(buffer)
     }
 
     /// Tells the pool on which NUMA node it is used. When that is news, the cache goes back to the provider, and pages of

@@ -12,9 +12,10 @@ use core::fmt;
 ///
 /// # Invariants
 ///
-/// `len` is at most the length of the frag.
+/// `start + len` is at most the length of the frag. The device was given no byte before `start`.
 pub struct Received<K: Kind = PageOrIov> {
     frag: Frag<K>,
+    start: u32,
     len: u32,
 }
 
@@ -23,11 +24,13 @@ assert_not_impl_any!(Received<Page>: Into<Frag<Page>>, AsRef<[u8]>);
 assert_not_impl_any!(Received<NetIov>: Into<Received<Page>>);
 
 impl<K: Kind> Received<K> {
-    /// A buffer that the device has given back with `len` bytes in it, at most as many as the buffer has.
-    pub(crate) fn new(frag: Frag<K>, len: u32) -> Self {
-        // INVARIANT: the lesser of the two.
-        let len = len.min(frag.len());
-        Received { frag, len }
+    /// A buffer that the device was given from byte `start` on, and gave back with `len` bytes in it; both are cut to what
+    /// the buffer has.
+    pub(crate) fn new(frag: Frag<K>, start: u32, len: u32) -> Self {
+        // INVARIANT: the lesser of each two.
+        let start = start.min(frag.len());
+        let len = len.min(frag.len() - start);
+        Received { frag, start, len }
     }
 
     /// How many bytes were received.
@@ -44,25 +47,39 @@ impl<K: Kind> Received<K> {
         &self.frag
     }
 
+    /// First byte that was received, within the buffer, for the pool.
+    pub(super) fn start(&self) -> u32 {
+        self.start
+    }
+
     /// The bytes that were received, for the pool, after its sync.
+    #[inline]
     pub(super) fn into_frag(self) -> Frag<K> {
-        let Received { mut frag, len } = self;
+        let Received { mut frag, start, len } = self;
+        if start != 0 {
+            frag.advance(start);
+        }
         frag.truncate(len);
         frag
+    }
+
+    /// The whole buffer, and which bytes of it were received, after the pool's sync.
+    pub(super) fn into_parts(self) -> (Frag<K>, core::ops::Range<u32>) {
+        (self.frag, self.start..self.start + self.len)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl From<Received<Page>> for Received {
     fn from(buffer: Received<Page>) -> Self {
-        Received { frag: buffer.frag.into(), len: buffer.len }
+        Received { frag: buffer.frag.into(), start: buffer.start, len: buffer.len }
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl From<Received<NetIov>> for Received {
     fn from(buffer: Received<NetIov>) -> Self {
-        Received { frag: buffer.frag.into(), len: buffer.len }
+        Received { frag: buffer.frag.into(), start: buffer.start, len: buffer.len }
     }
 }
 

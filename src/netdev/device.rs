@@ -1,0 +1,334 @@
+//! [`NetDevice`]: the receive side of a device as the core sees it.
+
+use crate::assert::assert_not_impl_any;
+use crate::netdev::XDP_PACKET_HEADROOM;
+use crate::page_pool::AnyProvider;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+/// What a device says that it can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// A queue can be restarted while the others go on. Firmware may be too old for it, whatever the driver has.
+    pub queue_restart: bool,
+    /// Headers can be split off to buffers of their own.
+    #[doc(alias = "tcp-data-split")]
+    pub header_split: bool,
+    /// Buffers can be larger than a page, as a queue asks when it is bound.
+    #[doc(alias = "QCFG_RX_PAGE_SIZE")]
+    pub rx_page_size: bool,
+}
+
+impl Default for Capabilities {
+    /// Restarts and header split, no other size of buffers.
+    fn default() -> Self {
+        Capabilities { queue_restart: true, header_split: true, rx_page_size: false }
+    }
+}
+
+/// Whether headers go to buffers of their own: `tcp-data-split` and `hds-thresh` of ethtool. Here a setting of a queue;
+/// Linux has one for all queues of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderSplit {
+    /// They do not.
+    #[default]
+    Off,
+    /// They do.
+    On {
+        /// Frames shorter than this stay whole, in bytes. With 0, which binding asks for, none does.
+        #[doc(alias = "hds_thresh")]
+        threshold: u32,
+    },
+}
+
+/// How a queue is to be set up: what a driver is told when it makes the queue's memory. Only the core makes one, so that
+/// nobody passes memory to a driver that was not bound (rule P3).
+#[derive(Clone, Debug)]
+pub struct RxQueueConfig {
+    pub(crate) provider: Option<AnyProvider>,
+    pub(crate) rx_page_size: u32,
+    pub(crate) headroom: u32,
+}
+
+assert_not_impl_any!(RxQueueConfig: Default);
+
+impl RxQueueConfig {
+    /// Where payload memory comes from; `None` for the driver's own pages.
+    pub fn provider(&self) -> Option<&AnyProvider> {
+        self.provider.as_ref()
+    }
+
+    /// Bytes of a payload buffer, if that was asked for; else 0.
+    pub fn rx_page_size(&self) -> u32 {
+        self.rx_page_size
+    }
+
+    /// Bytes to keep free in front of each payload buffer: 0, or [`XDP_PACKET_HEADROOM`].
+    #[doc(alias = "XDP_PACKET_HEADROOM")]
+    pub fn headroom(&self) -> u32 {
+        self.headroom
+    }
+}
+
+/// Why a setting was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigRefused {
+    /// ERANGE.
+    #[error("queue {queue} is out of range: the device has {queues}")]
+    QueueRange {
+        /// Which.
+        queue: usize,
+        /// How many there are.
+        queues: usize,
+    },
+    /// EBUSY: memory is bound that would not work with it.
+    #[error("queue {queue} has memory of a provider bound: unbind it first")]
+    Bound {
+        /// Which.
+        queue: usize,
+    },
+    /// EOPNOTSUPP.
+    #[error("the device cannot split headers off")]
+    NoHeaderSplit,
+    /// ENODEV.
+    #[error("the device is going away")]
+    GoingAway,
+}
+
+/// What binding shares with the one who bound.
+#[derive(Debug, Default)]
+pub(super) struct BindingState {
+    /// The binding was dropped; the queue is to be unbound.
+    pub(super) dropped: AtomicBool,
+    /// Nothing is bound any more.
+    pub(super) over: AtomicBool,
+}
+
+impl BindingState {
+    pub(super) fn is_dropped(&self) -> bool {
+        self.dropped.load(Acquire)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Acquire)
+    }
+}
+
+/// A provider on a queue.
+pub(super) struct Bound {
+    pub(super) provider: AnyProvider,
+    pub(super) rx_page_size: u32,
+    /// `None` when the queue was started on it: nobody can unbind it.
+    pub(super) state: Option<Arc<BindingState>>,
+}
+
+impl Bound {
+    /// Takes the provider off its queue. To be called before the pool goes.
+    pub(super) fn uninstall(self) {
+        if let Some(state) = &self.state {
+            state.over.store(true, Release);
+        }
+        self.provider.uninstall();
+    }
+}
+
+#[derive(Default)]
+pub(super) struct QueueState {
+    header_split: HeaderSplit,
+    af_xdp: bool,
+    pub(super) bound: Option<Bound>,
+}
+
+/// The receive side of a device as the core sees it: what decides whether memory may be bound, and what is.
+///
+/// A driver has one, and gives it to the core by [`QueueMgmt`](super::QueueMgmt). Settings that exclude each other are
+/// checked whichever comes second. Dropping it, like [`unregister`](Self::unregister), takes the providers off.
+///
+/// ```
+/// use netmem::netdev::{Capabilities, ConfigRefused, HeaderSplit, NetDevice};
+///
+/// let mut device = NetDevice::new(Capabilities { header_split: false, ..Default::default() }, 2).expect("memory is free");
+/// let refused = device.set_header_split(0, HeaderSplit::On { threshold: 0 });
+/// assert_eq!(refused, Err(ConfigRefused::NoHeaderSplit));
+/// assert!(device.bound(0).is_none());
+/// ```
+pub struct NetDevice {
+    capabilities: Capabilities,
+    leaving: bool,
+    xdp: bool,
+    queues: Vec<QueueState>,
+}
+
+assert_not_impl_any!(NetDevice: Clone, Default);
+
+impl NetDevice {
+    /// A registered device with `queues` receive queues. `None` when there is no memory to note them.
+    pub fn new(capabilities: Capabilities, queues: usize) -> Option<Self> {
+        let mut states = Vec::new();
+        states.try_reserve_exact(queues).ok()?;
+        states.resize_with(queues, QueueState::default);
+        Some(NetDevice { capabilities, leaving: false, xdp: false, queues: states })
+    }
+
+    /// What it can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// How many receive queues it has.
+    #[doc(alias = "real_num_rx_queues")]
+    pub fn queues(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Whether it is there, and stays. One that is going away binds nothing any more.
+    #[doc(alias = "NETREG_REGISTERED")]
+    pub fn is_registered(&self) -> bool {
+        !self.leaving
+    }
+
+    /// Begins to go away: takes all providers off their queues, and refuses everything from here on. What was bound is over,
+    /// and its [`Binding`](super::Binding) says so. Memory that is out stays valid, as ever.
+    #[doc(alias = "unregister_netdevice")]
+    #[doc(alias = "dev_memory_provider_uninstall")]
+    pub fn unregister(&mut self) {
+        self.leaving = true;
+        for queue in &mut self.queues {
+            if let Some(bound) = queue.bound.take() {
+                bound.uninstall();
+            }
+        }
+    }
+
+    /// The provider that is bound to a queue.
+    #[doc(alias = "netif_rxq_has_mp")]
+    pub fn bound(&self, queue: usize) -> Option<&AnyProvider> {
+        Some(&self.queues.get(queue)?.bound.as_ref()?.provider)
+    }
+
+    /// Whether the memory that is bound to a queue cannot be read. (In Linux: whether anything is bound.)
+    #[doc(alias = "netif_rxq_has_unreadable_mp")]
+    pub fn is_unreadable(&self, queue: usize) -> bool {
+        self.bound(queue).is_some_and(AnyProvider::is_unreadable)
+    }
+
+    /// How a queue is set up now.
+    pub(crate) fn queue_config(&self, queue: usize) -> RxQueueConfig {
+        let bound = self.queues.get(queue).and_then(|queue| queue.bound.as_ref());
+        RxQueueConfig {
+            provider: bound.map(|bound| bound.provider.clone()),
+            rx_page_size: bound.map_or(0, |bound| bound.rx_page_size),
+            headroom: if self.xdp { XDP_PACKET_HEADROOM } else { 0 },
+        }
+    }
+
+    /// Notes that a queue was started on memory of a provider: as bound as any, and nobody has a value to unbind it with.
+    pub(crate) fn started_on(&mut self, queue: usize, provider: AnyProvider) -> Result<(), ConfigRefused> {
+        let state = self.unbound(queue)?;
+        state.bound = Some(Bound { provider, rx_page_size: 0, state: None });
+        Ok(())
+    }
+
+    /// Whether headers of a queue are split off; `Off` when there is no such queue.
+    pub fn header_split(&self, queue: usize) -> HeaderSplit {
+        self.queues.get(queue).map_or(HeaderSplit::Off, |queue| queue.header_split)
+    }
+
+    /// Notes whether headers of a queue are split off.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigRefused`]: not while memory is bound to it, which relies on it.
+    pub fn set_header_split(&mut self, queue: usize, to: HeaderSplit) -> Result<(), ConfigRefused> {
+        let able = self.capabilities.header_split;
+        let state = self.unbound(queue)?;
+        if to != HeaderSplit::Off && !able {
+            return Err(ConfigRefused::NoHeaderSplit);
+        }
+        state.header_split = to;
+        Ok(())
+    }
+
+    /// Whether an AF_XDP socket has the queue.
+    #[doc(alias = "xsk_get_pool_from_qid")]
+    pub fn has_af_xdp(&self, queue: usize) -> bool {
+        self.queues.get(queue).is_some_and(|queue| queue.af_xdp)
+    }
+
+    /// Notes that an AF_XDP socket has the queue, or has it no more.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigRefused`]: not while memory is bound to it.
+    #[doc(alias = "xsk_reg_pool_at_qid")]
+    pub fn set_af_xdp(&mut self, queue: usize, has: bool) -> Result<(), ConfigRefused> {
+        self.unbound(queue)?.af_xdp = has;
+        Ok(())
+    }
+
+    /// Whether an XDP program is attached.
+    #[doc(alias = "dev_xdp_prog_count")]
+    pub fn has_xdp(&self) -> bool {
+        self.xdp
+    }
+
+    /// Notes that an XDP program is attached, or none any more.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigRefused`]: not while memory is bound to any queue, as a program reads all of a packet.
+    pub fn set_xdp(&mut self, attached: bool) -> Result<(), ConfigRefused> {
+        if self.leaving && attached {
+            return Err(ConfigRefused::GoingAway);
+        }
+        if let Some(queue) = self.queues.iter().position(|queue| queue.bound.is_some()) {
+            return Err(ConfigRefused::Bound { queue });
+        }
+        self.xdp = attached;
+        Ok(())
+    }
+
+    /// A queue to which nothing is bound.
+    fn unbound(&mut self, queue: usize) -> Result<&mut QueueState, ConfigRefused> {
+        let queues = self.queues.len();
+        let state = self.queues.get_mut(queue).ok_or(ConfigRefused::QueueRange { queue, queues })?;
+        if state.bound.is_some() { Err(ConfigRefused::Bound { queue }) } else { Ok(state) }
+    }
+
+    pub(super) fn queue_mut(&mut self, queue: usize) -> Option<&mut QueueState> {
+        self.queues.get_mut(queue)
+    }
+
+    /// A queue whose binding was dropped, from `first` on.
+    pub(super) fn dropped(&self, first: usize) -> Option<usize> {
+        let dropped = |queue: &QueueState| {
+            let state = queue.bound.as_ref().and_then(|bound| bound.state.as_ref());
+            state.is_some_and(|state| state.is_dropped())
+        };
+        (first..self.queues.len()).find(|&queue| dropped(&self.queues[queue]))
+    }
+}
+
+impl Drop for NetDevice {
+    fn drop(&mut self) {
+        self.unregister();
+    }
+}
+
+impl fmt::Debug for NetDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetDevice")
+            .field("queues", &self.queues.len())
+            .field(
+                "bound",
+                &(0..self.queues.len()).filter_map(|queue| Some((queue, self.bound(queue)?))).collect::<Vec<_>>(),
+            )
+            .field("xdp", &self.xdp)
+            .field("registered", &self.is_registered())
+            .finish()
+    }
+}
