@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let (mut rows, dpdk) = rows::rows();
+    threads::pin(0);
     let results = report::Report { rounds: args.rounds, dpdk, rows: runner::run(&mut rows, args.rounds) };
     print!("{results}");
     for (file, text) in [(&args.json, results.json()), (&args.plot, plot::svg(&results))] {

@@ -48,8 +48,7 @@ fn rustc() -> String {
 impl Report {
     /// The machine and the tools.
     pub(crate) fn machine(&self) -> String {
-        let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get());
-        format!("{}, {cpus} in use; {}", cpu(), rustc())
+        format!("{}; {}", cpu(), rustc())
     }
 
     fn row(&self, name: &str) -> Option<&Measured> {

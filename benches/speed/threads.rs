@@ -6,6 +6,7 @@ use crate::paths::{BULK, opaque};
 use crossbeam_queue::ArrayQueue;
 use netmem::Netmem;
 use netmem::page_pool::{Batch, PagePool, PoolKind};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use std::alloc::{Layout, alloc, dealloc};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,6 +15,14 @@ use std::time::Instant;
 
 /// A row whose round is timed by itself: from when both threads run until the last is returned. Nanoseconds.
 pub(crate) type Timed = Box<dyn FnMut(u64) -> u64>;
+
+/// Keeps this thread on one processor, as DPDK keeps its own: else the two may share one while another is idle. Where
+/// there is no such processor, it stays where it was.
+pub(crate) fn pin(cpu: usize) {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu);
+    let _ = sched_setaffinity(None, &cpus);
+}
 
 /// `n` operations in blocks of 64, by `fill` here and `empty` there.
 fn race<T: Send + Default>(
@@ -26,6 +35,7 @@ fn race<T: Send + Default>(
     let ready = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            pin(1);
             ready.store(true, Release);
             for _ in 0..n / BULK {
                 receiver.receive(&mut empty);
