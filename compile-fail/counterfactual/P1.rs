@@ -4,7 +4,7 @@
 //!
 //! (There, because `MemoryKind` mentions a type that nobody outside can name.)
 
-use super::pool::Core;
+use super::core::Core;
 use super::{AnyProvider, MemoryKind};
 use crate::{FreeIov, FreePage, MemoryProvider, NetIov, Netmem, Page, PageOrIov};
 use alloc::sync::Arc;

@@ -74,7 +74,7 @@ mod tests {
     fn two_threads_never_have_the_same_pool() {
         let zone = Zone::new(64).unwrap();
         let provider = PageProvider::new(zone.clone());
-        let pools = SystemPools::new(1, |_| PagePool::new(PagePoolParams::default(), provider.clone())).unwrap();
+        let pools = SystemPools::new(1, |_| PagePool::<Page>::new(PagePoolParams::default(), provider.clone())).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {

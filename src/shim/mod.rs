@@ -26,8 +26,10 @@ mod netmem;
 mod page;
 mod page_pool;
 mod skb;
+mod xdp;
 
 pub use netmem::*;
 pub use page::*;
 pub use page_pool::*;
 pub use skb::*;
+pub use xdp::*;
