@@ -31,8 +31,12 @@ fn main() -> ExitCode {
         }
     };
     let (mut rows, dpdk) = rows::rows();
+    // Before this thread is kept on one.
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get());
+    let before = report::load();
     threads::pin(0);
-    let results = report::Report { rounds: args.rounds, dpdk, rows: runner::run(&mut rows, args.rounds) };
+    let rows = runner::run(&mut rows, args.rounds);
+    let results = report::Report { rounds: args.rounds, cpus, load: [before, report::load()], dpdk, rows };
     print!("{results}");
     for (file, text) in [(&args.json, results.json()), (&args.plot, plot::svg(&results))] {
         if let Some(file) = file {

@@ -8,6 +8,10 @@ use std::process::Command;
 /// All that was measured in one run.
 pub(crate) struct Report {
     pub(crate) rounds: usize,
+    /// How many processors there are.
+    pub(crate) cpus: usize,
+    /// How many threads wanted a processor before and after, on the average of a minute.
+    pub(crate) load: [f64; 2],
     /// DPDK's version, or why it did not run.
     pub(crate) dpdk: Result<String, String>,
     pub(crate) rows: Vec<Measured>,
@@ -22,6 +26,12 @@ pub(crate) struct Compared {
     /// The median of the ratios of each round.
     pub(crate) median: f64,
     pub(crate) aim: Option<f64>,
+}
+
+/// How many threads want a processor, on the average of the last minute. 0 where nobody says.
+pub(crate) fn load() -> f64 {
+    let said = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    said.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }
 
 /// What the processor calls itself.
@@ -48,7 +58,7 @@ fn rustc() -> String {
 impl Report {
     /// The machine and the tools.
     pub(crate) fn machine(&self) -> String {
-        format!("{}; {}", cpu(), rustc())
+        format!("{}, {} processors; {}", cpu(), self.cpus, rustc())
     }
 
     fn row(&self, name: &str) -> Option<&Measured> {
@@ -92,7 +102,7 @@ impl Report {
             })
             .collect();
         let report = serde_json::json!({
-            "machine": self.machine(), "rounds": self.rounds, "dpdk": self.dpdk.as_ref().ok(), "rows": rows,
+            "machine": self.machine(), "rounds": self.rounds, "load": self.load, "dpdk": self.dpdk.as_ref().ok(), "rows": rows,
             "ratios": ratios,
         });
         format!("{report:#}\n")
@@ -106,6 +116,13 @@ impl fmt::Display for Report {
             Ok(version) => writeln!(f, "DPDK {version}")?,
             Err(why) => writeln!(f, "NOT RUN HERE: DPDK: {why}")?,
         }
+        let [before, after] = self.load;
+        let busy = if before.max(after) > self.cpus as f64 + 1.0 {
+            ": others run, too; believe two threads only where least and median are close"
+        } else {
+            ""
+        };
+        writeln!(f, "Load average {before:.1} before, {after:.1} after{busy}")?;
         writeln!(
             f,
             "One operation is one out and its return, with the loop around it. Nanoseconds, least and median of {} \
