@@ -38,7 +38,7 @@
 //! | [`dma`] | how a device reaches memory, and three devices that make mistakes visible |
 //! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], and [`MemoryProvider`] |
 //! | [`provider`] | pages, and a dma-buf that the CPU cannot read |
-//! | [`skb`] | packets whose frags may be unreadable |
+//! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
 //! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, and the ring that holds posted buffers |
 //! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has |
 //! | `nic` | a NIC model with real traffic (feature `std`) |
