@@ -508,3 +508,24 @@ fn hooks_and_the_init_callback_see_memory_come_and_go() {
     let told = ["hold 1", "hold 2", "node 0", "release 1", "end 1 2 1", "release 2", "end 0 2 2"];
     assert_eq!(*log.0.lock().unwrap(), told);
 }
+
+#[test]
+fn hooks_count_the_same_after_somebody_has_looked_at_the_shutdown() {
+    #[derive(Default)]
+    struct Log(Mutex<Vec<u32>>);
+    impl PoolHooks for Log {
+        fn state_release(&self, _pool: PoolId, _memory: NetmemRef<'_>, released: u32) {
+            self.0.lock().unwrap().push(released);
+        }
+    }
+    let log = Arc::new(Log::default());
+    let params = PagePoolParams { hooks: Some(log.clone()), ..small_ring(1) };
+    let mut pool = PagePool::<Page>::new(params, pages(&Zone::new(3).unwrap())).unwrap();
+    let [first, second, third] = std::array::from_fn(|_| pool.alloc().unwrap());
+    let shutdown = pool.shutdown(Duration::ZERO);
+    drop(first);
+    assert_eq!(shutdown.inflight(), 2);
+    drop(shutdown);
+    drop((second, third));
+    assert_eq!(*log.0.lock().unwrap(), [1, 2, 3]);
+}

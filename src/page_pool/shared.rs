@@ -5,7 +5,8 @@
 //!
 //! How it ends: `refs` starts at [`LIVE`] and loses one for each piece of memory that leaves the pool for its provider.
 //! Dropping the pool takes off `LIVE` less what the pool ever took in, so that what is left is what is still out. Whoever
-//! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread.
+//! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread. An observer of a shutdown
+//! counts as [`OBSERVER`], far above what can be out: one load tells pieces from observers.
 
 use super::provider::Installed;
 use super::ring::Ring;
@@ -22,6 +23,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// More than there can be pieces of memory.
 const LIVE: isize = isize::MAX >> 1;
+/// The part of an observer, of whom there is at most one: more than there can be pieces, less than an owner's.
+const OBSERVER: isize = (LIVE >> 2) + 1;
 
 /// Which pages are mapped, by the index that stands in their magic.
 struct Mapped {
@@ -165,9 +168,8 @@ pub(super) struct Shared {
     pub(super) released_refcnt: AtomicU64,
     /// Which pool this is, for people.
     pub(super) number: u32,
-    /// How many pieces came in, and how many observers the owner left, once it is gone.
+    /// How many pieces came in, once the owner is gone.
     held: AtomicIsize,
-    observers: AtomicIsize,
     watchers: Watchers,
     alive: Alive,
 }
@@ -196,7 +198,6 @@ impl Shared {
             released_refcnt: AtomicU64::new(0),
             number: POOLS.fetch_add(1, Relaxed).wrapping_add(1),
             held: AtomicIsize::new(0),
-            observers: AtomicIsize::new(0),
             watchers: Watchers { hooks, init },
             alive: Alive::new(),
         };
@@ -215,7 +216,7 @@ impl Shared {
         if refs > LIVE >> 1 {
             return LIVE - refs;
         }
-        self.held.load(Relaxed) + self.observers.load(Relaxed) - refs
+        self.held.load(Relaxed) - (refs & (OBSERVER - 1))
     }
 
     /// Which pool this is.
@@ -262,7 +263,7 @@ impl Shared {
     /// How many pieces are out, once the owner is gone.
     pub(super) fn inflight_after(&self) -> usize {
         // Acquire: who sees 0 sees what was done to the memory before.
-        (self.refs.load(Acquire) - self.observers.load(Relaxed)).max(0) as usize
+        (self.refs.load(Acquire) & (OBSERVER - 1)) as usize
     }
 
     /// Shows the device up to `len` bytes of a piece of the pool's memory, if the pool does that.
@@ -299,7 +300,7 @@ impl Shared {
         }
     }
 
-    /// Ends the owner's part: `held` pieces went in over the pool's life, and `observers` keep looking on.
+    /// Ends the owner's part: `held` pieces went in over the pool's life, and `observers`, 0 or 1, keep looking on.
     ///
     /// # Safety
     ///
@@ -309,13 +310,12 @@ impl Shared {
         // SAFETY: the owner's part keeps the pool.
         let shared = unsafe { this.as_ref() };
         shared.held.store(held, Relaxed);
-        shared.observers.store(observers, Relaxed);
         match held - shared.released() {
             0 => {} // which is told when the last part is gone
             inflight => shared.report_release(inflight),
         }
         // SAFETY: the owner's part is LIVE less what others release.
-        unsafe { Shared::forget(this, LIVE - held - observers) }
+        unsafe { Shared::forget(this, LIVE - held - observers * OBSERVER) }
     }
 
     /// Ends the part of an observer.
@@ -324,8 +324,8 @@ impl Shared {
     ///
     /// The caller is one of those that [`disown`](Self::disown) left, and does not touch the pool again.
     pub(super) unsafe fn unobserve(this: NonNull<Shared>) {
-        // SAFETY: an observer's part is 1.
-        unsafe { Shared::forget(this, 1) }
+        // SAFETY: this is an observer's part.
+        unsafe { Shared::forget(this, OBSERVER) }
     }
 
     /// Gives memory back to where it came from. The pool may be gone afterwards.

@@ -57,16 +57,32 @@ why() { # the message of the first panic, else the signal
 }
 
 ring=src/page_pool/ring.rs shared=src/page_pool/shared.rs pool=src/page_pool/pool.rs
+core=src/page_pool/core.rs frag_page=src/page_pool/frag_page.rs
 netmem=src/page_pool/netmem.rs area=src/page_pool/area.rs page_ref=src/mm/page_ref.rs
 
 mutant 'the word is published without Release' puts_come_back_through_the_ring $ring \
-    'slot.word.store(raw.word().as_ptr(), Release)' 'slot.word.store(raw.word().as_ptr(), Relaxed)'
+    'ring.alive.used();
+                    slot.word.store(raw.word().as_ptr(), Release)' \
+    'ring.alive.used();
+                    slot.word.store(raw.word().as_ptr(), Relaxed)'
 mutant 'the put touches the pool after the word is published' the_ring_closes_while_slots_are_reserved $ring \
-    'slot.word.store(raw.word().as_ptr(), Release);' \
     'slot.word.store(raw.word().as_ptr(), Release);
-     ring.head.0.load(Relaxed); ring.alive.used();'
+                    return Ok(());' \
+    'slot.word.store(raw.word().as_ptr(), Release);
+     ring.head.0.load(Relaxed); ring.alive.used();
+     return Ok(());'
 mutant 'the put looks for room without Acquire' puts_come_back_through_the_ring $ring \
-    'ring.head.0.load(Acquire)' 'ring.head.0.load(Relaxed)'
+    'ring.head.0.load(Acquire);
+            if tail.wrapping_sub(head) >= ring.capacity {' \
+    'ring.head.0.load(Relaxed);
+            if tail.wrapping_sub(head) >= ring.capacity {'
+mutant 'the put takes an old look at the ring for full' an_old_look_at_the_ring_does_not_make_it_full $ring \
+    'let now = ring.tail.0.load(Relaxed);
+                if now == tail {
+                    return Err(raw);' \
+    'let now = ring.tail.0.load(Relaxed);
+                if now == tail || true {
+                    return Err(raw);'
 mutant 'a slot is reserved without a read-modify-write' the_ring_closes_while_slots_are_reserved $ring \
     'match ring.tail.0.compare_exchange_weak(tail, tail + 1, Relaxed, Relaxed) {' \
     'match { ring.tail.0.store(tail + 1, Relaxed); Ok::<usize, usize>(tail) } {'
@@ -85,7 +101,7 @@ mutant 'the pool is left without Release' two_puts_against_the_drop_of_the_pool 
 mutant 'the pool is freed without Acquire' two_puts_against_the_drop_of_the_pool $shared \
     'fence(Acquire);' ''
 mutant 'the pool is left before its memory is' two_puts_against_the_drop_of_the_pool $shared \
-    'unsafe { Shared::forget(this, LIVE - held) }' 'unsafe { Shared::forget(this, LIVE) }'
+    'LIVE - held - observers * OBSERVER' 'LIVE - observers * OBSERVER'
 mutant 'a reference is dropped without Release' the_last_two_references_against_the_drop_of_the_pool $shared \
     'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
 mutant 'a reference is dropped without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
@@ -118,6 +134,100 @@ mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_sc
                 if let Some(addr) = *slot {'
 mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $pool \
     'dma.scrub();' '{ let _ = dma; }'
+mutant 'a word of a batch is published without Release' a_batch_comes_back_through_the_ring $ring \
+    'slot.turn.owned();
+            slot.word.store(raw.word().as_ptr(), Release)' \
+    'slot.turn.owned();
+            slot.word.store(raw.word().as_ptr(), Relaxed)'
+mutant 'a batch touches the ring after its last word is published' a_batch_against_the_drop_of_the_pool $ring \
+    '        }
+        count
+    }' \
+    '        }
+        ring.alive.used();
+        count
+    }'
+mutant 'a batch touches the pool after its last word is published' a_batch_against_the_drop_of_the_pool $shared \
+    'if rest.is_empty() {
+            return;' \
+    'if rest.is_empty() {
+            shared.alive.used();
+            return;'
+mutant 'a batch touches the pool after its last piece has left' \
+    a_batch_that_does_not_fit_against_the_drop_of_the_pool $shared \
+    'for word in rest {
+            // SAFETY: initialised, says the caller.
+            let raw = unsafe { word.assume_init() };' \
+    'for (i, word) in rest.iter().enumerate().chain(rest.iter().map(|word| (usize::MAX, word))) {
+            if i == usize::MAX { shared.alive.used(); break; }
+            let raw = unsafe { word.assume_init() };'
+mutant 'a batch looks for room without Acquire' a_batch_into_a_ring_that_is_too_short $ring \
+    'ring.head.0.load(Acquire);
+            // `tail` may be older' \
+    'ring.head.0.load(Relaxed);
+            // `tail` may be older'
+mutant 'a batch takes an old look at the ring for full' an_old_look_at_the_ring_does_not_make_it_full $ring \
+    'if now == tail {
+                    return 0;' \
+    'if now == tail || true {
+                    return 0;'
+mutant 'slots of a batch are reserved without a read-modify-write' a_batch_against_a_put $ring \
+    'match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {' \
+    'match { ring.tail.0.store(tail + count, Relaxed); Ok::<usize, usize>(tail) } {'
+mutant 'slots of a batch are reserved after the ring has closed' a_batch_against_the_drop_of_the_pool $ring \
+    'match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {' \
+    'match Ok::<usize, usize>(ring.tail.0.fetch_add(count, Relaxed)) {'
+mutant 'a batch reserves more slots than there are' a_batch_into_a_ring_that_is_too_short $ring \
+    'let count = words.len().min(room);' 'let count = words.len();'
+mutant 'a batch puts what others still have' a_batch_with_one_of_two_references $shared \
+    'if unref(unsafe { desc.as_ref() }, 1) {
+                words[last]' \
+    'if unref(unsafe { desc.as_ref() }, 1) || true {
+                words[last]'
+mutant 'a batch drops a reference without Release' a_batch_with_one_of_two_references $shared \
+    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
+mutant 'a batch drops a reference without Acquire' a_batch_with_one_of_two_references $shared \
+    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
+mutant 'a batch goes to the pool of its first word' batches_of_two_pools_against_the_drop_of_one $shared \
+    'if *pool.get_or_insert(pp) != pp {' 'if *pool.get_or_insert(pp) != pp && false {'
+mutant 'a batch forgets the other pool' batches_of_two_pools_against_the_drop_of_one $shared \
+    'count = others;' 'count = { let _ = others; 0 };'
+mutant 'a page of another node stays' pages_of_another_node_come_back_through_the_ring $core \
+    'waived = Some(raw);
+                return false;' \
+    'waived = Some(raw);'
+mutant 'the refill goes on behind a page of another node' pages_of_another_node_come_back_through_the_ring $ring \
+    'if !each(Raw::from_word(word)) {
+                break;
+            }' \
+    'each(Raw::from_word(word));'
+mutant 'a look at the shutdown is without Acquire' the_last_put_against_a_look_at_the_shutdown $shared \
+    '(self.refs.load(Acquire) & (OBSERVER - 1))' '(self.refs.load(Relaxed) & (OBSERVER - 1))'
+mutant 'the last piece is counted down without Release' the_last_put_against_a_look_at_the_shutdown $shared \
+    'fetch_sub(n, Release) == n {' 'fetch_sub(n, Relaxed) == n {'
+mutant 'who looks on has no part in the pool' two_puts_against_a_shutdown_that_is_kept $shared \
+    'LIVE - held - observers * OBSERVER' 'LIVE - held - observers * 0'
+mutant 'who looks on leaves a part behind' the_last_put_against_a_look_at_the_shutdown $shared \
+    'unsafe { Shared::forget(this, OBSERVER) }' 'unsafe { Shared::forget(this, OBSERVER - 1) }'
+mutant 'one who looked on still counts as a piece' hooks_see_one_end $shared \
+    'self.held.load(Relaxed) - (refs & (OBSERVER - 1))' \
+    'self.held.load(Relaxed) + 1 - (refs & (OBSERVER - 1))'
+mutant 'what the owner left is seen without Acquire' hooks_see_one_end $shared \
+    'let refs = self.refs.load(Acquire);' 'let refs = self.refs.load(Relaxed);'
+mutant 'hooks are told of the end without Acquire' hooks_see_one_end $shared \
+    'fence(Acquire);
+            // SAFETY: nobody has a part in the pool any more, so it is there until the end of this block.
+            unsafe { this.as_ref() }.report_release(0);' \
+    'unsafe { this.as_ref() }.report_release(0);
+            fence(Acquire);'
+mutant 'a fragment page is cut again without Acquire' a_fragment_page_is_cut_again_after_its_last_use $frag_page \
+    'count.load(Acquire) == frag.bias' 'count.load(Relaxed) == frag.bias'
+mutant 'a fragment page is cut again without Acquire, after two' a_fragment_page_is_cut_again_after_two_last_uses \
+    $frag_page 'count.load(Acquire) == frag.bias' 'count.load(Relaxed) == frag.bias'
+mutant 'a fragment page is cut again while one fragment is out' a_fragment_page_is_cut_again_after_two_last_uses \
+    $frag_page 'count.load(Acquire) == frag.bias' 'count.load(Acquire) <= frag.bias + 1'
+mutant 'a fragment page is cut again while mm counts on it' a_fragment_page_is_not_cut_again_while_mm_counts_on_it \
+    $frag_page 'if unused && unsafe { can_stay::<K>(raw) } {' 'if unused {'
 mutant 'an area is left without Release' an_area_dropped_on_three_threads $area \
     'left.fetch_sub(1, Release) == 1' 'left.fetch_sub(1, core::sync::atomic::Ordering::Relaxed) == 1'
 mutant 'an area is freed without Acquire' an_area_dropped_on_three_threads $area \
@@ -134,7 +244,9 @@ mutant 'mm looks a page up without Acquire' a_look_up_against_a_free src/mm/zone
 mutant 'mm does not look whether the block has the address' a_look_up_against_a_free src/mm/zone.rs \
     'inside.then_some(page)' '{ let _ = inside; Some(page) }'
 mutant 'the pool asks mm without Acquire' references_of_mm_against_a_put src/mm/page.rs \
-    'refcount_ref().load(Acquire)' 'refcount_ref().load(Relaxed)'
+    'compound_head(page).refcount_ref().load(Acquire)' 'compound_head(page).refcount_ref().load(Relaxed)'
+mutant 'the pool keeps a page without Acquire' a_fragment_page_is_not_cut_again_while_mm_counts_on_it src/mm/page.rs \
+    'head.refcount_ref().load(Acquire) == 1 &&' 'head.refcount_ref().load(Relaxed) == 1 &&'
 
 echo "$passed passed, $failed failed"
 [[ $failed == 0 && $passed != 0 ]]
