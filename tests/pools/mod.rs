@@ -246,6 +246,10 @@ impl MemoryProvider for Bank {
         self.released.fetch_add(1, SeqCst);
         drop(page);
     }
+
+    fn is_page_allocator(&self) -> bool {
+        true
+    }
 }
 
 /// A pool's counters, and how much it has: from its provider, and of that in cache and ring.
