@@ -1,5 +1,6 @@
 //! Rule C4: memory, handles and addresses are made of nothing. Every impl here is forbidden.
 
+use crate::provider::zcrx::ZcrxRqe;
 use crate::skb::devmem::DmabufToken;
 use crate::{DmaAddr, Frag, NetIov, Netmem, NetmemDesc, NetmemRef, Page};
 use zerocopy::{FromZeros, IntoBytes, Maybe, TryFromBytes, invariant::Alignment};
@@ -56,4 +57,10 @@ unsafe impl TryFromBytes for NetIov {
 
 unsafe impl IntoBytes for NetmemDesc {
     fn only_derive_is_allowed_to_implement_this_trait() {}
+}
+
+impl From<ZcrxRqe> for Netmem<NetIov> {
+    fn from(_: ZcrxRqe) -> Self {
+        unimplemented!()
+    }
 }

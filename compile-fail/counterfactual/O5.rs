@@ -2,6 +2,7 @@
 
 use crate::FreeIov;
 use crate::dma::DmaMapping;
+use crate::provider::BindingId;
 
 impl Clone for FreeIov {
     fn clone(&self) -> Self {
@@ -17,6 +18,12 @@ impl Clone for DmaMapping {
 
 impl From<u64> for DmaMapping {
     fn from(_: u64) -> Self {
+        unimplemented!()
+    }
+}
+
+impl Clone for BindingId {
+    fn clone(&self) -> Self {
         unimplemented!()
     }
 }

@@ -8,6 +8,8 @@
 //! | [`ZcrxProvider`](zcrx::ZcrxProvider) | a program's, lent through io_uring | net_iovs |
 //!
 //! `Memfd`, with `std`, is a device that exports memory. [`conformance`] tests providers, these and yours.
+//!
+#![doc = include_str!("../../docs/provider.md")]
 
 mod binding;
 pub mod conformance;
