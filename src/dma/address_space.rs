@@ -34,6 +34,16 @@ pub enum DmaFault {
         /// How many bytes are mapped from there.
         room: usize,
     },
+    /// The mapping is not for that direction.
+    #[error("DMA fault: the device {what} {len} bytes at {addr:#x}, which is mapped for the other direction only")]
+    Direction {
+        /// "reads" or "writes".
+        what: &'static str,
+        /// First address.
+        addr: usize,
+        /// How many bytes.
+        len: usize,
+    },
     /// The peer whose memory is mapped there refused.
     #[error("DMA fault: the memory behind {addr:#x} refused {len} bytes: is its exporter gone?")]
     Peer {
@@ -86,9 +96,22 @@ impl Target {
     }
 }
 
+/// Who uses an address, and for what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    DeviceWrites,
+    DeviceReads,
+    /// A sync, for the CPU.
+    Sync,
+}
+
 struct Region {
     len: usize,
     target: Target,
+    /// Whether the device may write; with several mappings of one address, whether any of them says so.
+    writes: bool,
+    /// Whether the device may read; likewise.
+    reads: bool,
     /// How often this very address was handed out; more than once only where it is the page's own.
     maps: u32,
 }
@@ -148,7 +171,7 @@ impl AddressSpace {
     }
 
     /// Adds a mapping. `None` when no address is left for it, or the one it must have reaches something else.
-    fn insert(&self, at: Option<usize>, len: usize, target: Target) -> Option<DmaAddr> {
+    fn insert(&self, at: Option<usize>, len: usize, target: Target, direction: DmaDirection) -> Option<DmaAddr> {
         let addr = self.table.with(|table| {
             let addr = match at {
                 Some(addr) => addr,
@@ -163,12 +186,15 @@ impl AddressSpace {
                 }
             };
             // Where an address is the page's own it may be mapped twice, and what the page is part of now counts.
-            let maps = match table.regions.get(&addr) {
-                None => 0,
-                Some(Region { target: Target::Host(was), maps, .. }) if target.is_host(*was) => *maps,
+            let (maps, writes, reads) = match table.regions.get(&addr) {
+                None => (0, false, false),
+                Some(Region { target: Target::Host(was), maps, writes, reads, .. }) if target.is_host(*was) => {
+                    (*maps, *writes, *reads)
+                }
                 Some(_) => return None,
             };
-            table.regions.insert(addr, Region { len, target, maps: maps.checked_add(1)? });
+            let (writes, reads) = (writes || direction.device_writes(), reads || direction.device_reads());
+            table.regions.insert(addr, Region { len, target, writes, reads, maps: maps.checked_add(1)? });
             self.maps.fetch_add(1, Relaxed);
             Some(addr)
         })?;
@@ -177,12 +203,12 @@ impl AddressSpace {
     }
 
     /// Maps the block of a page.
-    pub(super) fn map(&self, page: &Page) -> Option<DmaAddr> {
+    pub(super) fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
         let at = match self.addresses {
             Addresses::Identity => Some(crate::mm::page_to_pfn(page) << crate::mm::PAGE_SHIFT),
             Addresses::Fresh => None,
         };
-        self.insert(at, page_size(page), Target::Host(page_address(page)))
+        self.insert(at, page_size(page), Target::Host(page_address(page)), direction)
     }
 
     /// Maps a buffer in place of the block of a page. `None` when there is no memory for it.
@@ -191,16 +217,22 @@ impl AddressSpace {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(len).ok()?;
         buffer.resize(len, 0);
-        self.insert(None, len, Target::Bounced { host: page_address(page), buffer, direction })
+        self.insert(None, len, Target::Bounced { host: page_address(page), buffer, direction }, direction)
     }
 
     /// Maps a range of a peer's memory.
-    pub(super) fn map_peer(&self, memory: Arc<dyn PeerMemory>, offset: usize, len: usize) -> Result<DmaAddr, MapError> {
+    pub(super) fn map_peer(
+        &self,
+        memory: Arc<dyn PeerMemory>,
+        offset: usize,
+        len: usize,
+        direction: DmaDirection,
+    ) -> Result<DmaAddr, MapError> {
         let size = memory.len();
         if len == 0 || offset.checked_add(len).is_none_or(|end| end > size) {
             return Err(MapError::Range { offset, len, size });
         }
-        self.insert(None, len, Target::Peer(memory, offset)).ok_or(MapError::NoRoom { len })
+        self.insert(None, len, Target::Peer(memory, offset), direction).ok_or(MapError::NoRoom { len })
     }
 
     /// Ends a mapping. An address that is not mapped is a fault, and counted.
@@ -218,7 +250,13 @@ impl AddressSpace {
     }
 
     /// Finds what `addr..addr + len` reaches and gives it to `f`, with the offset into it.
-    fn reach<R>(&self, addr: usize, len: usize, f: impl FnOnce(&mut Target, usize) -> R) -> Result<R, DmaFault> {
+    fn reach<R>(
+        &self,
+        addr: usize,
+        len: usize,
+        access: Access,
+        f: impl FnOnce(&mut Target, usize) -> R,
+    ) -> Result<R, DmaFault> {
         let reached = self.table.with(|table| {
             let (start, region) =
                 table.regions.range_mut(..=addr).next_back().ok_or(DmaFault::Unmapped { addr, len })?;
@@ -229,6 +267,12 @@ impl AddressSpace {
             let room = region.len - offset;
             if len > room {
                 return Err(DmaFault::Beyond { addr, len, room });
+            }
+            if access == Access::DeviceWrites && !region.writes {
+                return Err(DmaFault::Direction { what: "writes", addr, len });
+            }
+            if access == Access::DeviceReads && !region.reads {
+                return Err(DmaFault::Direction { what: "reads", addr, len });
             }
             Ok(f(&mut region.target, offset))
         });
@@ -245,7 +289,7 @@ impl AddressSpace {
     /// That of [`DmaBus::write`](super::DmaBus::write).
     pub(super) unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), DmaFault> {
         let len = bytes.len();
-        let peer = self.reach(addr, len, |target, offset| match target {
+        let peer = self.reach(addr, len, Access::DeviceWrites, |target, offset| match target {
             Target::Host(start) => {
                 // SAFETY: `reach` found the whole range inside the block at `start`.
                 let to = unsafe { start.add(offset) };
@@ -269,6 +313,37 @@ impl AddressSpace {
         }
     }
 
+    /// The device reads.
+    ///
+    /// # Safety
+    ///
+    /// That of [`DmaBus::read`](super::DmaBus::read).
+    pub(super) unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), DmaFault> {
+        let len = bytes.len();
+        let peer = self.reach(addr, len, Access::DeviceReads, |target, offset| match target {
+            Target::Host(start) => {
+                // SAFETY: `reach` found the whole range inside the block at `start`.
+                let from = unsafe { start.add(offset) };
+                // SAFETY: the bytes belong to a posted buffer, as the caller says, so their block is allocated and nobody
+                // writes them; `bytes` is a Rust slice, borrowed exclusively, and so is not among them.
+                unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *bytes).cast(), len) };
+                None
+            }
+            Target::Bounced { buffer, .. } => {
+                bytes.copy_from_slice(&buffer[offset..offset + len]);
+                None
+            }
+            Target::Peer(memory, base) => Some((memory.clone(), *base + offset)),
+        })?;
+        match peer {
+            None => Ok(()),
+            Some((memory, offset)) => memory.read(offset, bytes).map_err(|_| {
+                self.faults.fetch_add(1, Relaxed);
+                DmaFault::Peer { addr, len }
+            }),
+        }
+    }
+
     /// Copies between a bounced page and its buffer.
     ///
     /// # Safety
@@ -276,7 +351,7 @@ impl AddressSpace {
     /// That of [`DmaDevice::sync_for_cpu`](super::DmaDevice::sync_for_cpu).
     unsafe fn sync(&self, addr: DmaAddr, offset: usize, len: usize, for_cpu: bool) {
         // A range that is not mapped has been counted as a fault; there is nothing to copy.
-        let _ = self.reach(addr.get() + offset, len, |target, offset| {
+        let _ = self.reach(addr.get() + offset, len, Access::Sync, |target, offset| {
             if let Target::Bounced { host, buffer, direction } = target {
                 // SAFETY: `reach` found the whole range inside the block at `host`.
                 let host = unsafe { host.add(offset) };
@@ -336,8 +411,9 @@ macro_rules! device {
                 memory: alloc::sync::Arc<dyn $crate::dma::PeerMemory>,
                 offset: usize,
                 len: usize,
+                direction: $crate::dma::DmaDirection,
             ) -> Result<$crate::DmaAddr, $crate::dma::MapError> {
-                self.space.map_peer(memory, offset, len)
+                self.space.map_peer(memory, offset, len, direction)
             }
             unsafe fn unmap_peer(&self, addr: $crate::DmaAddr) {
                 self.space.unmap(addr);
@@ -361,11 +437,15 @@ macro_rules! device {
             }
         }
 
-        // SAFETY: a write reaches exactly what the address space finds, whole or not at all.
+        // SAFETY: a write or a read reaches exactly what the address space finds, whole or not at all.
         unsafe impl $crate::dma::DmaBus for $ty {
             unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), $crate::dma::DmaFault> {
                 // SAFETY: promised by the caller.
                 unsafe { self.space.write(addr, bytes) }
+            }
+            unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), $crate::dma::DmaFault> {
+                // SAFETY: promised by the caller.
+                unsafe { self.space.read(addr, bytes) }
             }
             fn stats(&self) -> $crate::dma::DmaStats {
                 self.space.stats()

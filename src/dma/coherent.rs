@@ -32,4 +32,4 @@ impl Default for Coherent {
     }
 }
 
-device!(Coherent, needs_sync: false, sync: { let _ = this; false }, map: |this, page, _direction| this.space.map(page));
+device!(Coherent, needs_sync: false, sync: { let _ = this; false }, map: |this, page, direction| this.space.map(page, direction));

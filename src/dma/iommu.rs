@@ -34,4 +34,4 @@ impl Default for Iommu {
     }
 }
 
-device!(Iommu, needs_sync: false, sync: { let _ = this; false }, map: |this, page, _direction| this.space.map(page));
+device!(Iommu, needs_sync: false, sync: { let _ = this; false }, map: |this, page, direction| this.space.map(page, direction));

@@ -1,6 +1,6 @@
 //! [`DmaMapping`]: memory without pages, as a device sees it.
 
-use super::{DmaDevice, same_device};
+use super::{DmaDevice, DmaDirection, same_device};
 use crate::assert::assert_not_impl_any;
 use crate::memory::DmaAddr;
 use alloc::sync::Arc;
@@ -25,15 +25,27 @@ pub trait PeerMemory: Send + Sync {
     ///
     /// [`PeerError`] when the range is not all there, or the memory is gone.
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), PeerError>;
+
+    /// A device reads `bytes.len()` bytes from `offset` on. Memory that nobody transmits from need not offer it; then it
+    /// refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] when the range is not all there, the memory is gone, or it cannot be read.
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), PeerError> {
+        Err(PeerError { offset, len: bytes.len() })
+    }
 }
 
-/// Peer memory did not take a write.
+/// Peer memory refused a write or a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the peer's memory took no write of {len} bytes at offset {offset}: out of range, or the memory is gone")]
+#[error(
+    "the peer's memory refused {len} bytes at offset {offset}: out of range, not to be read, or the memory is gone"
+)]
 pub struct PeerError {
-    /// Where the write began.
+    /// Where the range begins.
     pub offset: usize,
-    /// How many bytes it had.
+    /// How many bytes it has.
     pub len: usize,
 }
 
@@ -72,7 +84,8 @@ pub struct DmaMapping {
 assert_not_impl_any!(DmaMapping: Clone, Copy, Default);
 
 impl DmaMapping {
-    /// Maps `len` bytes of `memory` from `offset` on for `device`.
+    /// Maps `len` bytes of `memory` from `offset` on for `device`, to receive into. What is transmitted from is mapped by
+    /// [`DmabufTxBinding`](crate::provider::DmabufTxBinding), so that no memory is bound for the wrong direction.
     ///
     /// # Errors
     ///
@@ -84,7 +97,18 @@ impl DmaMapping {
         offset: usize,
         len: usize,
     ) -> Result<Self, MapError> {
-        let addr = device.map_peer(memory, offset, len)?;
+        Self::with_direction(device, memory, offset, len, DmaDirection::FromDevice)
+    }
+
+    /// Maps for either direction.
+    pub(crate) fn with_direction(
+        device: Arc<dyn DmaDevice>,
+        memory: Arc<dyn PeerMemory>,
+        offset: usize,
+        len: usize,
+        direction: DmaDirection,
+    ) -> Result<Self, MapError> {
+        let addr = device.map_peer(memory, offset, len, direction)?;
         Ok(DmaMapping { device, addr, len })
     }
 

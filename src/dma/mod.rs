@@ -3,7 +3,8 @@
 //! [`DmaDevice`] is what a pool knows of a device: it maps pages, and it says whether CPU and device must be told when
 //! a buffer changes hands. [`DmaQueue`] is what a receive ring knows of it: buffers go out as descriptors and come back
 //! as completions. Both are unsafe traits, because both promise the one thing that makes `&[u8]` over DMA memory sound:
-//! **between the completion of a buffer and its next post, the device does not write it.**
+//! **between the completion of a buffer and its next post, the device does not write it.** [`DmaTxQueue`] is the same
+//! for transmit, where the device reads, and [`TxMap`] holds what a packet has mapped for it.
 //!
 //! | device | address | a mistake shows as |
 //! | --- | --- | --- |
@@ -22,6 +23,8 @@ mod coherent;
 mod iommu;
 mod mapping;
 mod queue;
+mod tx_map;
+mod tx_queue;
 
 pub use address_space::{DmaFault, DmaStats};
 pub use bounce::Bounce;
@@ -29,6 +32,14 @@ pub use coherent::Coherent;
 pub use iommu::Iommu;
 pub use mapping::{DmaMapping, MapError, PeerError, PeerMemory};
 pub use queue::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
+#[doc(alias = "skb_frag_dma_map")]
+#[doc(alias = "dma_map_single")]
+#[doc(alias = "netmem_dma_unmap_page_attrs")]
+#[doc(alias = "netmem_dma_unmap_addr_set")]
+#[doc(alias = "DEFINE_DMA_UNMAP_ADDR")]
+pub use tx_map::TxMap;
+pub use tx_map::{MAX_TX_PIECES, TxMapError};
+pub use tx_queue::{DmaTxQueue, TxChecksum, TxCompletion, TxDescriptor};
 
 use crate::memory::{DmaAddr, Page};
 use alloc::sync::Arc;
@@ -76,7 +87,7 @@ pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) 
 /// - an address each of whose mappings was unmapped reaches nothing, and is not handed out for other memory while a descriptor that names
 ///   it is with the device: a pool may go before the ring that holds its buffers;
 /// - the device writes a buffer only from its post to its completion (or to the stop of its queue), never between the
-///   completion and the next post;
+///   completion and the next post, and reads what is transmitted only from its post to its completion likewise;
 /// - no method panics, or calls into a pool, a provider or a hook.
 pub unsafe trait DmaDevice: Send + Sync {
     /// Makes the block of `page` reachable for the device. `None` when the device has no room for it.
@@ -98,7 +109,13 @@ pub unsafe trait DmaDevice: Send + Sync {
     /// # Errors
     ///
     /// [`MapError`], with the range that was refused.
-    fn map_peer(&self, memory: Arc<dyn PeerMemory>, offset: usize, len: usize) -> Result<DmaAddr, MapError>;
+    fn map_peer(
+        &self,
+        memory: Arc<dyn PeerMemory>,
+        offset: usize,
+        len: usize,
+        direction: DmaDirection,
+    ) -> Result<DmaAddr, MapError>;
 
     /// Ends a mapping of peer memory.
     ///
@@ -129,23 +146,36 @@ pub unsafe trait DmaDevice: Send + Sync {
     unsafe fn sync_for_device(&self, addr: DmaAddr, offset: usize, len: usize);
 }
 
-/// The other end of a [`DmaDevice`]: the wires the device itself writes through. For models of hardware.
+/// The other end of a [`DmaDevice`]: the wires the device itself reads and writes through. For models of hardware.
 ///
 /// # Safety
 ///
-/// As for [`DmaDevice`]; a write that does not return a fault has reached what is mapped at that address, and a write
+/// As for [`DmaDevice`]; a write or read that does not return a fault has reached what is mapped at that address, and one
 /// that does has reached nothing.
 pub unsafe trait DmaBus: DmaDevice {
     /// The device writes `bytes` at `addr`.
     ///
     /// # Errors
     ///
-    /// [`DmaFault`] when any of the range is not mapped; it is counted, and nothing is written.
+    /// [`DmaFault`] when any of the range is not mapped, or not for the device to write; it is counted, and nothing is
+    /// written.
     ///
     /// # Safety
     ///
     /// If the range is mapped, it belongs to a buffer that has been posted to the device and not completed yet.
     unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), DmaFault>;
+
+    /// The device reads from `addr` on.
+    ///
+    /// # Errors
+    ///
+    /// [`DmaFault`] when any of the range is not mapped, or not for the device to read; it is counted, and `bytes` is as
+    /// it was, unless a peer's memory failed half way.
+    ///
+    /// # Safety
+    ///
+    /// If the range is mapped, it belongs to a buffer that has been posted to the device and not completed yet.
+    unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), DmaFault>;
 
     /// What the device has counted.
     fn stats(&self) -> DmaStats;

@@ -1,12 +1,14 @@
 //! A driver, written against the types of this crate.
 //!
-//! [`Hardware`] is what it needs of a device. [`netmem`] is a driver that receives into whatever memory its queues have.
+//! [`Hardware`] is what it needs of a device. [`netmem`] is a driver that receives into whatever memory its queues have;
+//! [`transmit`] is its other half, for devices that are [`TxHardware`].
 #![forbid(unsafe_code)]
 
 pub mod netmem;
+pub mod transmit;
 
 use crate::assert::assert_not_impl_any;
-use crate::dma::DmaQueue;
+use crate::dma::{DmaQueue, DmaTxQueue};
 use crate::netdev::{Capabilities, UnreadableRx};
 
 /// What a driver needs of its device.
@@ -62,5 +64,23 @@ impl<H: Hardware> Hardware for ReadableOnly<H> {
 
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
+    }
+}
+
+/// What a driver needs of a device that transmits.
+pub trait TxHardware: Hardware {
+    /// One transmit queue. When it is [`NetmemTx`](crate::netdev::NetmemTx), packets may be sent from device memory.
+    type TxQueue: DmaTxQueue;
+
+    /// Starts transmit queue `index`, with an empty ring; `None` when there is no such queue, or it is in use. A queue that
+    /// was stopped can be started again.
+    fn tx_queue(&mut self, index: usize) -> Option<Self::TxQueue>;
+}
+
+impl<H: TxHardware> TxHardware for ReadableOnly<H> {
+    type TxQueue = H::TxQueue;
+
+    fn tx_queue(&mut self, index: usize) -> Option<H::TxQueue> {
+        self.0.tx_queue(index)
     }
 }

@@ -14,7 +14,8 @@
 //! A queue gets other memory while the others go on ([`Driver::bind`]): as [`QueueMgmt`], the driver makes new memory and fills
 //! a ring with it before the old one is stopped, and takes no interest in what kind it is.
 
-use super::Hardware;
+use super::transmit::Transmitter;
+use super::{Hardware, TxHardware};
 use crate::memory::Page;
 use crate::mm::PAGE_SIZE;
 use crate::netdev::{
@@ -434,6 +435,15 @@ impl<H: Hardware> Driver<H> {
             }
             work
         })
+    }
+
+    /// Reaps what a transmitter of the same device has sent: pages of this driver's pools go back into their caches.
+    /// Says how many packets that was.
+    pub fn clean(&mut self, transmitter: &mut Transmitter<H::TxQueue>) -> u64
+    where
+        H: TxHardware,
+    {
+        self.napi.poll(1, |poll| transmitter.clean(poll))
     }
 
     /// What a queue has counted.

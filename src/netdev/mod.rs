@@ -4,7 +4,18 @@
 //! context" means here (rules N1 to N3). [`RxMemory`] is what one queue receives into. [`RxRing`] holds the buffers that
 //! the device has, and is the only way to hand it one (rules O3, D2, D5). [`bind`] puts memory of a provider on a queue
 //! while it runs (rule P3), and the [`Binding`] it gives is what takes it off again. [`Xdp`] is a program that sees packets
-//! before there is an skb.
+//! before there is an skb. [`TxRing`] holds the packets that the device sends.
+//!
+//! # Transmit
+//!
+//! ```text
+//!  Skb ──into_readable──▶ ReadableSkb ──send──▶ (in the ring, mapped) ──complete──▶ Skb ──▶ recycled, or dropped
+//!   └──────────────────────────────send_netmem──▲   only for a driver that is NetmemTx
+//! ```
+//!
+//! A plain transmit takes packets that the CPU can read (rule S2). What it cannot read goes to a driver whose queue
+//! declares [`NetmemTx`], and only if its device memory is bound to that very device. Linux checks the second by
+//! dropping the packet, and says nothing; here it comes back with the reason.
 //!
 #![doc = include_str!("../../docs/dma.svg")]
 #![forbid(unsafe_code)]
@@ -14,6 +25,7 @@ mod device;
 mod napi;
 mod ring;
 mod system;
+mod tx;
 mod xdp;
 
 #[doc(alias = "net_devmem_dmabuf_binding")]
@@ -52,6 +64,18 @@ pub use ring::{BadCompletion, Completed, PostError, PostRefused, RxRing};
 #[doc(alias = "page_pool_create_percpu")]
 #[doc(alias = "system_page_pool")]
 pub use system::SystemPools;
+#[doc(alias = "netmem_tx")]
+#[doc(alias = "NETMEM_TX_NONE")]
+pub use tx::NetmemTx;
+#[doc(alias = "netmem_tx_mode")]
+#[doc(alias = "NETMEM_TX_DMA")]
+#[doc(alias = "NETMEM_TX_NO_DMA")]
+pub use tx::NetmemTxMode;
+#[doc(alias = "ndo_start_xmit")]
+pub use tx::TxRing;
+#[doc(alias = "validate_xmit_unreadable_skb")]
+pub use tx::validate_xmit;
+pub use tx::{BadTxCompletion, Cleaned, Sent, TxError, TxRefused};
 #[doc(alias = "xdp_action")]
 pub use xdp::Verdict;
 #[doc(alias = "bpf_prog_run_xdp")]

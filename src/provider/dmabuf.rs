@@ -126,29 +126,8 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, BindError> {
-        if !niov_size.is_power_of_two() || !(MIN_NIOV..=MAX_NIOV).contains(&niov_size) {
-            return Err(BindError::NiovSize { size: niov_size });
-        }
         let id = BindingId::new().ok_or(BindError::NoMemory)?;
-        let mut free = Vec::new();
-        for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
-            let shares = |other: &Chunk| {
-                offset < other.offset.saturating_add(other.len) && other.offset < offset.saturating_add(len)
-            };
-            if let Some(other) = chunks[..chunk].iter().position(shares) {
-                return Err(BindError::Overlap { chunk, other });
-            }
-            let mapping = DmaMapping::new(device.clone(), memory.clone(), offset, len)
-                .map_err(|source| BindError::Map { chunk, source })?;
-            let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id.get())
-                .map_err(|source| BindError::Area { chunk, source })?;
-            free.try_reserve(niovs.len())
-                .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
-            free.extend(niovs);
-        }
-        if free.is_empty() {
-            return Err(BindError::Empty);
-        }
+        let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, id.get())?;
         // The lowest offset is handed out first.
         free.reverse();
         Ok(Arc::new(DmabufProvider {
@@ -180,6 +159,40 @@ impl DmabufProvider {
     pub fn available(&self) -> usize {
         self.free.with(|free| free.len())
     }
+}
+
+/// Maps chunks of a memory for one direction, and cuts them into net_iovs.
+pub(super) fn carve(
+    device: &Arc<dyn DmaDevice>,
+    memory: &Arc<dyn PeerMemory>,
+    chunks: &[Chunk],
+    niov_size: usize,
+    direction: DmaDirection,
+    binding_id: u32,
+) -> Result<Vec<FreeIov>, BindError> {
+    if !niov_size.is_power_of_two() || !(MIN_NIOV..=MAX_NIOV).contains(&niov_size) {
+        return Err(BindError::NiovSize { size: niov_size });
+    }
+    let mut free = Vec::new();
+    for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
+        let shares = |other: &Chunk| {
+            offset < other.offset.saturating_add(other.len) && other.offset < offset.saturating_add(len)
+        };
+        if let Some(other) = chunks[..chunk].iter().position(shares) {
+            return Err(BindError::Overlap { chunk, other });
+        }
+        let mapping = DmaMapping::with_direction(device.clone(), memory.clone(), offset, len, direction)
+            .map_err(|source| BindError::Map { chunk, source })?;
+        let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, binding_id)
+            .map_err(|source| BindError::Area { chunk, source })?;
+        free.try_reserve(niovs.len())
+            .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
+        free.extend(niovs);
+    }
+    if free.is_empty() {
+        return Err(BindError::Empty);
+    }
+    Ok(free)
 }
 
 impl MemoryProvider for DmabufProvider {

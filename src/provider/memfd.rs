@@ -102,6 +102,23 @@ impl PeerMemory for Memfd {
         }
         Ok(())
     }
+
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), PeerError> {
+        let refused = PeerError { offset, len: bytes.len() };
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > self.len) {
+            return Err(refused);
+        }
+        let mut done = 0;
+        while done < bytes.len() {
+            match rustix::io::pread(&self.fd, &mut bytes[done..], (offset + done) as u64) {
+                Ok(0) => return Err(refused),
+                Ok(read) => done += read,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return Err(refused),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The memory as its owner sees it.

@@ -7,13 +7,15 @@
 //! | [`DmabufProvider`] | another device's, shared as a dma-buf and bound for receive | net_iovs |
 //! | [`ZcrxProvider`](zcrx::ZcrxProvider) | a program's, lent through io_uring | net_iovs |
 //!
-//! `Memfd`, with `std`, is a device that exports memory. [`conformance`] tests providers, these and yours.
+//! `Memfd`, with `std`, is a device that exports memory, and [`DmabufTxBinding`] binds some to transmit from.
+//! [`conformance`] tests providers, these and yours.
 //!
 #![doc = include_str!("../../docs/provider.md")]
 
 mod binding;
 pub mod conformance;
 mod dmabuf;
+mod dmabuf_tx;
 mod huge;
 #[cfg(feature = "std")]
 mod memfd;
@@ -26,6 +28,17 @@ pub use dmabuf::BindError;
 pub use dmabuf::Chunk;
 #[doc(alias = "net_devmem_dmabuf_binding")]
 pub use dmabuf::DmabufProvider;
+#[doc(alias = "get_netmem")]
+#[doc(alias = "put_netmem")]
+#[doc(alias = "skb_frag_ref")]
+#[doc(alias = "net_devmem_get_net_iov")]
+#[doc(alias = "net_devmem_put_net_iov")]
+pub use dmabuf_tx::BoundFrag;
+#[doc(alias = "net_devmem_get_binding")]
+#[doc(alias = "net_devmem_dmabuf_binding_get")]
+#[doc(alias = "net_devmem_dmabuf_binding_put")]
+pub use dmabuf_tx::DmabufTxBinding;
+pub use dmabuf_tx::{BoundFrags, TxRangeError};
 #[doc(alias = "split_page")]
 pub use huge::HugeProvider;
 pub use huge::{HUGE_ORDER, HugeStats};

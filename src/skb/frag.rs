@@ -3,17 +3,20 @@
 use crate::memory::{NetmemRef, Page};
 use crate::mm::FreePage;
 use crate::page_pool::{Frag, RangeError};
+use crate::provider::BoundFrag;
 use core::fmt;
 
-/// A piece of a packet: of a pool's memory, or of a page of mm's.
+/// A piece of a packet: of a pool's memory, of a page of mm's, or of device memory that is bound to transmit from.
 ///
-/// Which of the two is part of the value, so it goes back the right way: in Linux one flag of the skb, `pp_recycle`,
+/// Which of them is part of the value, so it goes back the right way: in Linux one flag of the skb, `pp_recycle`,
 /// speaks for all of its frags, and mixing them was a bug more than once.
 pub enum SkbFrag {
     /// Memory of a page pool, page or net_iov.
     Pool(Frag),
     /// A page of mm's that never was a pool's.
     Mm(MmFrag),
+    /// Device memory of a transmit binding, to be sent.
+    Bound(BoundFrag),
 }
 
 /// A range of a page of mm's, which this value owns.
@@ -52,6 +55,7 @@ impl SkbFrag {
         match self {
             SkbFrag::Pool(frag) => frag.len(),
             SkbFrag::Mm(frag) => frag.len,
+            SkbFrag::Bound(frag) => frag.len(),
         }
     }
 
@@ -68,6 +72,7 @@ impl SkbFrag {
                 let left = whole.checked_sub(len).filter(|&left| left != 0)?;
                 Some(SkbFrag::Mm(MmFrag { page, offset: offset + len, len: left }))
             }
+            SkbFrag::Bound(frag) => frag.skip(len).map(SkbFrag::Bound),
         }
     }
 
@@ -84,6 +89,7 @@ impl SkbFrag {
                 (frag.offset, frag.len) = (frag.offset + start, len);
                 Ok(())
             }
+            SkbFrag::Bound(frag) => frag.narrow(start, len),
         }
     }
 
@@ -93,6 +99,7 @@ impl SkbFrag {
         match self {
             SkbFrag::Pool(frag) => frag.offset(),
             SkbFrag::Mm(frag) => frag.offset,
+            SkbFrag::Bound(frag) => frag.offset(),
         }
     }
 
@@ -102,6 +109,7 @@ impl SkbFrag {
         match self {
             SkbFrag::Pool(frag) => frag.netmem(),
             SkbFrag::Mm(frag) => frag.page.page().into(),
+            SkbFrag::Bound(frag) => frag.netmem().into(),
         }
     }
 
@@ -124,6 +132,7 @@ impl SkbFrag {
         match self {
             SkbFrag::Pool(frag) => frag.bytes(),
             SkbFrag::Mm(frag) => Some(frag.bytes()),
+            SkbFrag::Bound(_) => None,
         }
     }
 
@@ -132,6 +141,7 @@ impl SkbFrag {
         match self {
             SkbFrag::Pool(frag) => frag.bytes_mut(),
             SkbFrag::Mm(frag) => Some(frag.bytes_mut()),
+            SkbFrag::Bound(_) => None,
         }
     }
 }
@@ -141,6 +151,7 @@ impl fmt::Debug for SkbFrag {
         match self {
             SkbFrag::Pool(frag) => frag.fmt(f),
             SkbFrag::Mm(frag) => write!(f, "MmFrag({:?}, {} bytes at {})", frag.page, frag.len, frag.offset),
+            SkbFrag::Bound(frag) => frag.fmt(f),
         }
     }
 }

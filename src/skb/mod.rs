@@ -11,11 +11,13 @@ pub mod checksum;
 pub mod devmem;
 mod frag;
 mod packet;
+mod readable;
 mod zcrx;
 
 pub use frag::MmFrag;
 #[doc(alias = "skb_frag_t")]
 #[doc(alias = "skb_mark_for_recycle")]
+#[doc(alias = "skb_frag_unref")]
 pub use frag::SkbFrag;
 #[doc(alias = "ip_summed")]
 #[doc(alias = "CHECKSUM_NONE")]
@@ -27,4 +29,6 @@ pub use packet::IpSummed;
 #[doc(alias = "consume_skb")]
 pub use packet::Skb;
 pub use packet::{MAX_SKB_FRAGS, ReadError, SkbFull};
+#[doc(alias = "skb_frags_readable")]
+pub use readable::ReadableSkb;
 pub use zcrx::{ZcrxError, ZcrxReceive};

@@ -1,10 +1,11 @@
 //! [`Skb`]: a packet.
 
 use super::checksum::Checksum;
-use super::{MmFrag, SkbFrag};
+use super::{MmFrag, ReadableSkb, SkbFrag};
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, Page};
 use crate::page_pool::Frag;
+use crate::provider::BoundFrag;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -211,6 +212,24 @@ impl Skb {
         self.push(SkbFrag::Mm(frag))
     }
 
+    /// Attaches device memory to transmit, and joins it to the last frag when it continues that in the same net_iov.
+    ///
+    /// # Errors
+    ///
+    /// [`SkbFull`], with the frag.
+    #[doc(alias = "skb_add_rx_frag_netmem")]
+    #[doc(alias = "zerocopy_fill_skb_from_devmem")]
+    pub fn add_bound_frag(&mut self, mut frag: BoundFrag) -> Result<(), SkbFull> {
+        let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_mut());
+        if let Some(SkbFrag::Bound(last)) = last {
+            match last.try_merge(frag) {
+                Ok(()) => return Ok(()),
+                Err(other) => frag = other,
+            }
+        }
+        self.push(SkbFrag::Bound(frag))
+    }
+
     fn push(&mut self, frag: SkbFrag) -> Result<(), SkbFull> {
         let Some(slot) = self.frags.get_mut(self.nr_frags) else { return Err(SkbFull(frag)) };
         *slot = Some(frag);
@@ -279,6 +298,28 @@ impl Skb {
     #[doc(alias = "skb_frags_readable")]
     pub fn frags_readable(&self) -> bool {
         self.frags().all(|frag| !frag.is_net_iov())
+    }
+
+    /// The page that the linear part is in; `None` when it is on the heap.
+    pub(crate) fn linear_page(&self) -> Option<&Page> {
+        match &self.linear {
+            Linear::Pool(frag) => Some(frag.netmem().page()),
+            Linear::Heap(_) => None,
+        }
+    }
+
+    /// Makes sure that the CPU can read all of it: what a plain transmit needs (rule S2).
+    ///
+    /// There is no variant that copies what cannot be read. Device memory has no mapping for the CPU to copy through;
+    /// only its owner could, so what is in it is sent from there, by a device that declares it, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The skb, when a frag is device memory.
+    #[doc(alias = "skb_frags_readable")]
+    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
+    pub fn into_readable(self) -> Result<ReadableSkb, Skb> {
+        ReadableSkb::new(self)
     }
 
     /// The queue that received it.

@@ -94,6 +94,12 @@ pub enum RecvError {
         /// How many bytes the frag has.
         len: u32,
     },
+    /// ENODEV: the frag is device memory that was bound to transmit from; user space has it already.
+    #[error("the next {len} bytes are of a transmit binding, not received into: the sender tells where they are")]
+    TransmitFrag {
+        /// How many bytes the frag has.
+        len: u32,
+    },
     /// ENODEV: the frag is in memory that was not bound as a dma-buf, so that it has no offset to tell.
     #[error(
         "the next {len} bytes are memory of type {ty:?}, not of a dma-buf: read them where that memory was registered"
@@ -381,7 +387,8 @@ fn tell_frag(
     let len = frag.len();
     let frag = match frag {
         SkbFrag::Pool(frag) => frag,
-        frag => return (Some(frag), Err(RecvError::HostFrag { len })),
+        SkbFrag::Bound(_) => return (Some(frag), Err(RecvError::TransmitFrag { len })),
+        SkbFrag::Mm(_) => return (Some(frag), Err(RecvError::HostFrag { len })),
     };
     let mut frag = match frag.backing() {
         Backing::NetIov(frag) => frag,

@@ -1,0 +1,488 @@
+//! [`TxRing`]: the packets that the device has.
+
+use super::Poll;
+use crate::assert::assert_not_impl_any;
+use crate::dma::{
+    DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
+};
+use crate::memory::{Backing, Page};
+use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
+use crate::skb::{IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+const _: () = assert!(MAX_TX_PIECES == MAX_SKB_FRAGS + 1, "a linear part and the frags");
+
+/// What a driver does with packets that the CPU cannot read: `netdev->netmem_tx`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "netmem_tx_mode")]
+pub enum NetmemTxMode {
+    /// It hands their addresses to its device, which must be the one they are bound to.
+    #[doc(alias = "NETMEM_TX_DMA")]
+    Dma,
+    /// It does no DMA and passes them on, as a virtual device does; whoever does the DMA checks.
+    #[doc(alias = "NETMEM_TX_NO_DMA")]
+    NoDma,
+}
+
+/// Declares that a driver transmits packets that the CPU cannot read (rule S2).
+///
+/// The driver's queue implements it. A driver that does not is Linux's `NETMEM_TX_NONE`: there is nothing to set and
+/// nothing to forget, `send_netmem` just does not exist for it.
+#[doc(alias = "netmem_tx")]
+#[doc(alias = "NETMEM_TX_NONE")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not declare that it transmits memory the CPU cannot read",
+    label = "this queue takes readable packets only",
+    note = "rule S2: transmit takes readable skbs; send `skb.into_readable()?` with `send`, or implement `NetmemTx` for \
+            a driver that never touches the bytes"
+)]
+pub trait NetmemTx {
+    /// How.
+    const MODE: NetmemTxMode;
+}
+
+/// Why a packet was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TxError {
+    /// Not as many descriptors are free as it has pieces.
+    #[error("the ring has {room} free descriptors, and the packet needs {need}: clean it first, or ask `room()`")]
+    Full {
+        /// How many it needs.
+        need: usize,
+        /// How many are free.
+        room: usize,
+    },
+    /// It has no bytes.
+    #[error("a packet without bytes: give it at least an Ethernet header")]
+    Empty,
+    /// No page to copy the linear part to.
+    #[error("no memory to copy a linear part of {len} bytes from the heap to: build the skb around a page instead")]
+    NoMemory {
+        /// How many bytes it has.
+        len: usize,
+    },
+    /// The device did not map it.
+    #[error("piece {piece} of the packet: {source}")]
+    Map {
+        /// Which piece: 0 is the linear part, 1 the first frag.
+        piece: usize,
+        /// Why.
+        source: TxMapError,
+    },
+    /// Device memory that came by receive.
+    #[error(
+        "frag {frag} is device memory that is bound to receive into, which its device may write and not read: send from \
+         a DmabufTxBinding"
+    )]
+    NotForTransmit {
+        /// Which frag.
+        frag: usize,
+    },
+    /// Device memory that another device can reach.
+    #[error("frag {frag} is device memory that is bound to another device: bind it to the one that sends it")]
+    OtherDevice {
+        /// Which frag.
+        frag: usize,
+    },
+    /// A checksum that would lie outside.
+    #[error("a checksum of bytes from {start} on, to be stored at {start} + {offset}, in a packet of {len} bytes")]
+    Checksum {
+        /// Where the sum would begin.
+        start: u16,
+        /// Where it would go, from there.
+        offset: u16,
+        /// How long the packet is.
+        len: usize,
+    },
+}
+
+/// A packet that was not taken; it comes back whole, and nothing of it is mapped.
+#[derive(Debug)]
+pub struct TxRefused<S = ReadableSkb> {
+    /// Why.
+    pub reason: TxError,
+    /// The packet.
+    pub skb: S,
+}
+
+impl<S> fmt::Display for TxRefused<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<S: fmt::Debug> core::error::Error for TxRefused<S> {}
+
+/// Whether a driver of this type may be given the packet, for this device: what the stack asks before it calls one.
+///
+/// Linux looks at the first frag alone; this looks at each.
+///
+/// # Errors
+///
+/// [`TxError::NotForTransmit`] and [`TxError::OtherDevice`], with the frag; in mode [`NetmemTxMode::NoDma`] none.
+#[doc(alias = "validate_xmit_unreadable_skb")]
+pub fn validate_xmit<T: NetmemTx>(skb: &Skb, device: &Arc<dyn DmaDevice>) -> Result<(), TxError> {
+    match T::MODE {
+        NetmemTxMode::NoDma => Ok(()),
+        NetmemTxMode::Dma => skb.frags().enumerate().try_for_each(|(frag, of)| reachable(frag, of, device)),
+    }
+}
+
+/// Whether the device can be given a frag's memory, or it can be mapped for it.
+fn reachable(frag: usize, of: &SkbFrag, device: &Arc<dyn DmaDevice>) -> Result<(), TxError> {
+    match of {
+        SkbFrag::Bound(bound) if bound.is_for(device) => Ok(()),
+        SkbFrag::Bound(_) => Err(TxError::OtherDevice { frag }),
+        _ if of.is_net_iov() => Err(TxError::NotForTransmit { frag }),
+        _ => Ok(()),
+    }
+}
+
+/// A transmit ring: the queue of the hardware and, for each packet in it, the skb and what of it is mapped.
+///
+/// A packet that is sent is moved in here and gone from the driver until the device has completed it (rule O3). Then it
+/// is unmapped, and handed back to be recycled or dropped. What was mapped is unmapped exactly once, on every way out:
+/// after the completion, when the ring is stopped or dropped, and half way through a packet that could not be mapped.
+///
+/// Pages are mapped `ToDevice` with their whole block. Device memory is neither mapped nor unmapped: it has the address
+/// that its binding gave it (rule D3). A linear part on the heap has no page; it is copied to one first (a bounce page,
+/// from the zone), which is the only copy made here. Headers built in a frag of a pool, or a frag of mm's, are not
+/// copied.
+///
+/// The device is not believed, as by [`RxRing`](super::RxRing): a completion that names no packet, or one that is not
+/// out, is a [`BadTxCompletion`].
+///
+/// # Invariants
+///
+/// A slot with a packet has been posted to the queue and not been completed. Slots without are in `free`, once. The
+/// descriptors of the packets and `room` add up to the depth.
+pub struct TxRing<Q: DmaTxQueue> {
+    queue: Q,
+    zone: Zone,
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    room: usize,
+    running: bool,
+}
+
+struct Slot {
+    generation: u16,
+    packet: Option<Packet>,
+}
+
+/// A packet that the device has.
+struct Packet {
+    // Dropped in this order: unmapped before the memory is given back.
+    mapped: Mapped,
+    skb: Skb,
+    descriptors: usize,
+}
+
+/// What of a packet is mapped, and the page that its linear part was copied to.
+struct Mapped {
+    map: TxMap,
+    _bounce: Option<FreePage>,
+}
+
+/// Where the device finds the pieces of a packet.
+struct Pieces {
+    slices: [Option<DmaSlice>; MAX_TX_PIECES],
+    len: usize,
+}
+
+/// A packet that the device has sent, or failed to. Nothing of it is mapped any more.
+#[derive(Debug)]
+pub struct Sent {
+    /// The packet.
+    pub skb: Skb,
+    /// Whether the device says that it failed.
+    pub failed: bool,
+}
+
+/// A completion that names no packet of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadTxCompletion {
+    /// No packet has that index.
+    #[error("completion for packet {index} of a ring of {depth}: the device is broken or hostile")]
+    Index {
+        /// The index it named.
+        index: usize,
+        /// How many there are.
+        depth: usize,
+    },
+    /// That packet is not with the device, or not any more.
+    #[error("completion for packet {index}, generation {generation}, which is not out: reported twice?")]
+    NotPosted {
+        /// The index it named.
+        index: usize,
+        /// The generation it named.
+        generation: u16,
+    },
+}
+
+/// What [`TxRing::clean`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// Packets sent.
+    pub sent: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Packets that the device failed to send.
+    pub failed: u64,
+    /// Completions that named no packet.
+    pub refused: u64,
+}
+
+impl<Q: DmaTxQueue> TxRing<Q> {
+    /// A ring over a queue of the hardware; `zone` has pages for linear parts that are on the heap. `None` when there is
+    /// no memory for it, or the queue's depth is 0 or more than 32768.
+    pub fn new(queue: Q, zone: Zone) -> Option<Self> {
+        let depth = queue.depth();
+        if !(1..=1 << 15).contains(&depth) {
+            return None;
+        }
+        let (mut slots, mut free) = (Vec::new(), Vec::new());
+        slots.try_reserve_exact(depth).ok()?;
+        free.try_reserve_exact(depth).ok()?;
+        slots.extend((0..depth).map(|_| Slot { generation: 0, packet: None }));
+        free.extend((0..depth as u16).rev());
+        Some(TxRing { queue, zone, slots, free, room: depth, running: true })
+    }
+
+    /// The device that sends.
+    pub fn device(&self) -> &Arc<dyn DmaDevice> {
+        self.queue.device()
+    }
+
+    /// How many descriptors are free. A packet needs one for each piece that is not empty, at most 18.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// How many descriptors there are.
+    pub fn depth(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many packets the device has.
+    pub fn packets(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Hands a packet to the device, which sees it at the next [`kick`](Self::kick).
+    ///
+    /// # Errors
+    ///
+    /// [`TxRefused`], with the reason and the packet; nothing of it stays mapped.
+    #[doc(alias = "ndo_start_xmit")]
+    #[doc(alias = "dev_queue_xmit")]
+    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
+    pub fn send(&mut self, skb: ReadableSkb) -> Result<(), TxRefused> {
+        match self.map(skb.as_skb()) {
+            Ok((mapped, pieces)) => {
+                self.post(skb.into_skb(), mapped, &pieces);
+                Ok(())
+            }
+            Err(reason) => Err(TxRefused { reason, skb }),
+        }
+    }
+
+    /// Hands a packet to the device that the CPU need not be able to read. Only for a driver that declares it (rule S2).
+    ///
+    /// Device memory must be bound to this very device, to transmit from. Its checksum cannot be computed here: set
+    /// [`IpSummed::Partial`] and let the device do it.
+    ///
+    /// # Errors
+    ///
+    /// [`TxRefused`], with the reason and the packet; nothing of it stays mapped.
+    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
+    pub fn send_netmem(&mut self, skb: Skb) -> Result<(), TxRefused<Skb>>
+    where
+        Q: NetmemTx,
+    {
+        match validate_xmit::<Q>(&skb, self.device()).and_then(|()| self.map(&skb)) {
+            Ok((mapped, pieces)) => {
+                self.post(skb, mapped, &pieces);
+                Ok(())
+            }
+            Err(reason) => Err(TxRefused { reason, skb }),
+        }
+    }
+
+    /// Maps each page of a packet. What was mapped when it fails is unmapped on the way out.
+    fn map(&self, skb: &Skb) -> Result<(Mapped, Pieces), TxError> {
+        let device = self.queue.device();
+        if skb.is_empty() {
+            return Err(TxError::Empty);
+        }
+        if let IpSummed::Partial { start, offset } = skb.ip_summed() {
+            let (len, end) = (skb.len(), usize::from(start) + usize::from(offset) + 2);
+            if end > len {
+                return Err(TxError::Checksum { start, offset, len });
+            }
+        }
+        let linear = core::iter::once(skb.linear().len());
+        let need = linear.chain(skb.frags().map(|frag| frag.len() as usize)).filter(|len| *len != 0).count();
+        if need > self.room {
+            return Err(TxError::Full { need, room: self.room });
+        }
+        let mut mapped = Mapped { map: TxMap::new(device.clone()), _bounce: None };
+        let mut pieces = Pieces { slices: [None; MAX_TX_PIECES], len: 0 };
+        let map = |map: &mut TxMap, piece, page: &Page, bytes: &[u8]| {
+            map.map(page, bytes).map_err(|source| TxError::Map { piece, source })
+        };
+        let bytes = skb.linear();
+        match skb.linear_page() {
+            _ if bytes.is_empty() => {}
+            Some(page) => pieces.push(map(&mut mapped.map, 0, page, bytes)?),
+            None => {
+                let copy = self.bounce(bytes).ok_or(TxError::NoMemory { len: bytes.len() })?;
+                pieces.push(map(&mut mapped.map, 0, copy.page(), &copy.bytes()[..bytes.len()])?);
+                mapped._bounce = Some(copy);
+            }
+        }
+        for (frag, of) in skb.frags().enumerate().filter(|(_, of)| !of.is_empty()) {
+            reachable(frag, of, device)?;
+            pieces.push(match (of, of.netmem().backing(), of.bytes()) {
+                // Not mapped, and so not unmapped.
+                (SkbFrag::Bound(bound), ..) => DmaSlice::new(bound.dma_addr(), bound.len()),
+                (_, Backing::Page(page), Some(bytes)) => map(&mut mapped.map, frag + 1, page, bytes)?,
+                _ => return Err(TxError::NotForTransmit { frag }),
+            });
+        }
+        Ok((mapped, pieces))
+    }
+
+    /// A page with a copy of these bytes.
+    fn bounce(&self, bytes: &[u8]) -> Option<FreePage> {
+        let order = bytes.len().div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros();
+        let mut page = if order <= MAX_ORDER { self.zone.alloc(order)? } else { return None };
+        page.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        Some(page)
+    }
+
+    fn post(&mut self, skb: Skb, mapped: Mapped, pieces: &Pieces) {
+        let checksum = match skb.ip_summed() {
+            IpSummed::Partial { start, offset } => Some(TxChecksum { start, offset }),
+            IpSummed::None | IpSummed::Unnecessary => None,
+        };
+        // There is one: a packet takes at least one descriptor, and there are as many slots.
+        let Some(index) = self.free.pop() else { return };
+        let slot = &mut self.slots[usize::from(index)];
+        slot.generation = slot.generation.wrapping_add(1);
+        let id = u32::from(slot.generation) << 16 | u32::from(index);
+        self.room -= pieces.len;
+        // INVARIANT: the packet is in the slot before the device knows of it.
+        slot.packet = Some(Packet { mapped, skb, descriptors: pieces.len });
+        for (i, slice) in pieces.slices.iter().flatten().enumerate() {
+            let last = i + 1 == pieces.len;
+            self.queue.post(TxDescriptor::new(id, *slice, last, checksum.filter(|_| last)));
+        }
+    }
+
+    /// Tells the device about what was sent since the last time (`xmit_more`: once for several packets).
+    #[doc(alias = "netdev_xmit_more")]
+    pub fn kick(&mut self) {
+        self.queue.kick();
+    }
+
+    /// The next packet that the device gives back; `None` when there is none now.
+    ///
+    /// # Errors
+    ///
+    /// [`BadTxCompletion`]; no packet is touched.
+    pub fn complete(&mut self) -> Option<Result<Sent, BadTxCompletion>> {
+        let completion = self.queue.complete()?;
+        Some(self.take(completion))
+    }
+
+    fn take(&mut self, completion: TxCompletion) -> Result<Sent, BadTxCompletion> {
+        let TxCompletion { id, failed } = completion;
+        let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
+        let depth = self.depth();
+        let slot = self.slots.get_mut(index).ok_or(BadTxCompletion::Index { index, depth })?;
+        if slot.generation != generation {
+            return Err(BadTxCompletion::NotPosted { index, generation });
+        }
+        let Packet { mapped, skb, descriptors } =
+            slot.packet.take().ok_or(BadTxCompletion::NotPosted { index, generation })?;
+        // INVARIANT: the slot is empty, so it is free, and so are its descriptors.
+        self.free.push(index as u16);
+        self.room += descriptors;
+        drop(mapped);
+        Ok(Sent { skb, failed })
+    }
+
+    /// Reaps what the device has completed, and recycles it: what is of the poll's pools directly. Ends after as many
+    /// completions as the ring has descriptors, whatever the device reports.
+    #[doc(alias = "napi_consume_skb")]
+    pub fn clean(&mut self, poll: &mut Poll<'_>) -> Cleaned {
+        let mut cleaned = Cleaned::default();
+        for _ in 0..self.depth() {
+            match self.complete() {
+                None => break,
+                Some(Ok(Sent { skb, failed })) => {
+                    if failed {
+                        cleaned.failed += 1;
+                    } else {
+                        cleaned.sent += 1;
+                        cleaned.bytes += skb.len() as u64;
+                    }
+                    poll.recycle(skb);
+                }
+                Some(Err(_)) => cleaned.refused += 1,
+            }
+        }
+        cleaned
+    }
+
+    /// Stops the queue, unmaps what is mapped, and gives the packets back that the device had.
+    pub fn stop(mut self) -> impl Iterator<Item = Skb> {
+        self.quiesce();
+        let slots = core::mem::take(&mut self.slots);
+        slots.into_iter().filter_map(|slot| slot.packet).map(|Packet { mapped, skb, .. }| {
+            drop(mapped);
+            skb
+        })
+    }
+
+    fn quiesce(&mut self) {
+        if core::mem::replace(&mut self.running, false) {
+            // Should the queue panic instead of stopping, the packets must not be dropped on the way out: the device
+            // may still read them.
+            let slots = ManuallyDrop::new(core::mem::take(&mut self.slots));
+            self.queue.stop();
+            self.slots = ManuallyDrop::into_inner(slots);
+        }
+    }
+}
+
+assert_not_impl_any!(Sent: Clone, Copy, Default);
+
+impl Pieces {
+    fn push(&mut self, slice: DmaSlice) {
+        // There is room: an skb has no more pieces.
+        if let Some(slot) = self.slices.get_mut(self.len) {
+            *slot = Some(slice);
+            self.len += 1;
+        }
+    }
+}
+
+impl<Q: DmaTxQueue> Drop for TxRing<Q> {
+    fn drop(&mut self) {
+        self.quiesce();
+    }
+}
+
+impl<Q: DmaTxQueue> fmt::Debug for TxRing<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TxRing").field("depth", &self.depth()).field("packets", &self.packets()).finish()
+    }
+}
