@@ -3,22 +3,22 @@
 use super::event::Event;
 use super::frame::{self, Parsed};
 use super::hostile::{Fault, Schedule, Trick};
-use super::queue::{QueueShared, QueueSlot};
+use super::queue::{Active, EngineQueue, QueueSlot, RxRings, Side};
 use super::traffic::{Next, Traffic, TrafficError};
 use super::wire::Descriptor;
 use crate::dma::{DmaBus, DmaFault, RxCompletion};
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// What the engine shares with [`Nic`](super::Nic).
 #[derive(Debug, Default)]
 pub(super) struct Control {
-    /// Raised by the driver's side.
-    pub(super) doorbell: Event,
+    /// The receiving half.
+    pub(super) rx: Arc<Side>,
+    /// The sending half.
+    pub(super) tx: Arc<Side>,
     /// Raised by the engine.
     pub(super) interrupt: Event,
     /// The engine is to end.
@@ -27,34 +27,29 @@ pub(super) struct Control {
     pub(super) gone: AtomicBool,
     /// The engine has ended.
     pub(super) ended: AtomicBool,
-    /// The thread that is the device.
-    pub(super) engine: OnceLock<ThreadId>,
     /// Frames for a port that no queue is for.
     pub(super) unsteered: AtomicU64,
     /// Frames longer than the device takes.
     pub(super) too_long: AtomicU64,
 }
 
-/// One queue as the engine sees it.
-struct EngineQueue {
-    slot: Arc<QueueSlot>,
-    /// The generation that runs; `None` while the queue is stopped.
-    active: Option<Active>,
-    /// The version of the list of generations when it was last looked at.
-    seen: u32,
-    /// A frame has waited in vain for a queue that is stopped: others are dropped at once, until it runs again.
-    given_up: bool,
-}
+impl Control {
+    /// The device is taken out.
+    pub(super) fn remove(&self) {
+        self.gone.store(true, Release);
+        self.wake();
+    }
 
-/// The generation of a queue that runs.
-struct Active {
-    shared: Arc<QueueShared>,
-    /// Next descriptor to take.
-    head: u32,
-    /// Next completion to write.
-    next: u32,
-    /// The ids that were completed last, half a ring of them, for a device that confuses them.
-    history: VecDeque<u32>,
+    /// Both halves are to look at what they are told.
+    pub(super) fn wake(&self) {
+        self.rx.doorbell.raise();
+        self.tx.doorbell.raise();
+    }
+
+    /// Whether both halves are to end.
+    pub(super) fn over(&self) -> bool {
+        self.quit.load(Acquire) || self.gone.load(Acquire)
+    }
 }
 
 pub(super) struct Engine {
@@ -66,14 +61,14 @@ pub(super) struct Engine {
     pub(super) max_frame: usize,
     pub(super) checksums: bool,
     pub(super) hostile: Option<Schedule>,
-    queues: Vec<EngineQueue>,
+    queues: Vec<EngineQueue<RxRings>>,
     /// Descriptors of the frame at hand. Kept for its allocation.
     taken: Vec<Descriptor>,
 }
 
 /// Says that the engine has ended, and that it will begin with no queue any more, however it ends. Those that run are
 /// stopped as the engine is dropped.
-struct Ended<'a>(&'a Control, Vec<Arc<QueueSlot>>);
+struct Ended<'a>(&'a Control, Vec<Arc<QueueSlot<RxRings>>>);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
@@ -84,7 +79,7 @@ impl Drop for Ended<'_> {
 }
 
 impl Engine {
-    pub(super) fn new(bus: Arc<dyn DmaBus>, control: Arc<Control>, queues: &[Arc<QueueSlot>]) -> Self {
+    pub(super) fn new(bus: Arc<dyn DmaBus>, control: Arc<Control>, queues: &[Arc<QueueSlot<RxRings>>]) -> Self {
         Engine {
             bus,
             control,
@@ -102,7 +97,7 @@ impl Engine {
     /// Runs until the traffic ends, or it is told to quit. What it finds of the queues may change at any time.
     pub(super) fn run(mut self, mut traffic: Box<dyn Traffic>) -> Result<(), TrafficError> {
         let control = self.control.clone();
-        let _ = control.engine.set(std::thread::current().id());
+        let _ = control.rx.thread.set(std::thread::current().id());
         let _ended = Ended(&control, self.queues.iter().map(|queue| queue.slot.clone()).collect());
         let mut bytes = Vec::new();
         while !self.done() {
@@ -118,7 +113,7 @@ impl Engine {
     /// Stops the generations that are to stop, and begins with those that wait for it. True when the engine is to end.
     fn done(&mut self) -> bool {
         self.queues.iter_mut().for_each(EngineQueue::turn);
-        self.control.quit.load(Acquire) || self.control.gone.load(Relaxed)
+        self.control.over()
     }
 
     /// Which queue a frame is for.
@@ -176,10 +171,8 @@ impl Engine {
                 return false;
             }
             let (control, queues) = (&self.control, &self.queues);
-            control.doorbell.wait(Some(wait), || {
-                queues[index].registers() != now
-                    || queues.iter().any(EngineQueue::has_turn)
-                    || control.quit.load(Acquire)
+            control.rx.doorbell.wait(Some(wait), || {
+                queues[index].registers() != now || queues.iter().any(EngineQueue::has_turn) || control.over()
             });
         }
     }
@@ -203,7 +196,7 @@ impl Engine {
             let written = dma(&*self.bus, descriptor.header.get(), to_header)
                 .and_then(|()| dma(&*self.bus, payload_addr, to_payload));
             if is(Trick::Remove) {
-                self.control.gone.store(true, Release);
+                self.control.remove();
                 return;
             }
             whole &= written.is_ok();
@@ -236,7 +229,7 @@ impl Engine {
 }
 
 /// An address that no device ever maps: they are handed out from below.
-const NOWHERE: u64 = u64::MAX - 0xf_ffff;
+pub(super) const NOWHERE: u64 = u64::MAX - 0xf_ffff;
 
 /// How many bytes of a frame go to the header buffer: the headers where the device understands them, and whatever fits
 /// of a frame that it does not, so that no frame is unreadable as a whole.
@@ -261,50 +254,7 @@ fn dma(bus: &dyn DmaBus, addr: u64, bytes: &[u8]) -> Result<(), DmaFault> {
     unsafe { bus.write(addr as usize, bytes) }
 }
 
-impl EngineQueue {
-    fn new(slot: Arc<QueueSlot>) -> Self {
-        EngineQueue { seen: slot.version(), slot, active: None, given_up: false }
-    }
-
-    /// Whether there is something for [`turn`](Self::turn) to do.
-    fn has_turn(&self) -> bool {
-        match &self.active {
-            Some(active) => active.shared.stopping(),
-            None => self.slot.version() != self.seen,
-        }
-    }
-
-    /// Stops the generation that runs if it is to stop, and begins with the next one if there is one.
-    fn turn(&mut self) {
-        if !self.has_turn() {
-            return;
-        }
-        self.active = None;
-        let (next, seen) = self.slot.begin();
-        self.seen = seen;
-        self.active = next.map(|shared| Active { shared, head: 0, next: 0, history: VecDeque::new() });
-    }
-
-    /// What the driver has written: the tail, and how far it has read.
-    fn registers(&self) -> Option<(u32, u32)> {
-        let shared = &self.active.as_ref()?.shared;
-        Some((shared.tail.load(Acquire), shared.read.load(Acquire)))
-    }
-}
-
-impl Drop for Active {
-    /// However the engine parts with it: it is between two frames then, and has no descriptor in hand that it writes to.
-    fn drop(&mut self) {
-        self.shared.set_stopped();
-    }
-}
-
-impl Active {
-    /// How many descriptors there are to take.
-    fn available(&self) -> u32 {
-        self.shared.tail.load(Acquire).wrapping_sub(self.head)
-    }
-
+impl Active<RxRings> {
     /// Whether, with these registers, every descriptor of the ring is here and every completion has been read.
     fn has_everything(&self, registers: Option<(u32, u32)>) -> bool {
         registers.is_some_and(|(tail, read)| tail.wrapping_sub(self.head) == self.shared.depth && read == self.next)
@@ -316,7 +266,7 @@ impl Active {
         let available = self.available();
         let mut room = 0;
         while (taken.len() as u32) < available {
-            let descriptor = self.shared.descriptors.read(self.head.wrapping_add(taken.len() as u32));
+            let descriptor = self.shared.rings.descriptors.read(self.head.wrapping_add(taken.len() as u32));
             if taken.is_empty() {
                 room += split(&descriptor, len, parsed);
             }
@@ -327,8 +277,7 @@ impl Active {
             }
         }
         // One more for a completion that answers to none.
-        let unread = self.next.wrapping_sub(self.shared.read.load(Acquire));
-        let fits = unread + (taken.len() as u32) < self.shared.completions.len();
+        let fits = self.unread() + (taken.len() as u32) < self.shared.rings.completions.len();
         if room < len || taken.is_empty() || !fits {
             taken.clear();
             return false;
@@ -337,19 +286,8 @@ impl Active {
         true
     }
 
-    /// The id that was completed half a ring ago.
-    fn old(&self) -> u32 {
-        self.history.front().copied().unwrap_or_default()
-    }
-
     fn complete(&mut self, completion: &RxCompletion) {
-        if self.history.len() as u32 >= self.shared.depth / 2 {
-            self.history.pop_front();
-        }
-        self.history.push_back(completion.id);
-
-        self.shared.completions.write(self.next, completion);
-        self.next = self.next.wrapping_add(1);
-        self.shared.written.store(self.next, Release);
+        self.shared.rings.completions.write(self.next, completion);
+        self.completed(completion.id);
     }
 }

@@ -1,7 +1,7 @@
 //! [`Hostile`]: a device that fails or reports nonsense, to see that the driver survives and does not believe it.
 
 use super::wire::Descriptor;
-use crate::dma::RxCompletion;
+use crate::dma::{RxCompletion, TxCompletion};
 
 /// What goes wrong, and when: every so many frames one [`Trick`], in an order that the seed decides.
 ///
@@ -149,6 +149,23 @@ impl Fault {
             Trick::Checksum => [Some(RxCompletion { csum_ok: Some(last.csum_ok != Some(true)), ..last }), None],
             Trick::Runt | Trick::DmaFault | Trick::Remove => [Some(last), None],
         }
+    }
+}
+
+impl Fault {
+    /// What the device reports for a packet that it has sent. Of the tricks `Index`, `Twice` and `Overrun` are played
+    /// here; `DmaFault` and `Remove` before; the others have no meaning for transmit.
+    pub(super) fn play_tx(self, sent: TxCompletion, depth: u32, old: u32) -> [Option<TxCompletion>; 2] {
+        let extra = match self.trick {
+            Trick::Index => {
+                let index = depth.saturating_add(1 + (self.number >> 1) as u32 % 1000).min(u32::from(u16::MAX));
+                Some(sent.id & 0xffff_0000 | index)
+            }
+            Trick::Twice => Some(sent.id),
+            Trick::Overrun => Some(old),
+            _ => None,
+        };
+        [Some(sent), extra.map(|id| TxCompletion { id, ..sent })]
     }
 }
 

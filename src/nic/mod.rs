@@ -2,32 +2,35 @@
 //!
 //! [`Nic`] implements [`Hardware`]. The device reaches memory only through a
 //! [`DmaBus`], by the addresses that descriptors carry; it has no handle on anything. Frames come
-//! from a [`Traffic`]: a generator, a capture file, or the kernel's own stack through a TAP device.
+//! from a [`Traffic`]: a generator, a capture file, or the kernel's own stack through a TAP device. What is sent goes
+//! into a [`Sink`]: it is collected, comes back as traffic, or goes to the TAP device.
 
 mod engine;
 mod event;
 pub mod frame;
 mod hostile;
 mod queue;
+mod send;
 pub mod traffic;
 mod wire;
 
 pub use hostile::{Hostile, Trick};
-pub use queue::NicQueue;
+pub use queue::{NicQueue, NicTxQueue};
 
 use crate::dma::{DmaBus, DmaDevice};
-use crate::driver::Hardware;
+use crate::driver::{Hardware, TxHardware};
 use crate::netdev::{Capabilities, UnreadableRx};
 use engine::{Control, Engine};
 use hostile::Schedule;
-use queue::QueueSlot;
+use queue::{QueueSlot, RxRings, TxRings};
+use send::Sender;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use traffic::{Traffic, TrafficError};
+use traffic::{Sink, Traffic, TrafficError};
 
 /// How a NIC is set up.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct NicParams {
     pub checksums: bool,
     /// What goes wrong, and when: a hostile device, or one that breaks.
     pub hostile: Option<Hostile>,
+    /// The same for the sending half.
+    pub tx_hostile: Option<Hostile>,
 }
 
 impl Default for NicParams {
@@ -62,6 +67,7 @@ impl Default for NicParams {
             max_frame: 9216,
             checksums: true,
             hostile: None,
+            tx_hostile: None,
         }
     }
 }
@@ -127,22 +133,72 @@ pub struct NicStats {
     pub too_long: u64,
 }
 
-/// A network interface that receives. Dropping it stops its engine.
+/// A network interface that receives, and sends if it has a [`Sink`]. Dropping it stops its threads.
 pub struct Nic {
     control: Arc<Control>,
-    slots: Vec<Arc<QueueSlot>>,
+    slots: Vec<Arc<QueueSlot<RxRings>>>,
+    tx_slots: Vec<Arc<QueueSlot<TxRings>>>,
     device: Arc<dyn DmaDevice>,
     engine: Option<JoinHandle<Result<(), TrafficError>>>,
+    sender: Option<JoinHandle<Result<(), TrafficError>>>,
 }
 
 impl Nic {
-    /// Starts a NIC that receives `traffic` and reaches memory through `bus`. It waits for descriptors.
+    /// Starts a NIC that receives `traffic` and has no transmit queues, and reaches memory through `bus`. It waits for descriptors.
     ///
     /// # Errors
     ///
     /// [`NicError`]: the parameters are not possible, or there is no thread.
     pub fn start(params: NicParams, bus: Arc<dyn DmaBus>, traffic: Box<dyn Traffic>) -> Result<Self, NicError> {
-        let NicParams { queues, depth, steering, default_queue, pause, max_frame, checksums, hostile } = params;
+        Self::start_halves(params, bus, traffic, None)
+    }
+
+    /// Starts a NIC that receives `traffic` and puts what it sends into `sink`, with as many transmit queues as it has
+    /// receive queues. Its halves are two threads: neither waits for the other.
+    ///
+    /// ```
+    /// use netmem::{dma::{DmaBus, Iommu}, driver::transmit::Transmitter, mm::Zone, skb::Skb};
+    /// use netmem::nic::{Nic, NicParams, traffic::{Collect, Generator, GeneratorParams, PayloadSize}};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let (zone, device, sent) = (Zone::new(64)?, Arc::new(Iommu::new()), Collect::new());
+    /// let params = GeneratorParams { seed: 1, packets: 0, size: PayloadSize::Fixed(100), ports: vec![5001] };
+    /// let traffic = Box::new(Generator::new(params, 1514)?);
+    /// let mut nic = Nic::start_duplex(NicParams::default(), device.clone(), traffic, Box::new(sent.clone()))?;
+    ///
+    /// let mut transmitter = Transmitter::new(&mut nic, 1, &zone)?;
+    /// let skb = Skb::copy_from(b"an Ethernet frame").expect("there is memory");
+    /// transmitter.send(0, skb.into_readable().expect("it is on the heap"))?;
+    /// transmitter.kick();
+    /// while !nic.has_tx_completions() {
+    ///     nic.wait(Duration::from_millis(10));
+    /// }
+    /// assert_eq!(sent.frames(), [b"an Ethernet frame"]);
+    /// drop(transmitter);
+    /// assert_eq!((zone.free_frames(), device.stats().mapped(), device.stats().faults), (64, 0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub fn start_duplex(
+        params: NicParams,
+        bus: Arc<dyn DmaBus>,
+        traffic: Box<dyn Traffic>,
+        sink: Box<dyn Sink>,
+    ) -> Result<Self, NicError> {
+        Self::start_halves(params, bus, traffic, Some(sink))
+    }
+
+    fn start_halves(
+        params: NicParams,
+        bus: Arc<dyn DmaBus>,
+        traffic: Box<dyn Traffic>,
+        sink: Option<Box<dyn Sink>>,
+    ) -> Result<Self, NicError> {
+        let NicParams { queues, depth, steering, default_queue, pause, max_frame, checksums, hostile, tx_hostile } =
+            params;
         if !(1..=64).contains(&queues) {
             return Err(NicError::Queues { queues });
         }
@@ -157,7 +213,12 @@ impl Nic {
         }
         let control = Arc::new(Control::default());
         let slots: Vec<_> = (0..queues).map(|_| Arc::new(QueueSlot::new(depth))).collect();
+        let tx_queues = if sink.is_some() { queues } else { 0 };
+        let tx_slots: Vec<_> = (0..tx_queues).map(|_| Arc::new(QueueSlot::new(depth))).collect();
         let device = bus.clone().driver_side();
+        let mut sender = Sender::new(bus.clone(), control.clone(), &tx_slots);
+        sender.max_frame = max_frame;
+        sender.hostile = tx_hostile.map(Schedule::new);
         let mut engine = Engine::new(bus, control.clone(), &slots);
         engine.steering = steering;
         engine.default_queue = default_queue;
@@ -165,14 +226,21 @@ impl Nic {
         engine.max_frame = max_frame;
         engine.checksums = checksums;
         engine.hostile = hostile.map(Schedule::new);
+        // Should the second thread not start, dropping the NIC ends the first.
+        let mut nic = Nic { control, slots, tx_slots, device, engine: None, sender: None };
         let thread = std::thread::Builder::new().name("nic".into());
-        let engine = thread.spawn(move || engine.run(traffic)).map_err(NicError::Thread)?;
-        Ok(Nic { control, slots, device, engine: Some(engine) })
+        nic.engine = Some(thread.spawn(move || engine.run(traffic)).map_err(NicError::Thread)?);
+        if let Some(sink) = sink {
+            let thread = std::thread::Builder::new().name("nic-tx".into());
+            nic.sender = Some(thread.spawn(move || sender.run(sink)).map_err(NicError::Thread)?);
+        }
+        Ok(nic)
     }
 
     /// Waits until there is a completion, or the traffic has ended, or for `timeout`: the interrupt.
     pub fn wait(&self, timeout: Duration) {
-        self.control.interrupt.wait(Some(timeout), || self.has_ended() || self.has_completions());
+        let ready = || self.has_ended() || self.has_completions() || self.has_tx_completions();
+        self.control.interrupt.wait(Some(timeout), ready);
     }
 
     /// Whether the engine has ended: the traffic is over or has failed, or the device is gone. Stopping queues does not end it: they may be
@@ -186,15 +254,20 @@ impl Nic {
         self.slots.iter().any(|queue| queue.has_completion())
     }
 
+    /// Whether there are completions of packets sent that the driver has not read.
+    pub fn has_tx_completions(&self) -> bool {
+        self.tx_slots.iter().any(|queue| queue.has_completion())
+    }
+
+    /// What a transmit queue has counted, over all of its generations: frames and bytes sent, and packets that DMA did
+    /// not reach.
+    pub fn tx_queue_stats(&self, queue: usize) -> Option<NicQueueStats> {
+        self.tx_slots.get(queue).map(|slot| counters(slot))
+    }
+
     /// What a queue has counted, over all of its generations.
     pub fn queue_stats(&self, queue: usize) -> Option<NicQueueStats> {
-        let slot = self.slots.get(queue)?;
-        Some(NicQueueStats {
-            frames: slot.frames.load(Relaxed),
-            bytes: slot.bytes.load(Relaxed),
-            no_buffer: slot.no_buffer.load(Relaxed),
-            faults: slot.faults.load(Relaxed),
-        })
+        self.slots.get(queue).map(|slot| counters(slot))
     }
 
     /// What the device has counted.
@@ -209,16 +282,31 @@ impl Nic {
     /// [`NicError::Traffic`] when the traffic failed, [`NicError::Panicked`] when the engine did. Once; then `Ok`.
     pub fn finish(&mut self) -> Result<(), NicError> {
         self.control.quit.store(true, Release);
-        self.control.doorbell.raise();
-        match self.engine.take().map(JoinHandle::join) {
-            None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(error))) => Err(error.into()),
-            Some(Err(panic)) => {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-                Err(NicError::Panicked(text.into()))
-            }
+        self.control.wake();
+        let received = self.engine.take().map_or(Ok(()), ended);
+        let sent = self.sender.take().map_or(Ok(()), ended);
+        received.and(sent)
+    }
+}
+
+/// How a thread went.
+fn ended(thread: JoinHandle<Result<(), TrafficError>>) -> Result<(), NicError> {
+    match thread.join() {
+        Ok(result) => Ok(result?),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(NicError::Panicked(text.into()))
         }
+    }
+}
+
+fn counters<R>(slot: &QueueSlot<R>) -> NicQueueStats {
+    NicQueueStats {
+        frames: slot.frames.load(Relaxed),
+        bytes: slot.bytes.load(Relaxed),
+        no_buffer: slot.no_buffer.load(Relaxed),
+        faults: slot.faults.load(Relaxed),
     }
 }
 
@@ -229,7 +317,7 @@ impl Hardware for Nic {
     /// posted to it; it takes over when that has stopped. One that is dropped has changed nothing. `None` when there is
     /// no such queue, or two generations live.
     fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
-        NicQueue::new(self.slots.get(index)?.clone(), self.control.clone(), self.device.clone())
+        NicQueue::new(self.slots.get(index)?.clone(), self.control.rx.clone(), self.device.clone())
     }
 
     fn is_gone(&self) -> bool {
@@ -243,6 +331,15 @@ impl Hardware for Nic {
 
 /// Headers of frames that it understands are split off, and payload goes where the descriptor says, whatever that is.
 impl UnreadableRx for Nic {}
+
+impl TxHardware for Nic {
+    type TxQueue = NicTxQueue;
+
+    /// A fresh generation of transmit queue `index`, as [`rx_queue`](Hardware::rx_queue) gives one of a receive queue.
+    fn tx_queue(&mut self, index: usize) -> Option<NicTxQueue> {
+        NicTxQueue::new(self.tx_slots.get(index)?.clone(), self.control.tx.clone(), self.device.clone())
+    }
+}
 
 impl fmt::Debug for Nic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

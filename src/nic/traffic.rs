@@ -4,12 +4,14 @@ mod arp;
 mod capture;
 mod error;
 mod generator;
+mod sink;
 mod tap;
 
 pub use capture::Capture;
 pub use error::TrafficError;
 pub use generator::{Expect, Generator, GeneratorParams, MIN_PAYLOAD, Mismatch, PayloadSize, payload_len};
-pub use tap::{Tap, TapParams};
+pub use sink::{Collect, Loopback, loopback};
+pub use tap::{Tap, TapParams, TapSink};
 
 /// A source of Ethernet frames: the other end of the NIC's cable.
 pub trait Traffic: Send {
@@ -34,4 +36,18 @@ pub enum Next {
     Idle,
     /// None any more.
     End,
+}
+
+/// Where the frames go that the NIC sends: the other direction of its cable.
+pub trait Sink: Send {
+    /// Takes a frame, from the destination address on and without frame checksum. One that it has no room for is lost,
+    /// as on a cable.
+    ///
+    /// # Errors
+    ///
+    /// A [`TrafficError`], when the sink is gone for good: the NIC's sending half ends then.
+    fn send(&mut self, frame: &[u8]) -> Result<(), TrafficError>;
+
+    /// The sink in one line, for people.
+    fn describe(&self) -> String;
 }

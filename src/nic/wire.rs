@@ -3,7 +3,7 @@
 //! Each is read once, as atomic words, into a value, and that value is parsed: there is never a reference into memory
 //! that the other side may write.
 
-use crate::dma::{RxCompletion, RxDescriptor};
+use crate::dma::{RxCompletion, RxDescriptor, TxCompletion, TxDescriptor};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -157,6 +157,129 @@ impl CompletionRing {
     }
 }
 
+/// A transmit descriptor: 24 bytes, written by the driver.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct TxWire {
+    pub(super) addr: U64,
+    pub(super) len: U32,
+    pub(super) id: U32,
+    flags: U16,
+    csum_start: U16,
+    csum_offset: U16,
+    reserved: U16,
+}
+
+/// Flag of a transmit descriptor: the packet ends here.
+const TX_END_OF_PACKET: u16 = 1 << 0;
+/// Flag of a transmit descriptor: compute a checksum.
+const TX_CHECKSUM: u16 = 1 << 1;
+
+impl TxWire {
+    pub(super) fn end_of_packet(&self) -> bool {
+        self.flags.get() & TX_END_OF_PACKET != 0
+    }
+
+    /// Where a checksum begins, and where behind that it goes.
+    pub(super) fn checksum(&self) -> Option<(usize, usize)> {
+        let wanted = self.flags.get() & TX_CHECKSUM != 0;
+        wanted.then(|| (self.csum_start.get().into(), self.csum_offset.get().into()))
+    }
+}
+
+const TX_WORDS: usize = size_of::<TxWire>() / size_of::<u64>();
+
+/// The memory of a ring of transmit descriptors. Positions count up; the length is a power of two.
+#[derive(Debug)]
+pub(super) struct TxDescriptorRing(Box<[AtomicU64]>);
+
+impl TxDescriptorRing {
+    pub(super) fn new(len: usize) -> Self {
+        TxDescriptorRing(words(len * TX_WORDS))
+    }
+
+    fn at(&self, position: u32) -> &[AtomicU64] {
+        let len = self.0.len() / TX_WORDS;
+        let start = (position as usize & (len - 1)) * TX_WORDS;
+        &self.0[start..start + TX_WORDS]
+    }
+
+    /// The driver writes. The device sees it after the doorbell, whose store is the release.
+    pub(super) fn write(&self, position: u32, descriptor: &TxDescriptor) {
+        let (data, checksum) = (descriptor.data(), descriptor.checksum());
+        let end = if descriptor.end_of_packet() { TX_END_OF_PACKET } else { 0 };
+        let wire = TxWire {
+            addr: (data.addr().get() as u64).into(),
+            len: data.len().into(),
+            id: descriptor.id().into(),
+            flags: (end | if checksum.is_some() { TX_CHECKSUM } else { 0 }).into(),
+            csum_start: checksum.map_or(0, |checksum| checksum.start).into(),
+            csum_offset: checksum.map_or(0, |checksum| checksum.offset).into(),
+            reserved: 0.into(),
+        };
+        let value: [u64; TX_WORDS] = zerocopy::transmute!(wire);
+        for (word, value) in self.at(position).iter().zip(value) {
+            word.store(value, Relaxed);
+        }
+    }
+
+    /// The device reads, once.
+    pub(super) fn read(&self, position: u32) -> TxWire {
+        let mut value = [0_u64; TX_WORDS];
+        for (value, word) in value.iter_mut().zip(self.at(position)) {
+            *value = word.load(Relaxed);
+        }
+        zerocopy::transmute!(value)
+    }
+}
+
+/// A transmit completion: 8 bytes, one word, written by the device.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct TxDone {
+    id: U32,
+    flags: U16,
+    /// Which lap of the ring this is, counted from 1, as far as 16 bits go.
+    lap: U16,
+}
+
+/// The memory of a ring of transmit completions. Positions count up; the length is a power of two.
+#[derive(Debug)]
+pub(super) struct TxCompletionRing(Box<[AtomicU64]>);
+
+impl TxCompletionRing {
+    pub(super) fn new(len: usize) -> Self {
+        TxCompletionRing(words(len))
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    fn at(&self, position: u32) -> &AtomicU64 {
+        &self.0[(position & (self.len() - 1)) as usize]
+    }
+
+    /// Never 0: memory that nobody wrote is in no lap.
+    fn lap(&self, position: u32) -> u16 {
+        (position / self.len() % u32::from(u16::MAX)) as u16 + 1
+    }
+
+    /// The device writes, and releases what it has done.
+    pub(super) fn write(&self, position: u32, completion: TxCompletion) {
+        let flags = if completion.failed { FAILED } else { 0 };
+        let wire = TxDone { id: completion.id.into(), flags: flags.into(), lap: self.lap(position).into() };
+        self.at(position).store(zerocopy::transmute!(wire), Release);
+    }
+
+    /// The driver reads, once; `None` when the device has not written this position yet.
+    pub(super) fn read(&self, position: u32) -> Option<TxCompletion> {
+        let wire: TxDone = zerocopy::transmute!(self.at(position).load(Acquire));
+        let written = wire.lap.get() == self.lap(position);
+        written.then(|| TxCompletion { id: wire.id.get(), failed: wire.flags.get() != 0 })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +300,18 @@ mod tests {
             ring.write(position, &completion(position));
             assert_eq!(ring.read(position), Some(completion(position)));
             assert_eq!(ring.read(position + 4), None);
+        }
+    }
+
+    #[test]
+    fn a_transmit_completion_is_seen_once_a_lap() {
+        let ring = TxCompletionRing::new(2);
+        let completion = |id| TxCompletion { id, failed: id % 2 == 0 };
+        for position in 0..300_000 {
+            assert_eq!(ring.read(position), None);
+            ring.write(position, completion(position));
+            assert_eq!(ring.read(position), Some(completion(position)));
+            assert_eq!(ring.read(position + 2), None);
         }
     }
 

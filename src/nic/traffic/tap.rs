@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -10,7 +11,7 @@ use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 use zerocopy::IntoBytes;
 
 use super::arp::{Responder, is_arp, is_host};
-use super::{Next, Traffic, TrafficError};
+use super::{Next, Sink, Traffic, TrafficError};
 
 /// How long [`Tap::next_frame`](Traffic::next_frame) waits for a frame.
 const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
@@ -36,10 +37,11 @@ const OVERHEAD: usize = 18;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Tap {
-    device: SyncDevice,
+    device: Arc<SyncDevice>,
     name: String,
     params: TapParams,
-    responder: Responder,
+    /// Who answers ARP; `None` to pass it on.
+    responder: Option<Responder>,
     /// One byte longer than any frame, so that one that is too long shows.
     buffer: Box<[u8]>,
     /// It failed.
@@ -120,9 +122,9 @@ impl Tap {
         device.set_nonblocking(true).map_err(failed)?;
         let name = device.name().map_err(failed)?;
         Ok(Tap {
-            device,
+            device: Arc::new(device),
             name,
-            responder: Responder::new(params.address, params.prefix),
+            responder: Some(Responder::new(params.address, params.prefix)),
             buffer: vec![0; usize::from(params.mtu) + OVERHEAD + 1].into_boxed_slice(),
             ended: false,
             params,
@@ -133,6 +135,19 @@ impl Tap {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Passes ARP on instead of answering it: for a stack of its own behind the NIC, which answers itself.
+    #[must_use]
+    pub fn with_arp(mut self) -> Self {
+        self.responder = None;
+        self
+    }
+
+    /// The other direction: frames that go into it arrive at the host.
+    #[must_use]
+    pub fn sink(&self) -> TapSink {
+        TapSink { device: self.device.clone(), name: self.name.clone() }
     }
 
     /// The longest frame that comes, in bytes.
@@ -162,16 +177,13 @@ impl Tap {
 
     fn failed(&mut self, source: io::Error) -> TrafficError {
         self.ended = true;
-        let name = self.name.clone();
-        match Errno::from_io_error(&source) {
-            Some(Errno::BADFD | Errno::NODEV | Errno::IO | Errno::NXIO) => TrafficError::TapGone { name, source },
-            _ => TrafficError::Tap { name, source },
-        }
+        failed(&self.name, source)
     }
 
     /// Answers an ARP frame, if it wants an answer.
     fn answer(&mut self, len: usize) -> Result<(), TrafficError> {
-        let Some(answer) = self.responder.answer(&self.buffer[..len]) else { return Ok(()) };
+        let answer = self.responder.as_ref().and_then(|responder| responder.answer(&self.buffer[..len]));
+        let Some(answer) = answer else { return Ok(()) };
         match self.device.send(answer.as_bytes()) {
             Ok(_) => Ok(()),
             // The link is down, or the host has no room for it: lost, as on a cable. The host will ask again.
@@ -197,7 +209,7 @@ impl Traffic for Tap {
             let (max_frame, mtu) = (self.max_frame(), self.params.mtu);
             return Err(TrafficError::TapFrame { name: self.name.clone(), max_frame, mtu });
         }
-        if is_arp(&self.buffer[..len]) {
+        if self.responder.is_some() && is_arp(&self.buffer[..len]) {
             self.answer(len)?;
             return Ok(Next::Idle);
         }
@@ -208,6 +220,43 @@ impl Traffic for Tap {
     fn describe(&self) -> String {
         let TapParams { address, prefix, mtu, .. } = self.params;
         format!("TAP device {}: {address}/{prefix}, MTU {mtu}; send to any other address of its network", self.name)
+    }
+}
+
+fn failed(name: &str, source: io::Error) -> TrafficError {
+    let name = name.to_owned();
+    match Errno::from_io_error(&source) {
+        Some(Errno::BADFD | Errno::NODEV | Errno::IO | Errno::NXIO) => TrafficError::TapGone { name, source },
+        _ => TrafficError::Tap { name, source },
+    }
+}
+
+/// What a NIC sends to the host: the other direction of a [`Tap`].
+pub struct TapSink {
+    device: Arc<SyncDevice>,
+    name: String,
+}
+
+impl Sink for TapSink {
+    fn send(&mut self, frame: &[u8]) -> Result<(), TrafficError> {
+        match self.device.send(frame) {
+            Ok(_) => Ok(()),
+            // The link is down, the host has no room for it, or it is shorter than an Ethernet header: lost, as on a
+            // cable.
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::IO | Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::INVAL)
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(failed(&self.name, error)),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("TAP device {}", self.name)
     }
 }
 
