@@ -39,7 +39,7 @@
 //! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], and [`MemoryProvider`] |
 //! | [`provider`] | pages, and a dma-buf that the CPU cannot read |
 //! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
-//! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, and the ring that holds posted buffers |
+//! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, and the rings |
 //! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has |
 //! | `nic` | a NIC model with real traffic (feature `std`) |
 //!
@@ -126,7 +126,7 @@
 //! | P2 | a header pool cannot be given device memory |
 //! | P3 | only a driver that declares unreadable memory can be bound (not there yet) |
 //! | S1 | bytes of a frag, copy and checksum included, come as `Option` or `Result` |
-//! | S2 | transmit takes readable skbs (not there yet) |
+//! | S2 | transmit takes readable skbs; others go to a driver that declares it, for the device they are bound to |
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(not(target_pointer_width = "64"))]

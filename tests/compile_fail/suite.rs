@@ -47,13 +47,14 @@ pub(crate) const RULES: &[Rule] = &[
     rule("P2", 2),
     pending("P3", "to be covered: binding a queue has no type yet"),
     rule("S1", 2),
-    pending("S2", "to be covered: transmit has no type yet"),
+    rule("S2", 2),
 ];
 
 /// Goldens that quote the crate's source, because rustc leaves no choice. Each with its reason, and as few as possible:
 /// such a golden changes whenever the quoted line does.
 pub(crate) const QUOTES_SOURCE: &[(&str, &str)] = &[
     ("D1_method", "a method whose bound fails: rustc shows the type that does not satisfy it, `pub struct NetIov {`"),
+    ("S2_undeclared", "a bound of a method: rustc shows where it stands"),
     ("N2_poll_to_thread", "an auto trait: rustc names each type on the way to the field that is not `Send`"),
 ];
 

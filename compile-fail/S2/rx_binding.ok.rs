@@ -1,0 +1,14 @@
+//! allowed: a binding is for the direction that it was made for.
+
+use netmem::provider::{DmabufProvider, DmabufTxBinding};
+use std::sync::Arc;
+
+type Bindings = (Arc<DmabufProvider>, DmabufTxBinding);
+
+fn send_from(rx: Arc<DmabufProvider>) -> Arc<DmabufProvider> {
+    rx.into()
+}
+
+fn main() {
+    let _: Option<Bindings> = None;
+}

@@ -1,0 +1,18 @@
+//! Rule S2: what the CPU cannot read is sent as if it could, or from memory that is bound the other way. Every impl here
+//! is forbidden.
+
+use crate::provider::{DmabufProvider, DmabufTxBinding};
+use crate::skb::{ReadableSkb, Skb};
+use alloc::sync::Arc;
+
+impl From<Skb> for ReadableSkb {
+    fn from(_: Skb) -> Self {
+        unimplemented!()
+    }
+}
+
+impl From<Arc<DmabufProvider>> for DmabufTxBinding {
+    fn from(_: Arc<DmabufProvider>) -> Self {
+        unimplemented!()
+    }
+}
