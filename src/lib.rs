@@ -39,7 +39,7 @@
 //! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], and [`MemoryProvider`] |
 //! | [`provider`] | pages, and a dma-buf that the CPU cannot read |
 //! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
-//! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, and the rings |
+//! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP |
 //! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has |
 //! | `nic` | a NIC model with real traffic (feature `std`) |
 //!
@@ -110,7 +110,7 @@
 //! | C5 | functions of [`mm`] and mapping for DMA take page types and nothing else |
 //! | O1 | a handle is put once, and not used afterwards |
 //! | O2 | a reference is taken explicitly, never by `Clone`, and nobody drops one he does not hold |
-//! | O3 | a buffer handed to the device or an skb is gone from the driver |
+//! | O3 | a buffer handed to the device, an skb or an XDP verdict is gone from the driver |
 //! | O4 | a borrowed handle does not outlive what it borrows from |
 //! | O5 | free memory is a value; an area is made from a mapping for the device that will use it |
 //! | O6 | bytes need sole ownership: a [`Netmem`] whose counts are 1, or a [`Frag`] |
@@ -124,7 +124,7 @@
 //! | N3 | a poll with budget 0 lends no receive side (checked) |
 //! | P1 | a provider of one kind cannot return the other |
 //! | P2 | a header pool cannot be given device memory |
-//! | P3 | only a driver that declares unreadable memory can be bound (not there yet) |
+//! | P3 | only a driver that declares unreadable memory can be [bound](netdev::bind); Linux's conditions are checked |
 //! | S1 | bytes of a frag, copy and checksum included, come as `Option` or `Result` |
 //! | S2 | transmit takes readable skbs; others go to a driver that declares it, for the device they are bound to |
 #![cfg_attr(not(feature = "std"), no_std)]

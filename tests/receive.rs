@@ -89,6 +89,31 @@ fn a_hostile_device_costs_what_it_broke() {
 }
 
 #[test]
+fn memory_is_bound_and_unbound_under_traffic() {
+    for (provider, rebind, dma) in
+        [("dmabuf", "20", "iommu"), ("huge", "5", "bounce"), ("page", "5", "coherent"), ("zcrx", "1", "bounce")]
+    {
+        let args = ["--packets", "4000", "--provider", provider, "--rebind", rebind, "--dma", dma, "--json"];
+        let output = run(&args);
+        assert!(output.status.success(), "{output:?}");
+        let report = json(&output);
+        assert_eq!((report["rebinds"].to_string().as_str(), &report["verdict"]), (rebind, &"ok".into()));
+        let unreadable = report["queues"][1]["device_bytes"].as_u64().unwrap();
+        assert_eq!(unreadable != 0, ["dmabuf", "zcrx"].contains(&provider), "{provider}: {unreadable}");
+    }
+}
+
+#[test]
+fn queue_1_has_memory_of_any_provider() {
+    for provider in ["page", "huge", "zcrx"] {
+        let output = run(&["--packets", "4000", "--provider", provider, "--dma", "bounce", "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        let unreadable = json(&output)["queues"][1]["device_bytes"].as_u64().unwrap();
+        assert_eq!(unreadable != 0, provider == "zcrx");
+    }
+}
+
+#[test]
 fn captures_arrive_frame_by_frame() {
     let reports: Vec<_> = ["udp.pcap", "udp.pcapng"]
         .iter()
@@ -129,7 +154,10 @@ fn bad_input_is_named_and_has_status_2() {
         (&["--size", "100..50"], "smaller size first"),
         (&["--ports", "7,7"], "two different ports"),
         (&["--dma", "magic"], "coherent, bounce, iommu"),
-        (&["--niov-size", "5000"], "4096 or a larger power of two"),
+        (&["--provider", "tape"], "page, huge, dmabuf or zcrx"),
+        (&["--rebind", "0"], "at least 1"),
+        (&["--provider", "zcrx", "--rebind", "2"], "bound once"),
+        (&["--niov-size", "5000"], "power of two from 4096"),
         (&["--device-memory", "32", "--niov-size", "65536"], "do not divide into net_iovs"),
         (&["--device-memory", "4611686018427387904"], "too much"),
         (&["--tap", "a/b"], "not a name for a TAP device"),

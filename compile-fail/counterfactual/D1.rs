@@ -21,3 +21,9 @@ impl AsRef<[u8]> for Frag<NetIov> {
         unimplemented!()
     }
 }
+
+impl From<crate::Frag<NetIov>> for crate::netdev::XdpBuff {
+    fn from(_: crate::Frag<NetIov>) -> Self {
+        unimplemented!()
+    }
+}

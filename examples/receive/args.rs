@@ -5,8 +5,9 @@ use netmem::nic::traffic::PayloadSize;
 use std::path::PathBuf;
 
 const HELP: &str = "\
-Receive packets on two queues: queue 0 into host memory, queue 1 into device
-memory that the CPU cannot read, with headers split off to host memory.
+Receive packets on two queues: queue 0 into host memory, queue 1 into memory of
+a provider, device memory that the CPU cannot read unless told otherwise, with
+headers split off to host memory.
 
 usage: receive [OPTIONS]
 
@@ -22,7 +23,10 @@ traffic (the first is the default)
 memory
   --dma KIND         coherent, bounce or iommu [coherent];
                      bounce-without-sync must report wrong bytes
-  --device-memory K  KiB of device memory [65536]
+  --provider KIND    page, huge, dmabuf or zcrx: what queue 1 has [dmabuf]
+  --rebind N         N times, bind it to queue 1 and unbind it, as packets come
+                     in; queue 1 has pages before, in between and after
+  --device-memory K  KiB of device memory, or of the program's [65536]
   --niov-size N      bytes of a net_iov, 4096 or a larger power of two [4096]
   --hostile N        every N frames the device reports a completion that does
                      not fit what was posted
@@ -51,6 +55,15 @@ pub(crate) enum Dma {
     Iommu,
 }
 
+/// Where queue 1 gets its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provider {
+    Page,
+    Huge,
+    Dmabuf,
+    Zcrx,
+}
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Args {
@@ -58,6 +71,8 @@ pub(crate) struct Args {
     pub(crate) packets: u64,
     pub(crate) ports: [u16; 2],
     pub(crate) dma: Dma,
+    pub(crate) provider: Provider,
+    pub(crate) rebind: u64,
     pub(crate) device_memory: usize,
     pub(crate) niov_size: usize,
     pub(crate) hostile: Option<u64>,
@@ -69,6 +84,7 @@ pub(crate) fn parse() -> Result<Option<Args>, String> {
     let (mut packets, mut seed, mut size) = (None, 1, PayloadSize::Range { min: 64, max: 1472 });
     let (mut pcap, mut tap, mut ports) = (None, None, [5001, 5002]);
     let (mut dma, mut device_memory, mut niov_size, mut hostile, mut json) = (Dma::Coherent, 65536, 4096, None, false);
+    let (mut provider, mut rebind) = (Provider::Dmabuf, 0);
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
@@ -79,6 +95,8 @@ pub(crate) fn parse() -> Result<Option<Args>, String> {
             Long("tap") => tap = Some(optional(&mut parser)),
             Long("ports") => ports = parse_ports(&value(&mut parser, "--ports")?)?,
             Long("dma") => dma = parse_dma(&value(&mut parser, "--dma")?)?,
+            Long("provider") => provider = parse_provider(&value(&mut parser, "--provider")?)?,
+            Long("rebind") => rebind = number(&mut parser, "--rebind", 1)?,
             Long("device-memory") => {
                 device_memory = usize::try_from(number(&mut parser, "--device-memory", 4)?).unwrap_or(usize::MAX);
             }
@@ -106,12 +124,18 @@ pub(crate) fn parse() -> Result<Option<Args>, String> {
         (None, Some(name)) => Source::Tap(name),
         (None, None) => Source::Generator { seed, size },
     };
+    if provider == Provider::Zcrx && rebind > 1 {
+        return Err(format!(
+            "--rebind {rebind} with --provider zcrx: a program's memory is bound once, and closed when it is taken off; \
+             use --rebind 1, or another provider"
+        ));
+    }
     let packets = packets.unwrap_or(default_packets);
     let device_memory = device_memory
         .checked_mul(1024)
         .filter(|bytes| *bytes <= 1 << 40)
         .ok_or_else(|| format!("--device-memory {device_memory}: too much, use at most 1073741824 KiB"))?;
-    Ok(Some(Args { source, packets, ports, dma, device_memory, niov_size, hostile, json }))
+    Ok(Some(Args { source, packets, ports, dma, provider, rebind, device_memory, niov_size, hostile, json }))
 }
 
 fn value(parser: &mut lexopt::Parser, option: &str) -> Result<String, String> {
@@ -163,5 +187,15 @@ fn parse_dma(text: &str) -> Result<Dma, String> {
         "bounce-without-sync" => Dma::BounceWithoutSync,
         "iommu" => Dma::Iommu,
         _ => return Err(format!("--dma {text:?} is unknown: use coherent, bounce, iommu or bounce-without-sync")),
+    })
+}
+
+fn parse_provider(text: &str) -> Result<Provider, String> {
+    Ok(match text {
+        "page" => Provider::Page,
+        "huge" => Provider::Huge,
+        "dmabuf" => Provider::Dmabuf,
+        "zcrx" => Provider::Zcrx,
+        _ => return Err(format!("--provider {text:?} is unknown: use page, huge, dmabuf or zcrx")),
     })
 }

@@ -29,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) device: NicStats,
     pub(crate) dma_stats: DmaStats,
     pub(crate) leaks: Vec<String>,
+    /// How often memory was bound to queue 1, and unbound.
+    pub(crate) rebinds: u64,
     pub(crate) hostile: bool,
 }
 
@@ -93,6 +95,9 @@ impl Report {
     fn table(&self) {
         println!("traffic   {}", self.description);
         println!("dma       {:?}, {:.2} s", self.dma, self.elapsed.as_secs_f64());
+        if self.rebinds != 0 {
+            println!("rebinds   {} of queue 1; pools are shown as they were at the end", self.rebinds);
+        }
         println!();
         let row = |name: &str, cell: &dyn Fn(&QueueReport) -> String| {
             let cells: Vec<_> = self.queues.iter().map(|queue| format!("{:>20}", cell(queue))).collect();
@@ -181,6 +186,7 @@ impl Report {
             "dma_maps": self.dma_stats.maps,
             "dma_unmaps": self.dma_stats.unmaps,
             "dma_faults": self.dma_stats.faults,
+            "rebinds": self.rebinds,
             "leaks": self.leaks,
             "verdict": self.verdict().err().unwrap_or_else(|| "ok".into()),
         })

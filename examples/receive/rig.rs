@@ -1,17 +1,18 @@
 //! Puts it together: NIC, driver, pools, consumers; runs it; takes it apart, and looks whether anything is left.
 
-use crate::args::{Args, Dma, Source};
+use crate::args::{Args, Dma, Provider, Source};
 use crate::check::{Consumer, Findings};
 use crate::report::{QueueReport, Report};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem::driver::netmem::{Driver, QueueConfig};
 use netmem::mm::Zone;
-use netmem::netdev::RxMemory;
+use netmem::netdev::{BindOptions, Binding, RxMemory};
 use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Tap, TapParams, Traffic};
 use netmem::nic::{Hostile, Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
+use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
+use netmem::provider::{Chunk, DmabufProvider, HugeProvider, Memfd, PageProvider};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -29,8 +30,6 @@ const BACKLOG: usize = 1024;
 const FRAMES: usize = 16384;
 /// How long nothing may arrive while there is something to receive.
 const STALL: Duration = Duration::from_secs(10);
-/// What the two queues are called.
-const MEMORY: [&str; 2] = ["host memory", "device memory"];
 
 type AnyError = Box<dyn Error>;
 
@@ -60,23 +59,127 @@ fn traffic(args: &Args) -> Result<Box<dyn Traffic>, AnyError> {
     })
 }
 
+/// What queue 1 receives into.
+struct Second {
+    provider: AnyProvider,
+    /// The owner's view of memory that the CPU cannot read.
+    memfd: Option<Arc<Memfd>>,
+    dmabuf: Option<Arc<DmabufProvider>>,
+    zcrx: Option<Zcrx>,
+}
+
+impl Second {
+    fn new(args: &Args, bus: &Arc<dyn DmaBus>, zone: &Zone) -> Result<Self, AnyError> {
+        let device = || bus.clone().driver_side();
+        let own = |provider| Second { provider, memfd: None, dmabuf: None, zcrx: None };
+        Ok(match args.provider {
+            Provider::Page => own(PageProvider::new(zone.clone()).into()),
+            Provider::Huge => own(HugeProvider::new(zone.clone()).into()),
+            Provider::Dmabuf => {
+                let gpu = Memfd::new("netmem-gpu", args.device_memory)?;
+                let chunks = scatter(args.device_memory, args.niov_size);
+                let dmabuf = DmabufProvider::bind(device(), gpu.clone(), &chunks, args.niov_size)?;
+                Second { provider: dmabuf.clone().into(), memfd: Some(gpu), dmabuf: Some(dmabuf), zcrx: None }
+            }
+            Provider::Zcrx => {
+                let program = Memfd::new("netmem-program", args.device_memory)?;
+                let mut params = ZcrxParams::new(device(), 256);
+                params.rx_buf_len = u32::try_from(args.niov_size).unwrap_or(u32::MAX);
+                let (zcrx, _refill) = Zcrx::register(params, UserArea::whole(program.clone()))?;
+                let provider = zcrx.provider().clone().into();
+                Second { provider, memfd: Some(program), dmabuf: None, zcrx: Some(zcrx) }
+            }
+        })
+    }
+
+    /// What it is called.
+    fn name(args: &Args) -> &'static str {
+        match args.provider {
+            Provider::Page => "host memory",
+            Provider::Huge => "huge pages",
+            Provider::Dmabuf => "device memory",
+            Provider::Zcrx => "user memory",
+        }
+    }
+
+    /// How many net_iovs are out, of how many, once everything else is gone.
+    fn out(self) -> Option<(usize, usize)> {
+        match (self.dmabuf, self.zcrx) {
+            (Some(dmabuf), _) => Some((dmabuf.total() - dmabuf.available(), dmabuf.total())),
+            (_, Some(zcrx)) => Some((zcrx.provider().total() - zcrx.provider().available(), zcrx.provider().total())),
+            _ => None,
+        }
+    }
+}
+
+/// Binds the second provider to queue 1 and unbinds it, while packets come in.
+struct Rebinding {
+    provider: AnyProvider,
+    options: BindOptions,
+    binding: Option<Binding>,
+    done: u64,
+    wanted: u64,
+    /// Packets between two changes.
+    every: u64,
+    /// Packets at the last change.
+    last: u64,
+}
+
+impl Rebinding {
+    fn new(args: &Args, provider: AnyProvider) -> Self {
+        let net_iovs = matches!(args.provider, Provider::Dmabuf | Provider::Zcrx);
+        // As in Linux: a size is asked for when it is not a page's.
+        let rx_page_size = if net_iovs && args.niov_size != 4096 { args.niov_size as u32 } else { 0 };
+        let every = args.packets / (2 * args.rebind + 1).max(1);
+        let options = BindOptions { rx_page_size };
+        Rebinding { provider, options, binding: None, done: 0, wanted: args.rebind, every, last: 0 }
+    }
+
+    fn is_done(&self) -> bool {
+        self.done == self.wanted && self.binding.is_none()
+    }
+
+    /// Makes the next change if it is due, or the traffic is over.
+    fn turn(&mut self, driver: &mut Driver<Nic>, packets: u64, over: bool) -> Result<(), AnyError> {
+        if self.is_done() || packets - self.last < self.every && !over {
+            return Ok(());
+        }
+        self.last = packets;
+        match self.binding.take() {
+            Some(binding) => driver.unbind(binding)?,
+            None => {
+                self.binding = Some(driver.bind(1, self.provider.clone(), self.options)?);
+                self.done += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Runs what was asked for.
 pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
     let bus = bus(args.dma);
     let zone = Zone::new(FRAMES)?;
-    let gpu = Memfd::new("netmem-gpu", args.device_memory)?;
-    let chunks = scatter(args.device_memory, args.niov_size);
-    let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu.clone(), &chunks, args.niov_size)?;
+    let second = Second::new(args, &bus, &zone)?;
     let source = traffic(args)?;
     let description = source.describe();
 
     let pages = PageProvider::new(zone.clone());
     let page_params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
-    let iov_params = PagePoolParams::for_device(bus.clone().driver_side(), dmabuf.niov_size());
     let headers = PagePool::<netmem::Page>::new(page_params.clone(), pages.clone())?;
-    let host = RxMemory { payload: PagePool::new(page_params, AnyProvider::from(pages))?, headers: None };
-    let device =
-        RxMemory { payload: PagePool::new(iov_params, AnyProvider::from(dmabuf.clone()))?, headers: Some(headers) };
+    let host = || PagePool::new(page_params.clone(), AnyProvider::from(pages.clone()));
+    let payload = match args.rebind {
+        0 => {
+            let max_len = second.dmabuf.as_ref().map_or(4096, |dmabuf| dmabuf.niov_size());
+            let max_len = second.zcrx.as_ref().map_or(max_len, |zcrx| zcrx.provider().niov_size());
+            let params = PagePoolParams::for_device(bus.clone().driver_side(), max_len);
+            PagePool::new(params, second.provider.clone())?
+        }
+        _ => host()?,
+    };
+    let host = RxMemory { payload: host()?, headers: None };
+    let device = RxMemory { payload, headers: Some(headers) };
+    drop((pages, page_params));
 
     let tap = matches!(args.source, Source::Tap(_));
     let params = NicParams {
@@ -91,11 +194,18 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
     };
     let consumers = [
         Consumer::new(0, &args.source, args.ports, MAX_FRAME, None)?,
-        Consumer::new(1, &args.source, args.ports, MAX_FRAME, Some(gpu.map()?))?,
+        Consumer::new(
+            1,
+            &args.source,
+            args.ports,
+            MAX_FRAME,
+            second.memfd.as_ref().map(|memfd| memfd.map()).transpose()?,
+        )?,
     ];
     let nic = Nic::start(params, bus.clone(), source)?;
     let mut driver = Driver::new(nic, vec![QueueConfig::new(host), QueueConfig::new(device)])?;
 
+    let mut rebinding = Rebinding::new(args, second.provider.clone());
     let progress = progress(args);
     let start = Instant::now();
     let (received, findings) = std::thread::scope(|scope| {
@@ -106,7 +216,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
                 (sender, scope.spawn(move || consumer.run(packets)))
             })
             .unzip();
-        let received = receive(&mut driver, &senders, tap.then_some(args.packets), &progress);
+        let received = receive(&mut driver, &senders, tap.then_some(args.packets), &mut rebinding, &progress);
         drop(senders);
         let findings: Vec<Findings> =
             threads.into_iter().map(|thread| thread.join().expect("a consumer panicked")).collect();
@@ -127,7 +237,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
     for (queue, findings) in findings.into_iter().enumerate() {
         let memory = napi.memory(queue).ok_or("a queue without memory")?;
         queues.push(QueueReport {
-            memory: MEMORY[queue],
+            memory: ["host memory", Second::name(args)][queue],
             findings,
             driver: stats[queue],
             nic: nic_stats[queue],
@@ -141,10 +251,11 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
     if zone.free_frames() != zone.frames() {
         leaks.push(format!("{} of {} pages did not come back", zone.frames() - zone.free_frames(), zone.frames()));
     }
-    if dmabuf.available() != dmabuf.total() {
-        leaks.push(format!("{} of {} net_iovs did not come back", dmabuf.total() - dmabuf.available(), dmabuf.total()));
+    let rebinds = rebinding.done;
+    drop(rebinding);
+    if let Some((out, total)) = second.out().filter(|(out, _)| *out != 0) {
+        leaks.push(format!("{out} of {total} net_iovs did not come back"));
     }
-    drop(dmabuf);
     let dma = bus.stats();
     if dma.mapped() != 0 {
         leaks.push(format!("{} DMA mappings are left", dma.mapped()));
@@ -157,6 +268,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
         device,
         dma_stats: dma,
         leaks,
+        rebinds,
         hostile: args.hostile.is_some(),
     })
 }
@@ -189,6 +301,7 @@ fn receive(
     driver: &mut Driver<Nic>,
     consumers: &[SyncSender<netmem::skb::Skb>],
     limit: Option<u64>,
+    rebinding: &mut Rebinding,
     progress: &ProgressBar,
 ) -> Result<(), AnyError> {
     let (mut packets, mut last) = (0_u64, Instant::now());
@@ -209,12 +322,17 @@ fn receive(
         if received != 0 {
             last = Instant::now();
         }
-        if limit.is_some_and(|limit| packets >= limit) {
+        let limited = limit.is_some_and(|limit| packets >= limit);
+        rebinding.turn(driver, packets, limited || over && work == 0)?;
+        if limited && rebinding.is_done() {
             return Ok(());
         }
         if work < BUDGET && !driver.hardware().has_completions() {
             if over {
-                return Ok(());
+                if rebinding.is_done() {
+                    return Ok(());
+                }
+                continue;
             }
             for queue in 0..consumers.len() {
                 let starved = driver.hardware().queue_stats(queue).is_some_and(|stats| stats.no_buffer != 0);

@@ -40,7 +40,7 @@ pub trait QueueMgmt {
     ///
     /// [`QueueError`]; nothing has changed then.
     #[doc(alias = "ndo_queue_mem_alloc")]
-    fn mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<Self::Memory, QueueError>;
+    fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<Self::Memory, QueueError>;
 
     /// The pool that payload comes from, in memory that was made.
     fn payload_pool(memory: &Self::Memory) -> &PagePool;
@@ -51,7 +51,7 @@ pub trait QueueMgmt {
     ///
     /// [`QueueError`]; the queue goes on then.
     #[doc(alias = "ndo_queue_stop")]
-    fn stop(&mut self, queue: usize) -> Result<Self::Memory, QueueError>;
+    fn queue_stop(&mut self, queue: usize) -> Result<Self::Memory, QueueError>;
 
     /// Starts a queue that is stopped.
     ///
@@ -59,7 +59,7 @@ pub trait QueueMgmt {
     ///
     /// [`StartError`], with the memory; the queue is stopped still.
     #[doc(alias = "ndo_queue_start")]
-    fn start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), StartError<Self::Memory>>;
+    fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), StartError<Self::Memory>>;
 }
 
 /// A driver, or a device, that declares unreadable memory (rule P3): frames may be received into memory that the CPU
@@ -455,16 +455,16 @@ pub fn restart<D: QueueMgmt>(device: &mut D, queue: usize) -> Result<(), Restart
 /// Restarts a queue on fresh memory, set up as `config` says, and gives the old memory: it is freed after whoever must know
 /// of it knows.
 fn reconfig<D: QueueMgmt>(device: &mut D, queue: usize, config: &RxQueueConfig) -> Result<D::Memory, RestartError> {
-    let new = device.mem_alloc(queue, config).map_err(RestartError::Alloc)?;
+    let new = device.queue_mem_alloc(queue, config).map_err(RestartError::Alloc)?;
     // page_pool_check_memory_provider
     if config.provider.as_ref().is_some_and(|asked| !same_provider(asked, D::payload_pool(&new).provider())) {
         return Err(RestartError::OtherProvider);
     }
-    let old = device.stop(queue).map_err(RestartError::Stop)?;
-    let Err(StartError { reason, memory }) = device.start(queue, new) else { return Ok(old) };
+    let old = device.queue_stop(queue).map_err(RestartError::Stop)?;
+    let Err(StartError { reason, memory }) = device.queue_start(queue, new) else { return Ok(old) };
     // First, so that the device has room for the queue as it was.
     drop(memory);
-    let restored = device.start(queue, old).is_ok();
+    let restored = device.queue_start(queue, old).is_ok();
     Err(RestartError::Start { reason, restored })
 }
 

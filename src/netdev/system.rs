@@ -12,10 +12,10 @@ use core::fmt;
 /// bottom halves off, and nothing says so in a type. Here the pool is lent, as `&mut`, to one at a time.
 ///
 /// ```
-/// use netmem::{mm::Zone, netdev::SystemPools, page_pool::{PagePool, PagePoolParams}, provider::PageProvider};
+/// use netmem::{mm::Zone, netdev::SystemPools, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
 ///
 /// let provider = PageProvider::new(Zone::new(64)?);
-/// let pools = SystemPools::new(2, |_cpu| PagePool::new(PagePoolParams::default(), provider.clone()))?;
+/// let pools = SystemPools::new(2, |_cpu| PagePool::<Page>::new(PagePoolParams::default(), provider.clone()))?;
 /// let frag = pools.with(1, |pool| {
 ///     assert!(pools.with(1, |_| ()).is_none(), "it is in use");
 ///     assert!(pools.with(0, |_| ()).is_some(), "the other CPU's is not");
@@ -74,7 +74,8 @@ mod tests {
     fn two_threads_never_have_the_same_pool() {
         let zone = Zone::new(64).unwrap();
         let provider = PageProvider::new(zone.clone());
-        let pools = SystemPools::new(1, |_| PagePool::<Page>::new(PagePoolParams::default(), provider.clone())).unwrap();
+        let pools =
+            SystemPools::new(1, |_| PagePool::<Page>::new(PagePoolParams::default(), provider.clone())).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {

@@ -330,6 +330,7 @@ impl Hardware for Nic {
 }
 
 /// Headers of frames that it understands are split off, and payload goes where the descriptor says, whatever that is.
+#[diagnostic::do_not_recommend]
 impl UnreadableRx for Nic {}
 
 impl TxHardware for Nic {

@@ -45,7 +45,7 @@ pub(crate) const RULES: &[Rule] = &[
     pending("N3", "checked: run-time tests"),
     rule("P1", 2),
     rule("P2", 2),
-    pending("P3", "to be covered: binding a queue has no type yet"),
+    rule("P3", 2),
     rule("S1", 2),
     rule("S2", 2),
 ];
@@ -54,6 +54,7 @@ pub(crate) const RULES: &[Rule] = &[
 /// such a golden changes whenever the quoted line does.
 pub(crate) const QUOTES_SOURCE: &[(&str, &str)] = &[
     ("D1_method", "a method whose bound fails: rustc shows the type that does not satisfy it, `pub struct NetIov {`"),
+    ("D1_xdp_buff", "a type with a single `From`: rustc shows that impl, `do_not_recommend` or not"),
     ("S2_undeclared", "a bound of a method: rustc shows where it stands"),
     ("N2_poll_to_thread", "an auto trait: rustc names each type on the way to the field that is not `Send`"),
 ];

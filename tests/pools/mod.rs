@@ -92,11 +92,17 @@ unsafe impl DmaDevice for Watched {
         unsafe { self.inner.unmap(addr) }
     }
 
-    fn map_peer(&self, memory: Arc<dyn PeerMemory>, offset: usize, len: usize) -> Result<DmaAddr, MapError> {
+    fn map_peer(
+        &self,
+        memory: Arc<dyn PeerMemory>,
+        offset: usize,
+        len: usize,
+        direction: DmaDirection,
+    ) -> Result<DmaAddr, MapError> {
         if !self.asked() {
             return Err(MapError::NoRoom { len });
         }
-        self.inner.map_peer(memory, offset, len)
+        self.inner.map_peer(memory, offset, len, direction)
     }
 
     unsafe fn unmap_peer(&self, addr: DmaAddr) {

@@ -20,8 +20,10 @@ fn assembly() -> String {
         .expect("cargo runs");
     assert!(status.success(), "tests/codegen does not compile");
     let found = fs::read_dir(target.join("release/deps")).unwrap().map(|entry| entry.unwrap().path());
-    let mut found: Vec<_> =
-        found.filter(|path| path.extension().is_some_and(|end| end == "s")).filter(|path| path.to_string_lossy().contains("netmem_codegen")).collect();
+    let mut found: Vec<_> = found
+        .filter(|path| path.extension().is_some_and(|end| end == "s"))
+        .filter(|path| path.to_string_lossy().contains("netmem_codegen"))
+        .collect();
     found.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
     fs::read_to_string(found.last().expect("rustc wrote assembly")).unwrap()
 }
@@ -32,7 +34,8 @@ fn functions(assembly: &str) -> BTreeMap<String, Vec<String>> {
     let mut labels: BTreeMap<String, usize> = BTreeMap::new();
     for line in assembly.lines().map(str::trim) {
         // LLVM merges functions that are the same, and writes one as the other's name.
-        if let Some((alias, of)) = line.strip_prefix(".set ").map_or(line.split_once(" = "), |set| set.split_once(',')) {
+        if let Some((alias, of)) = line.strip_prefix(".set ").map_or(line.split_once(" = "), |set| set.split_once(','))
+        {
             aliases.push((alias.trim().to_string(), of.trim().to_string()));
         } else if let Some(label) = line.strip_suffix(':') {
             if label.starts_with(".Lfunc_end") {
@@ -82,7 +85,10 @@ fn wrapper_and_helper_are_the_same_instructions() {
         let netmem = page.replacen("page_", "netmem_", 1);
         let helper = functions.get(&netmem).unwrap_or_else(|| panic!("there is no {netmem} beside {page}"));
         assert_eq!(wrapper, helper, "{page} is not {netmem}");
-        println!("{page} and {netmem}: the same {} instructions", helper.iter().filter(|l| !l.starts_with("label")).count());
+        println!(
+            "{page} and {netmem}: the same {} instructions",
+            helper.iter().filter(|l| !l.starts_with("label")).count()
+        );
         pairs += 1;
     }
     assert!(pairs >= 14, "only {pairs} pairs were found");

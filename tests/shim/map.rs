@@ -80,7 +80,9 @@ fn the_map_of_porting_md_is_current() {
     const BEGIN: &str = "<!-- the map: made from docs/helpers.tsv by tests/shim -->\n";
     const END: &str = "<!-- end of the map -->\n";
     let (helpers, functions) = (helpers(), functions());
-    let mut table = String::from("| C, and the function in `shim` | call sites | idiom | what changed |\n| --- | ---: | --- | --- |\n");
+    let mut table = String::from(
+        "| C, and the function in `shim` | call sites | idiom | what changed |\n| --- | ---: | --- | --- |\n",
+    );
     for Helper { name, calls, idiom, note } in &helpers {
         let idiom = match idiom.as_str() {
             "-" => "left out".into(),

@@ -1,0 +1,14 @@
+//! forbids: D1
+//! expect: E0277 "the trait bound `XdpBuff: From<Frag<netmem::NetIov>>` is not satisfied"
+//! lifted by: counterfactual
+//!
+//! A program would see device memory. It reads what it sees.
+
+use netmem::Frag;
+use netmem::netdev::XdpBuff;
+
+fn packet(frag: Frag<netmem::NetIov>) -> XdpBuff {
+    frag.into()
+}
+
+fn main() {}

@@ -1,0 +1,750 @@
+//! Binding memory to queues while they run: rule P3 where it is checked at run time, and what is left afterwards.
+
+use netmem::dma::{Bounce, DmaBus, Iommu};
+use netmem::driver::netmem::{Driver, DriverError, QueueConfig};
+use netmem::driver::{Hardware, ReadableOnly};
+use netmem::mm::Zone;
+use netmem::netdev::{
+    self, BindOptions, BindRefused, Capabilities, ConfigRefused, HeaderSplit, NetDevice, QueueError, QueueMgmt,
+    RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict, Xdp, XdpBuff,
+};
+use netmem::nic::frame::{parse, udp_checksum_ok};
+use netmem::nic::traffic::{Expect, Generator, GeneratorParams, PayloadSize};
+use netmem::nic::{Nic, NicParams, NicQueue};
+use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
+use netmem::provider::{Chunk, DmabufProvider, Memfd, MemfdView, PageProvider};
+use netmem::skb::{Skb, SkbFrag};
+use netmem::{Backing, FreePage, Page};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+const PORTS: [u16; 2] = [5001, 5002];
+const SEED: u64 = 11;
+const NIOV: usize = 4096;
+
+/// A zone, a device and device memory; at the end all of it must be back.
+struct Rig {
+    zone: Zone,
+    bus: Arc<dyn DmaBus>,
+    gpu: Arc<Memfd>,
+    dmabuf: Arc<DmabufProvider>,
+    size: PayloadSize,
+}
+
+impl Rig {
+    fn new(bus: impl DmaBus + 'static, size: PayloadSize) -> Self {
+        let bus: Arc<dyn DmaBus> = Arc::new(bus);
+        let len = 1024 * NIOV;
+        let gpu = Memfd::new("gpu", len).unwrap();
+        let chunks = [Chunk { offset: 0, len }];
+        let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu.clone(), &chunks, NIOV).unwrap();
+        Rig { zone: Zone::new(8192).unwrap(), bus, gpu, dmabuf, size }
+    }
+
+    fn small() -> Self {
+        Rig::new(Iommu::new(), PayloadSize::Range { min: 64, max: 400 })
+    }
+
+    fn pages(&self) -> Arc<PageProvider> {
+        PageProvider::new(self.zone.clone())
+    }
+
+    fn any(&self) -> AnyProvider {
+        AnyProvider::from(self.dmabuf.clone())
+    }
+
+    fn params(&self) -> PagePoolParams {
+        PagePoolParams::for_device(self.bus.clone().driver_side(), 4096)
+    }
+
+    /// Pages, with headers split off or not.
+    fn queue(&self, split: bool) -> QueueConfig {
+        let payload = PagePool::new(self.params(), AnyProvider::from(self.pages())).unwrap();
+        let headers = split.then(|| PagePool::<Page>::new(self.params(), self.pages()).unwrap());
+        QueueConfig::new(RxMemory { payload, headers })
+    }
+
+    fn nic(&self, packets: u64) -> Nic {
+        let params = GeneratorParams { seed: SEED, packets, size: self.size, ports: PORTS.to_vec() };
+        let traffic = Generator::new(params, 9216).unwrap();
+        let params = NicParams {
+            queues: 2,
+            depth: 32,
+            steering: vec![(PORTS[0], 0), (PORTS[1], 1)],
+            default_queue: None,
+            ..NicParams::default()
+        };
+        Nic::start(params, self.bus.clone(), Box::new(traffic)).unwrap()
+    }
+
+    /// Queue 0 receives whole frames, queue 1 splits headers off.
+    fn driver(&self, packets: u64) -> Driver<Nic> {
+        Driver::new(self.nic(packets), vec![self.queue(false), self.queue(true)]).unwrap()
+    }
+
+    fn oracle(&self) -> Oracle {
+        Oracle { size: self.size, next: [0; 2], view: self.gpu.map().unwrap(), device_bytes: 0 }
+    }
+
+    /// Everything is back.
+    fn assert_clean(self) {
+        assert_eq!(self.zone.free_frames(), self.zone.frames());
+        assert_eq!(self.dmabuf.available(), self.dmabuf.total());
+        drop(self.dmabuf);
+        assert_eq!((self.bus.stats().mapped(), self.bus.stats().faults), (0, 0));
+    }
+}
+
+/// Knows what was sent.
+struct Oracle {
+    size: PayloadSize,
+    next: [u64; 2],
+    view: MemfdView,
+    device_bytes: u64,
+}
+
+impl Oracle {
+    /// Each packet is the next one of its queue: none was lost.
+    fn arrived(&mut self, skb: &Skb, payload: &[u8]) -> u64 {
+        let next = &mut self.next[usize::from(skb.queue())];
+        assert_eq!(Expect::sequence(payload), Some(*next), "queue {}", skb.queue());
+        *next += 1;
+        *next - 1
+    }
+
+    /// The bytes of a packet, and which of them are device memory.
+    fn gather(&mut self, skb: &Skb) -> Vec<u8> {
+        let mut bytes = skb.linear().to_vec();
+        for frag in skb.frags() {
+            let start = bytes.len();
+            bytes.resize(start + frag.len() as usize, 0);
+            match frag.bytes() {
+                Some(from) => bytes[start..].copy_from_slice(from),
+                None => {
+                    let SkbFrag::Pool(frag) = frag else { panic!("mm's without bytes") };
+                    let Backing::NetIov(iov) = frag.netmem().backing() else { panic!("a page without bytes") };
+                    let at = iov.area().base_virtual() + iov.index() * NIOV + frag.offset() as usize;
+                    self.view.read(at, &mut bytes[start..]).unwrap();
+                    self.device_bytes += u64::from(frag.len());
+                }
+            }
+        }
+        bytes
+    }
+
+    fn check(&mut self, skb: &Skb, arriving: bool) {
+        let frame = self.gather(skb);
+        let parsed = parse(&frame);
+        let (headers, payload) = frame.split_at(parsed.header_len);
+        let port = PORTS[usize::from(skb.queue())];
+        assert_eq!(parsed.dst_port, Some(port));
+        let seq = if arriving { self.arrived(skb, payload) } else { Expect::sequence(payload).unwrap() };
+        Expect::new(SEED, port, seq, self.size).check(payload).unwrap();
+        assert_ne!(udp_checksum_ok(headers, payload), Some(false));
+    }
+}
+
+/// A number that is as good as random, and the same in each run.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// Polls until `done`, or a packet is wrong, or nothing comes for long.
+fn receive(driver: &mut Driver<impl Hardware + Waits>, oracle: &mut Oracle, kept: &mut Vec<Skb>, packets: [u64; 2]) {
+    let goal = [oracle.next[0] + packets[0], oracle.next[1] + packets[1]];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while oracle.next[0] < goal[0] || oracle.next[1] < goal[1] {
+        let work = driver.poll(16, |skb| {
+            oracle.check(&skb, true);
+            kept.push(skb);
+            None
+        });
+        if work == 0 {
+            assert!(Instant::now() < deadline, "nothing comes: {:?} of {goal:?}", oracle.next);
+            driver.hardware().wait();
+        }
+    }
+}
+
+trait Waits {
+    fn wait(&self);
+}
+
+impl Waits for Nic {
+    fn wait(&self) {
+        Nic::wait(self, Duration::from_millis(5));
+    }
+}
+
+impl Waits for ReadableOnly<Nic> {
+    fn wait(&self) {
+        self.0.wait(Duration::from_millis(5));
+    }
+}
+
+/// 1,000 times: bind, receive, unbind, receive; packets are kept across, and released in any order.
+fn rebinds(bus: impl DmaBus + 'static) {
+    let rig = Rig::new(bus, PayloadSize::Range { min: 64, max: 400 });
+    let mut driver = rig.driver(u64::MAX);
+    let (mut oracle, mut rng, mut kept) = (rig.oracle(), Rng(SEED), Vec::new());
+    let provider = rig.any();
+    for round in 0..1000 {
+        let binding = driver.bind(1, provider.clone(), BindOptions::default()).unwrap();
+        assert!(driver.net_device().is_unreadable(1) && binding.is_bound());
+        // What arrived before and during is delivered first; the third is of the new memory at the latest now and then.
+        receive(&mut driver, &mut oracle, &mut kept, [1, 1 + rng.below(3) as u64]);
+        if round % 2 == 0 {
+            driver.unbind(binding).unwrap();
+        } else {
+            drop(binding); // the next poll unbinds it
+            receive(&mut driver, &mut oracle, &mut kept, [1, 0]);
+        }
+        assert!(driver.net_device().bound(1).is_none());
+        receive(&mut driver, &mut oracle, &mut kept, [0, rng.below(2) as u64]);
+        while kept.len() > 100 || rng.below(3) != 0 && !kept.is_empty() {
+            let skb = kept.swap_remove(rng.below(kept.len()));
+            oracle.check(&skb, false);
+        }
+    }
+    assert!(oracle.device_bytes > 100_000, "device memory was received into: {}", oracle.device_bytes);
+    assert_eq!(driver.hardware().queue_stats(0).unwrap().no_buffer, 0);
+    assert_eq!(driver.hardware().queue_stats(1).unwrap().no_buffer, 0);
+    for queue in 0..2 {
+        assert!(driver.stats(queue).unwrap().drops().iter().all(|(_, count)| *count == 0));
+    }
+    // The device goes first, packets later: they are as they were.
+    drop((driver, provider));
+    for skb in kept {
+        oracle.check(&skb, false);
+    }
+    rig.assert_clean();
+}
+
+#[test]
+fn a_thousand_rebinds_lose_nothing_bounce() {
+    rebinds(Bounce::new());
+}
+
+#[test]
+fn a_thousand_rebinds_lose_nothing_iommu() {
+    rebinds(Iommu::new());
+}
+
+/// Binds to queue 1, which must be refused.
+fn refused<D: QueueMgmt + UnreadableRx>(device: &mut D, rig: &Rig, queue: usize) -> BindRefused {
+    let error = netdev::bind(device, queue, rig.any(), BindOptions::default()).unwrap_err();
+    assert!(error.provider.is_unreadable(), "it comes back");
+    error.reason
+}
+
+#[test]
+fn p3_each_condition_has_its_reason() {
+    let rig = Rig::small();
+    let mut driver = rig.driver(u64::MAX);
+    assert_eq!(refused(&mut driver, &rig, 2), BindRefused::QueueRange { queue: 2, queues: 2 });
+    assert_eq!(refused(&mut driver, &rig, 0), BindRefused::HeaderSplitOff { queue: 0 });
+
+    let net = driver.net_device_mut();
+    net.set_header_split(1, HeaderSplit::On { threshold: 200 }).unwrap();
+    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::HdsThreshold { queue: 1, threshold: 200 });
+    driver.net_device_mut().set_header_split(1, HeaderSplit::On { threshold: 0 }).unwrap();
+
+    driver.net_device_mut().set_xdp(true).unwrap();
+    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::XdpAttached);
+    driver.net_device_mut().set_xdp(false).unwrap();
+
+    driver.net_device_mut().set_af_xdp(1, true).unwrap();
+    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::AfXdp { queue: 1 });
+    driver.net_device_mut().set_af_xdp(1, false).unwrap();
+
+    // A size that the provider does not have is the provider's to refuse.
+    let error = driver.bind(1, rig.any(), BindOptions { rx_page_size: 8192 }).unwrap_err();
+    let BindRefused::Restart(RestartError::Alloc(QueueError::Pool { queue: 1, reason: PoolError::Provider(_) })) =
+        error.reason
+    else {
+        panic!("{error:?}")
+    };
+    drop(error.provider);
+
+    let binding = driver.bind(1, rig.any(), BindOptions::default()).unwrap();
+    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::AlreadyBound { queue: 1 });
+    // The other way round: settings that exclude a binding are refused while there is one.
+    let bound = ConfigRefused::Bound { queue: 1 };
+    let net = driver.net_device_mut();
+    assert_eq!(net.set_xdp(true), Err(bound));
+    assert_eq!(net.set_af_xdp(1, true), Err(bound));
+    assert_eq!(net.set_header_split(1, HeaderSplit::Off), Err(bound));
+    assert_eq!(net.set_header_split(1, HeaderSplit::On { threshold: 1 }), Err(bound));
+    assert_eq!(driver.attach_xdp(Some(Xdp::new(Verdict::Pass))).unwrap_err().to_string(), {
+        "queue 1 splits headers off, and a program sees packets in one piece: use queues without header split"
+    });
+
+    // Going away ends it, and refuses the next.
+    driver.unregister();
+    assert!(!binding.is_bound());
+    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::GoingAway);
+    driver.unbind(binding).unwrap();
+    drop(driver);
+    rig.assert_clean();
+}
+
+/// A NIC with other abilities.
+struct Limited {
+    nic: Nic,
+    capabilities: Capabilities,
+    gone: bool,
+}
+
+impl UnreadableRx for Limited {}
+
+impl Hardware for Limited {
+    type Queue = NicQueue;
+
+    fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
+        self.nic.rx_queue(index)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+}
+
+#[test]
+fn p3_the_device_says_what_it_can() {
+    let rig = Rig::small();
+    let able = Capabilities::default();
+    let start = |capabilities| {
+        let hardware = Limited { nic: rig.nic(u64::MAX), capabilities, gone: false };
+        Driver::new(hardware, vec![rig.queue(false), rig.queue(true)])
+    };
+    let mut old = start(Capabilities { queue_restart: false, ..able }).unwrap();
+    assert_eq!(refused(&mut old, &rig, 1), BindRefused::NoQueueRestart);
+    let mut one_size = start(Capabilities { rx_page_size: false, ..able }).unwrap();
+    let error = one_size.bind(1, rig.any(), BindOptions { rx_page_size: 8192 }).unwrap_err();
+    assert_eq!(error.reason, BindRefused::NoRxPageSize { size: 8192 });
+    drop(error.provider);
+    let whole = start(Capabilities { header_split: false, ..able });
+    assert_eq!(whole.unwrap_err(), DriverError::NoHeaderSplit { queue: 1 });
+    // Taken out of the machine: nothing can be bound any more, and it can be stopped.
+    one_size.hardware().gone = true;
+    assert_eq!(refused(&mut one_size, &rig, 1), BindRefused::GoingAway);
+    drop(one_size.stop());
+    drop(old);
+
+    // Larger buffers, where device and provider have them.
+    let len = 64 << 20;
+    let gpu = Memfd::new("gpu", len).unwrap();
+    let large = DmabufProvider::bind(rig.bus.clone().driver_side(), gpu, &[Chunk { offset: 0, len }], 1 << 16).unwrap();
+    let mut driver = rig.driver(u64::MAX);
+    let binding = driver.bind(1, large.clone().into(), BindOptions { rx_page_size: 1 << 16 }).unwrap();
+    assert_eq!(driver.napi().memory(1).unwrap().payload.buffer_size(), 1 << 16);
+    assert_eq!(large.total() - large.available(), 64, "a refill, of which the ring has 32");
+    driver.unbind(binding).unwrap();
+    drop((driver, large));
+    rig.assert_clean();
+}
+
+#[test]
+fn p3_an_undeclared_device_takes_pages_only() {
+    let rig = Rig::small();
+    let mut device = rig.queue(true);
+    device.memory.payload = PagePool::new(rig.params(), rig.any()).unwrap();
+    let error = Driver::readable(ReadableOnly(rig.nic(1)), vec![rig.queue(false), device]).unwrap_err();
+    assert_eq!(error, DriverError::Unreadable { queue: 1 });
+
+    // Pages of a provider need no declaration, and the other conditions hold.
+    let config = vec![rig.queue(false), rig.queue(true)];
+    let mut driver = Driver::readable(ReadableOnly(rig.nic(u64::MAX)), config).unwrap();
+    let other = Zone::new(256).unwrap();
+    let provider = PageProvider::new(other.clone());
+    let error = driver.bind_pages(0, provider.clone(), BindOptions::default()).unwrap_err();
+    assert_eq!(error.reason, BindRefused::HeaderSplitOff { queue: 0 });
+    let binding = driver.bind_pages(1, provider, BindOptions::default()).unwrap();
+    assert!(!driver.net_device().is_unreadable(1) && driver.net_device().bound(1).is_some());
+    let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
+    receive(&mut driver, &mut oracle, &mut kept, [40, 40]);
+    assert!(other.free_frames() < 256);
+    driver.unbind(binding).unwrap();
+    drop((driver, kept));
+    assert_eq!((other.free_frames(), oracle.device_bytes), (256, 0));
+    rig.assert_clean();
+}
+
+/// A driver that fails when it is told to.
+struct Faulty {
+    driver: Driver<Nic>,
+    /// Makes its own pages whatever is asked for: a driver that was never taught of providers.
+    deaf: bool,
+    stop_fails: bool,
+    /// How often a start fails.
+    start_fails: usize,
+}
+
+impl UnreadableRx for Faulty {}
+
+impl QueueMgmt for Faulty {
+    type Memory = <Driver<Nic> as QueueMgmt>::Memory;
+
+    fn net_device(&self) -> &NetDevice {
+        self.driver.net_device()
+    }
+    fn net_device_mut(&mut self) -> &mut NetDevice {
+        self.driver.net_device_mut()
+    }
+    fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<Self::Memory, QueueError> {
+        if self.deaf {
+            // A config without a provider is made by the core only: what queue 0 of a device without bindings has.
+            let mut spare = Spare(NetDevice::new(Capabilities::default(), 1).unwrap(), None);
+            let _ = netdev::restart(&mut spare, 0);
+            return self.driver.queue_mem_alloc(queue, &spare.1.unwrap());
+        }
+        self.driver.queue_mem_alloc(queue, config)
+    }
+    fn payload_pool(memory: &Self::Memory) -> &PagePool {
+        Driver::<Nic>::payload_pool(memory)
+    }
+    fn queue_stop(&mut self, queue: usize) -> Result<Self::Memory, QueueError> {
+        if self.stop_fails {
+            return Err(QueueError::Device { what: "stop" });
+        }
+        self.driver.queue_stop(queue)
+    }
+    fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), StartError<Self::Memory>> {
+        if self.start_fails != 0 {
+            self.start_fails -= 1;
+            return Err(StartError { reason: QueueError::Device { what: "start" }, memory });
+        }
+        self.driver.queue_start(queue, memory)
+    }
+}
+
+/// Keeps the config that it is given.
+struct Spare(NetDevice, Option<RxQueueConfig>);
+
+impl QueueMgmt for Spare {
+    type Memory = PagePool;
+
+    fn net_device(&self) -> &NetDevice {
+        &self.0
+    }
+    fn net_device_mut(&mut self) -> &mut NetDevice {
+        &mut self.0
+    }
+    fn queue_mem_alloc(&mut self, _: usize, config: &RxQueueConfig) -> Result<PagePool, QueueError> {
+        self.1 = Some(config.clone());
+        Err(QueueError::NoBuffers)
+    }
+    fn payload_pool(memory: &PagePool) -> &PagePool {
+        memory
+    }
+    fn queue_stop(&mut self, _: usize) -> Result<PagePool, QueueError> {
+        Err(QueueError::NoBuffers)
+    }
+    fn queue_start(&mut self, _: usize, _: PagePool) -> Result<(), StartError<PagePool>> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_bind_that_fails_leaves_the_queue_as_it_was() {
+    let rig = Rig::small();
+    let mut faulty = Faulty { driver: rig.driver(u64::MAX), deaf: false, stop_fails: false, start_fails: 0 };
+    let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
+    receive(&mut faulty.driver, &mut oracle, &mut kept, [5, 5]);
+    let pool = |faulty: &Faulty| faulty.driver.napi().memory(1).unwrap().payload.id();
+    let before = pool(&faulty);
+    type Break<'a> = &'a dyn Fn(&mut Faulty);
+    let cases: [(Break<'_>, BindRefused); 3] = [
+        // ENODATA.
+        (&|faulty| faulty.deaf = true, RestartError::OtherProvider.into()),
+        (&|faulty| faulty.stop_fails = true, RestartError::Stop(QueueError::Device { what: "stop" }).into()),
+        (
+            &|faulty| faulty.start_fails = 1,
+            RestartError::Start { reason: QueueError::Device { what: "start" }, restored: true }.into(),
+        ),
+    ];
+    for (break_it, reason) in cases {
+        break_it(&mut faulty);
+        assert_eq!(refused(&mut faulty, &rig, 1), reason);
+        (faulty.deaf, faulty.stop_fails) = (false, false);
+        assert_eq!(pool(&faulty), before, "the old memory, after {reason}");
+        assert!(faulty.net_device().bound(1).is_none());
+        assert_eq!(rig.dmabuf.available(), rig.dmabuf.total());
+        // Not a packet is lost, on either queue.
+        receive(&mut faulty.driver, &mut oracle, &mut kept, [40, 40]);
+    }
+    // No memory for a single buffer.
+    let mut hog: PagePool = PagePool::new(rig.params(), rig.any()).unwrap();
+    let all: Vec<_> = std::iter::from_fn(|| hog.alloc()).collect();
+    assert_eq!(refused(&mut faulty, &rig, 1), RestartError::Alloc(QueueError::NoBuffers).into());
+    receive(&mut faulty.driver, &mut oracle, &mut kept, [40, 40]);
+    drop((all, hog));
+
+    // An unbind that fails leaves the memory bound, and hands the binding back to try again.
+    let binding = netdev::bind(&mut faulty, 1, rig.any(), BindOptions::default()).unwrap();
+    faulty.start_fails = 1;
+    let error = netdev::unbind(&mut faulty, binding).unwrap_err();
+    assert!(matches!(error.reason, UnbindRefused::Restart(RestartError::Start { restored: true, .. })), "{error}");
+    assert!(error.binding.is_bound() && faulty.net_device().is_unreadable(1));
+    let device_bytes = oracle.device_bytes;
+    receive(&mut faulty.driver, &mut oracle, &mut kept, [40, 80]);
+    assert!(oracle.device_bytes > device_bytes);
+    netdev::unbind(&mut faulty, error.binding).unwrap();
+
+    // Nothing to go back to: it is told, and the queue is stopped.
+    faulty.start_fails = 2;
+    let reason = RestartError::Start { reason: QueueError::Device { what: "start" }, restored: false };
+    assert_eq!(refused(&mut faulty, &rig, 1), reason.into());
+    receive(&mut faulty.driver, &mut oracle, &mut kept, [1, 0]);
+    assert_eq!(faulty.driver.posted(1), Some((0, 0)));
+    drop((faulty, kept));
+    rig.assert_clean();
+}
+
+#[test]
+fn a_binding_and_its_device_may_go_in_any_order() {
+    let rig = Rig::small();
+    let bound = |driver: &mut Driver<Nic>| driver.bind(1, rig.any(), BindOptions::default()).unwrap();
+    // The device first, with packets out.
+    let (mut driver, mut oracle, mut kept) = (rig.driver(u64::MAX), rig.oracle(), Vec::new());
+    let binding = bound(&mut driver);
+    receive(&mut driver, &mut oracle, &mut kept, [10, 60]);
+    assert!(oracle.device_bytes > 0);
+    drop(driver);
+    assert!(!binding.is_bound());
+    let mut other = rig.driver(u64::MAX);
+    other.unbind(binding).unwrap(); // over: nothing to do, on whatever device
+    kept.iter().for_each(|skb| oracle.check(skb, false));
+    kept.clear();
+
+    // The binding first, with packets out; and a binding of another device.
+    let mut driver = rig.driver(u64::MAX);
+    let mut oracle = rig.oracle();
+    let (first, second) = (bound(&mut driver), bound(&mut other));
+    let error = driver.unbind(second).unwrap_err();
+    assert_eq!(error.reason, UnbindRefused::OtherDevice { queue: 1 });
+    assert!(error.binding.is_bound() && first.is_bound());
+    receive(&mut driver, &mut oracle, &mut kept, [10, 60]);
+    driver.unbind(first).unwrap();
+    let held = rig.dmabuf.total() - rig.dmabuf.available();
+    kept.iter().for_each(|skb| oracle.check(skb, false));
+    kept.clear();
+    drop(driver);
+    assert!(rig.dmabuf.total() - rig.dmabuf.available() < held);
+
+    drop(other);
+    assert!(!error.binding.is_bound());
+    rig.assert_clean();
+}
+
+/// Pages that count how often they are told of their end.
+struct Told {
+    pages: Arc<PageProvider>,
+    uninstalled: AtomicUsize,
+    destroyed: AtomicUsize,
+}
+
+impl MemoryProvider for Told {
+    type Kind = Page;
+
+    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        self.pages.init(params)
+    }
+    fn alloc(&self, out: &mut Refill<'_, Page>) {
+        self.pages.alloc(out);
+    }
+    fn release(&self, page: FreePage) {
+        self.pages.release(page);
+    }
+    fn uninstall(&self) {
+        assert_eq!(self.destroyed.load(Relaxed), self.uninstalled.fetch_add(1, Relaxed), "before the pool is gone");
+    }
+    fn destroy(&self) {
+        self.destroyed.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn a_provider_is_told_once_that_it_is_taken_off() {
+    let rig = Rig::small();
+    let provider =
+        Arc::new(Told { pages: rig.pages(), uninstalled: AtomicUsize::new(0), destroyed: AtomicUsize::new(0) });
+    let told = |times| {
+        assert_eq!((provider.uninstalled.load(Relaxed), provider.destroyed.load(Relaxed)), (times, times));
+    };
+    let mut driver = rig.driver(u64::MAX);
+    let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
+    let bind = |driver: &mut Driver<Nic>| driver.bind_pages(1, provider.clone(), BindOptions::default()).unwrap();
+    let binding = bind(&mut driver);
+    receive(&mut driver, &mut oracle, &mut kept, [1, 40]);
+    driver.unbind(binding).unwrap();
+    assert_eq!((provider.uninstalled.load(Relaxed), provider.destroyed.load(Relaxed)), (1, 0), "packets are out");
+    kept.clear();
+    receive(&mut driver, &mut oracle, &mut kept, [1, 64]);
+    kept.clear();
+    told(1);
+    drop(bind(&mut driver)); // unbound by the next poll
+    receive(&mut driver, &mut oracle, &mut kept, [1, 64]);
+    kept.clear();
+    told(2);
+    let binding = bind(&mut driver);
+    drop(driver);
+    told(3);
+    assert!(!binding.is_bound());
+    drop(binding);
+    rig.assert_clean();
+}
+
+/// Takes a packet, as a device that sends it would.
+fn taken(buff: XdpBuff) -> Result<(), XdpBuff> {
+    drop(buff);
+    Ok(())
+}
+
+/// The frame of an skb.
+fn frame(skb: &Skb) -> Vec<u8> {
+    let mut frame = vec![0; skb.len()];
+    skb.copy_bits(0, &mut frame).unwrap();
+    frame
+}
+
+#[test]
+fn a_program_sees_packets_first() {
+    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new())] {
+        let size = PayloadSize::Range { min: 64, max: 400 };
+        let rig = Rig { bus: bus.clone(), ..Rig::new(Iommu::new(), size) };
+        let mut driver = Driver::new(rig.nic(u64::MAX), vec![rig.queue(false), rig.queue(false)]).unwrap();
+        let mut oracle = rig.oracle();
+        receive(&mut driver, &mut oracle, &mut Vec::new(), [50, 50]);
+        // By sequence number: pass, drop, send, redirect; those of queue 1 with a header of 20 bytes more.
+        let (sent, redirected) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let xdp = Xdp::new(|mut buff| {
+            assert!(buff.headroom() >= 256 && buff.tailroom() > 1000);
+            let parsed = parse(buff.bytes());
+            match Expect::sequence(&buff.bytes()[parsed.header_len..]).unwrap() % 5 {
+                0 => Verdict::Drop(buff),
+                1 => Verdict::Tx(buff),
+                2 => Verdict::Redirect(buff, 7),
+                3 if parsed.dst_port == Some(PORTS[1]) => {
+                    buff.adjust_head(-20).unwrap();
+                    buff.bytes_mut()[..20].fill(0xcc);
+                    buff.adjust_tail(4).unwrap();
+                    Verdict::Pass(buff)
+                }
+                _ => Verdict::Pass(buff),
+            }
+        })
+        .on_tx({
+            let sent = sent.clone();
+            move |buff| {
+                // Every third is not taken.
+                if sent.fetch_add(1, Relaxed) % 3 == 0 { Err(buff) } else { taken(buff) }
+            }
+        })
+        .on_redirect({
+            let redirected = redirected.clone();
+            move |buff, to| {
+                assert_eq!(to, 7);
+                redirected.fetch_add(1, Relaxed);
+                taken(buff)
+            }
+        });
+        assert!(driver.attach_xdp(Some(xdp)).unwrap().is_none());
+        assert!(driver.net_device().has_xdp());
+        // What had arrived before is delivered as it is; then only what the program passes.
+        let (mut passed, mut grown, deadline) = (0, 0, Instant::now() + Duration::from_secs(20));
+        while passed < 400 {
+            let work = driver.poll(16, |skb| {
+                let mut bytes = frame(&skb);
+                if bytes.starts_with(&[0xcc; 20]) {
+                    assert!(bytes.ends_with(&[0; 4]));
+                    bytes = bytes[20..bytes.len() - 4].to_vec();
+                    grown += 1;
+                }
+                let parsed = parse(&bytes);
+                let payload = &bytes[parsed.header_len..];
+                let (seq, port) = (Expect::sequence(payload).unwrap(), PORTS[usize::from(skb.queue())]);
+                Expect::new(SEED, port, seq, size).check(payload).unwrap();
+                passed += 1;
+                Some(skb)
+            });
+            if work == 0 {
+                assert!(Instant::now() < deadline, "nothing comes");
+                driver.hardware().wait(Duration::from_millis(5));
+            }
+        }
+        let total = |count: fn(&netmem::driver::netmem::RxStats) -> u64| -> u64 {
+            (0..2).map(|queue| count(&driver.stats(queue).unwrap())).sum()
+        };
+        let (dropped, gone, unsent) = (total(|s| s.xdp_drop), total(|s| s.xdp_sent), total(|s| s.xdp_unsent));
+        assert!(grown > 30 && dropped > 150, "{grown} {dropped}");
+        let (sent, redirected) = (sent.load(Relaxed) as u64, redirected.load(Relaxed) as u64);
+        assert_eq!((unsent, gone), (sent.div_ceil(3), sent - sent.div_ceil(3) + redirected));
+        let cached: u64 = (0..2).map(|queue| driver.napi().memory(queue).unwrap().payload.stats().recycle_cached).sum();
+        assert!(cached > 0, "a drop recycles directly");
+        // Not while a program is attached.
+        let mut split = rig.driver(1);
+        split.net_device_mut().set_xdp(true).unwrap();
+        assert_eq!(refused(&mut split, &rig, 1), BindRefused::XdpAttached);
+        drop(split);
+
+        assert!(driver.attach_xdp(None).unwrap().is_some());
+        assert!(!driver.net_device().has_xdp());
+        drop(driver);
+        rig.assert_clean();
+    }
+}
+
+#[test]
+fn a_program_does_not_see_frames_of_several_buffers() {
+    let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(5000));
+    let mut driver = Driver::new(rig.nic(100), vec![rig.queue(false), rig.queue(false)]).unwrap();
+    driver.attach_xdp(Some(Xdp::new(|_| panic!("it sees a piece of a frame")))).unwrap();
+    let mut before = 0;
+    loop {
+        let over = driver.hardware().has_ended();
+        let work = driver.poll(16, |_| {
+            before += 1;
+            None
+        });
+        if work == 0 && over && !driver.hardware().has_completions() {
+            break;
+        }
+        driver.hardware().wait(Duration::from_millis(5));
+    }
+    let refused: u64 = (0..2).map(|queue| driver.stats(queue).unwrap().xdp_multi_buffer).sum();
+    assert_eq!(before + refused, 100);
+    assert!(refused > 0);
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn a_queue_that_started_on_device_memory_is_bound() {
+    let rig = Rig::small();
+    let mut device = rig.queue(true);
+    device.memory.payload = PagePool::new(rig.params(), rig.any()).unwrap();
+    let mut driver = Driver::new(rig.nic(u64::MAX), vec![rig.queue(false), device]).unwrap();
+    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::AlreadyBound { queue: 1 });
+    assert_eq!(driver.net_device_mut().set_xdp(true), Err(ConfigRefused::Bound { queue: 1 }));
+    // A restart goes on with it.
+    let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
+    netdev::restart(&mut driver, 1).unwrap();
+    receive(&mut driver, &mut oracle, &mut kept, [10, 100]);
+    assert!(oracle.device_bytes > 0);
+    drop((driver, kept));
+    rig.assert_clean();
+}
