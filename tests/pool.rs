@@ -350,6 +350,10 @@ fn parameters_out_of_range_are_refused_with_a_reason() {
         (PagePoolParams { direction: netmem::dma::DmaDirection::ToDevice, ..base.clone() }, "ToDevice"),
         (PagePoolParams { flags: PoolFlags::DMA_SYNC_DEV, ..base.clone() }, "without DMA_MAP"),
         (PagePoolParams { max_len: 0, ..base.clone() }, "max_len 0"),
+        (
+            PagePoolParams { device: Some(Arc::new(Bounce::new())), flags: PoolFlags::DMA_MAP, ..base.clone() },
+            "the device needs syncs",
+        ),
         (PagePoolParams { offset: 1, ..base.clone() }, "leave a memory of 4096"),
         (PagePoolParams { offset: u32::MAX, ..base.clone() }, "leave a memory of 4096"),
         (PagePoolParams { order: 11, ..base.clone() }, "at most 10"),

@@ -13,7 +13,8 @@ bitflags::bitflags! {
         /// The pool maps its memory for the device.
         #[doc(alias = "PP_FLAG_DMA_MAP")]
         const DMA_MAP = 1 << 0;
-        /// The pool syncs for the device whatever it hands out.
+        /// The pool syncs for the device whatever it hands out. A pool that maps must, where the device needs it and
+        /// the provider's memory wants it: nobody else would.
         #[doc(alias = "PP_FLAG_DMA_SYNC_DEV")]
         const DMA_SYNC_DEV = 1 << 1;
     }
@@ -181,6 +182,10 @@ pub enum PoolError {
         /// As asked for.
         order: u32,
     },
+    /// The pool would map and not sync, for a device that needs syncs. (Linux takes such parameters: there a driver may
+    /// sync by itself. Here only pools do.)
+    #[error("the device needs syncs, and this pool would give it memory without: set DMA_SYNC_DEV and max_len as well")]
+    NeverSynced,
     /// The range to sync leaves the memory.
     #[error("offset {offset} and max_len {max_len} leave a memory of {buffer_size} bytes: keep the sum within it")]
     SyncRange {

@@ -85,7 +85,11 @@ impl<K: PoolKind> PagePool<K> {
         }
         let dma = match &params.device {
             Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
-                Some(PoolDma::new(device.clone(), &params, &provider))
+                let dma = PoolDma::new(device.clone(), &params, &provider);
+                if dma.sync_for_cpu && !params.flags.contains(PoolFlags::DMA_SYNC_DEV) {
+                    return Err(PoolError::NeverSynced);
+                }
+                Some(dma)
             }
             _ => None,
         };
