@@ -1,6 +1,6 @@
 //! Rule O2: references are taken in passing. Every impl here is forbidden.
 
-use crate::{Frag, Kind, Netmem, PageRef, Shares};
+use crate::{Frag, Kind, Netmem, Page, PageRef, Shares};
 
 impl<K: Kind> Clone for Netmem<K> {
     fn clone(&self) -> Self {
@@ -22,6 +22,12 @@ impl<K: Kind> Clone for Shares<K> {
 
 impl Clone for PageRef {
     fn clone(&self) -> Self {
+        unimplemented!()
+    }
+}
+
+impl From<PageRef> for Frag<Page> {
+    fn from(_: PageRef) -> Self {
         unimplemented!()
     }
 }

@@ -10,6 +10,17 @@ pub(crate) struct Header {
     /// What the reader must see in it.
     pub(crate) text: String,
     pub(crate) lifted: Lifted,
+    /// Which fix in Linux removed this mistake; for cases in `history/`.
+    pub(crate) history: Option<History>,
+}
+
+/// The fix in Linux behind a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct History {
+    /// The commit, 12 digits of it.
+    pub(crate) commit: String,
+    /// The row of `history/rows.tsv`.
+    pub(crate) row: u32,
 }
 
 /// What would make the case compile.
@@ -54,9 +65,16 @@ impl Header {
                 .ok_or(format!("expected `//! lifted by: {form}`, found `{other}`"))?,
         };
         let (code, text) = (code.to_owned(), text.to_owned());
+        let mut lines = lines.peekable();
+        let history = match lines.next_if(|line| line.starts_with("history:")) {
+            Some(line) => Some(History::parse(line)?),
+            None => None,
+        };
         let prose: Vec<_> = lines.collect();
         match prose.split_first() {
-            Some((&"", prose)) if prose.iter().any(|line| !line.is_empty()) => Ok(Header { rule, code, text, lifted }),
+            Some((&"", prose)) if prose.iter().any(|line| !line.is_empty()) => {
+                Ok(Header { rule, code, text, lifted, history })
+            }
             _ => Err(
                 "after the header lines: an empty `//!`, then a sentence that says what is attempted and why it is \
                       wrong"
@@ -68,6 +86,22 @@ impl Header {
     pub(crate) fn is_liftable(&self) -> bool {
         self.lifted == Lifted::Counterfactual
     }
+}
+
+impl History {
+    fn parse(line: &str) -> Result<Self, String> {
+        let value = line.strip_prefix("history:").map(str::trim).unwrap_or_default();
+        value
+            .split_once(", row ")
+            .and_then(|(commit, row)| Some(History { commit: commit.to_owned(), row: row.parse().ok()? }))
+            .filter(|history| is_commit(&history.commit))
+            .ok_or(format!("expected `//! history: 1b7e585c04cd, row 4`, found `//! {line}`"))
+    }
+}
+
+/// Whether this is a commit as it is named here: 12 hexadecimal digits.
+pub(crate) fn is_commit(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// A source without its `//!` head.
@@ -89,6 +123,9 @@ mod tests {
         assert!(header.is_liftable());
         let moved = Header::parse(&GOOD.replace("counterfactual", "nothing (a move)")).unwrap();
         assert_eq!(moved.lifted, Lifted::Nothing("a move".to_owned()));
+        assert_eq!(moved.history, None);
+        let fixed = Header::parse(&GOOD.replace("//!\n", "//! history: 0123456789ab, row 7\n//!\n")).unwrap();
+        assert_eq!(fixed.history, Some(History { commit: "0123456789ab".to_owned(), row: 7 }));
     }
 
     #[test]
@@ -100,6 +137,7 @@ mod tests {
             ("\"is not satisfied\"", "is not satisfied", "E0277 \"text the reader must see\""),
             ("counterfactual", "nothing", "nothing (a move)"),
             ("//! Why.\n", "", "a sentence that says"),
+            ("//!\n", "//! history: 1234, row 7\n//!\n", "found `//! history: 1234, row 7`"),
         ] {
             let broken = GOOD.replace(from, to);
             assert_ne!(broken, GOOD);

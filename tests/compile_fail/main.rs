@@ -1,17 +1,19 @@
 //! The compile-fail proof suite: `compile-fail/README.md` says how to read it.
 //!
-//! Four tests. [`headers_and_goldens`] reads files, [`refused`] compiles every case with trybuild and compares what
+//! [`headers_and_goldens`] and [`docs_bugs_md_is_current`] read files, [`refused`] compiles every case with trybuild and compares what
 //! rustc says, [`allowed`] compiles every twin, and [`counterfactual`] shows that a missing impl is the only
 //! obstacle: with the impl added to a copy of the crate, the very same case compiles.
 
 mod header;
+mod history;
 mod package;
 mod suite;
 
+use history::{History, PAGE, Verdict};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use suite::{RULES, Suite};
+use suite::{HISTORY, RULES, RUST, Suite};
 
 /// Where the cases are. trybuild quotes the path in its goldens, so it is relative to the crate.
 const ROOT: &str = "compile-fail";
@@ -31,12 +33,32 @@ fn list(complaints: &[String]) -> String {
 fn headers_and_goldens() {
     let (suite, mut complaints) = Suite::read(Path::new(ROOT));
     complaints.extend(suite.check());
+    let (history, more) = History::read(Path::new(ROOT));
+    complaints.extend(more);
+    complaints.extend(history.check(&suite));
     assert!(complaints.is_empty(), "{}", list(&complaints));
-    report(&suite);
+    report(&suite, &history);
+}
+
+/// `docs/bugs.md` says what the record says. With `NETMEM_BLESS=1` in the environment it is written again.
+#[test]
+fn docs_bugs_md_is_current() {
+    let (history, complaints) = History::read(Path::new(ROOT));
+    assert!(complaints.is_empty(), "{}", list(&complaints));
+    let page = history.page();
+    if std::env::var_os("NETMEM_BLESS").is_some_and(|bless| bless == "1") {
+        std::fs::write(PAGE, &page).unwrap_or_else(|error| panic!("{PAGE}: {error}"));
+    }
+    let there = std::fs::read_to_string(PAGE).unwrap_or_default();
+    assert!(
+        there == page,
+        "{PAGE} is not what {ROOT}/{HISTORY}/rows.tsv says: run `NETMEM_BLESS=1 cargo test --test compile_fail bugs` and \
+         read the difference"
+    );
 }
 
 /// One line a rule. Straight to stderr: libtest shows nothing that a passing test prints.
-fn report(suite: &Suite) {
+fn report(suite: &Suite, history: &History) {
     let mut text =
         String::from("\ncompile-fail: cases by rule (lifted by a counterfactual impl + lifted by nothing)\n");
     for rule in RULES {
@@ -49,7 +71,18 @@ fn report(suite: &Suite) {
         text +=
             &format!("  {:<3} {:>3} = {:>2} + {:>2}{note}\n", rule.name, cases.len(), liftable, cases.len() - liftable);
     }
+    text += &format!(
+        "  {RUST:<4}{:>2} = {:>2} + {:>2}  the language, in {HISTORY}/ only\n",
+        suite.of(RUST).count(),
+        0,
+        suite.of(RUST).count()
+    );
     text += &format!("  all {:>3}\n", suite.cases.len());
+    let cases = suite.cases.iter().filter(|case| case.header.history.is_some()).count();
+    text += &format!("{HISTORY}: {} rows by verdict, {cases} of the cases above\n", history.rows.len());
+    for verdict in Verdict::ALL {
+        text += &format!("  {:<8} {:>2}\n", verdict.name(), history.of(verdict).count());
+    }
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 

@@ -1,0 +1,11 @@
+//! allowed: what the skb did not take comes back, and is recycled: it is that or nothing.
+
+use netmem::skb::Skb;
+use netmem::{Frag, PagePool};
+
+fn add(skb: &mut Skb, page: Frag, pool: &mut PagePool) {
+    let Err(netmem::skb::SkbFull(netmem::skb::SkbFrag::Pool(page))) = skb.add_rx_frag(page) else { return };
+    pool.recycle_frag(page);
+}
+
+fn main() {}
