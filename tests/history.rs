@@ -4,12 +4,14 @@
 
 use netmem::dma::{Bounce, DmaBus, DmaDevice, DmaMapping, DmaQueue, Iommu, RxCompletion, RxDescriptor};
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
-use netmem::netdev::{Completed, Napi, RxMemory, RxRing};
+use netmem::netdev::{Completed, Napi, RxMemory, RxRing, Verdict, Xdp, XdpBuff, XdpOutcome};
 use netmem::page_pool::{AnyProvider, AreaError, Batch, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
 use netmem::provider::PageProvider;
+use netmem::provider::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
 use netmem::{Frag, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
 use std::collections::{HashSet, VecDeque};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -261,27 +263,33 @@ fn row_10_down_and_up_some_hundred_times() {
 #[test]
 fn row_11_a_transmitted_frame_is_only_counted() {
     let (zone, mut pool) = world();
-    let mut ring: VecDeque<Frag<Page>> = (0..8).filter_map(|_| pool.alloc_frag(2048)).collect();
-    let mut sent = 0;
-    while ring.pop_front().is_some() {
-        sent += 1;
-    }
-    assert_eq!(sent, 8);
+    let (ring, sent) = std::sync::mpsc::sync_channel::<XdpBuff>(8);
+    let mut xdp = Xdp::new(Verdict::Tx).on_tx(move |frame| {
+        ring.try_send(frame).map_err(|full| match full {
+            TrySendError::Full(frame) | TrySendError::Disconnected(frame) => frame,
+        })
+    });
+    let outcomes: Vec<_> = (0..10).map(|_| xdp.run(whole(&mut pool).into())).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, XdpOutcome::Sent)).count(), 8);
+    assert_eq!(sent.try_iter().count(), 8);
+    drop(outcomes);
     assert_whole(&zone, pool);
 }
 
 /// A queue of redirected frames is torn down with frames in it.
 #[test]
 fn row_12_a_queue_is_torn_down_with_frames_in_it() {
-    struct Redirect {
-        waiting: VecDeque<Frag<Page>>,
-        bulk: Batch<Page>,
-    }
     let (zone, mut pool) = world();
-    let mut queue = Redirect { waiting: VecDeque::new(), bulk: Batch::new() };
-    queue.waiting.extend((0..8).filter_map(|_| pool.alloc_frag(2048)));
-    pool.alloc_bulk(&mut queue.bulk);
-    drop(queue);
+    let (queue, target) = std::sync::mpsc::sync_channel::<XdpBuff>(8);
+    let mut xdp = Xdp::new(|frame| Verdict::Redirect(frame, 1))
+        .on_redirect(move |frame, _| queue.send(frame).map_err(|closed| closed.0));
+    for _ in 0..8 {
+        assert!(matches!(xdp.run(whole(&mut pool).into()), XdpOutcome::Redirected));
+    }
+    let mut bulk = Batch::new();
+    pool.alloc_bulk(&mut bulk);
+    assert_eq!(pool.outstanding(), FRAMES);
+    drop((target, bulk));
     assert_whole(&zone, pool);
 }
 
@@ -401,21 +409,22 @@ fn row_25_a_poll_with_budget_0_recycles() {
 /// A queue's pool is destroyed while the NAPI that polls it goes on.
 #[test]
 fn row_26_a_pool_is_destroyed_under_a_live_napi() {
-    let pool = || {
-        let provider = AnyProvider::from(PageProvider::new(Zone::new(FRAMES).unwrap()));
-        PagePool::<PageOrIov>::new(PagePoolParams::default(), provider).unwrap()
-    };
-    let (old, new) = (pool(), pool());
-    let (old_id, new_id) = (old.id(), new.id());
-    let mut napi = Napi::new(vec![RxMemory { payload: old, headers: None }]);
-    let before = napi.poll(64, |poll| poll.memory(0)?.payload.alloc()).unwrap();
-    assert_eq!(before.as_ref().pp(), Some(old_id));
-    // There is no pool to destroy but the one that is taken out, and then no poll reaches it.
-    let old = napi.poll(64, |poll| poll.memory(0).map(|memory| std::mem::replace(&mut memory.payload, new)));
-    drop(old);
-    napi.poll(64, |poll| poll.memory(0).unwrap().payload.recycle_direct(before));
-    let after = napi.poll(64, |poll| poll.memory(0)?.payload.alloc()).unwrap();
-    assert_eq!(after.as_ref().pp(), Some(new_id), "not what was recycled");
+    let zone = Zone::new(FRAMES).unwrap();
+    let provider = AnyProvider::from(PageProvider::new(zone.clone()));
+    let payload = PagePool::<PageOrIov>::new(PagePoolParams::default(), provider).unwrap();
+    let mut napi = Napi::new(vec![RxMemory { payload, headers: None }]);
+    let skb = napi.poll(64, |poll| {
+        let mut skb = Skb::new();
+        skb.add_rx_frag(poll.memory(0)?.payload.alloc_frag(1500)?).ok()?;
+        Some(skb)
+    });
+    // There is no pool to destroy but the one that is taken out, and no poll reaches that.
+    drop(napi.detach(0));
+    napi.poll(64, |poll| {
+        assert!(poll.memory(0).is_none());
+        poll.recycle(skb.unwrap());
+    });
+    assert_eq!(zone.free_frames(), FRAMES);
 }
 
 /// A pool is being destroyed, and an skb with its memory is freed in the poll that would recycle it directly.
@@ -610,6 +619,9 @@ fn row_51_a_mapping_is_not_undone() {
     let iovs = import(&device, &memory, PAGE_SIZE).unwrap();
     assert_eq!((iovs.len(), bus.stats().mapped()), (8, 2));
     drop(iovs);
+    let area = UserArea { len: 3 * PAGE_SIZE, ..UserArea::whole(memory.clone()) };
+    let ragged = ZcrxParams { rx_buf_len: 2 * PAGE_SIZE as u32, ..ZcrxParams::new(device, 8) };
+    assert!(matches!(Zcrx::register(ragged, area), Err(RegisterError::Area(AreaError::Misaligned { .. }))));
     assert_eq!((bus.stats().mapped(), bus.stats().faults, Arc::strong_count(&memory)), (0, 0, 1));
 }
 
@@ -691,11 +703,14 @@ fn row_44_a_mapping_is_ended_the_other_way() {
 #[test]
 fn row_46_the_head_is_moved_and_the_sync_is_not() {
     let (zone, mut pool) = world();
-    let mut frame = whole(&mut pool);
-    let (start, len) = (frame.dma_addr(), frame.len());
-    let payload = frame.split_off(14).unwrap();
-    assert_eq!(payload.dma_addr().get(), start.get() + 14);
-    assert_eq!((payload.offset(), payload.len()), (14, len - 14), "there is no other range to give to anybody");
-    drop((frame, payload));
+    let frame = whole(&mut pool);
+    let (start, len) = (frame.dma_addr().get(), frame.len());
+    let mut xdp = Xdp::new(|mut frame| match frame.adjust_head(18) {
+        Ok(()) => Verdict::Pass(frame),
+        Err(_) => Verdict::Drop(frame),
+    });
+    let XdpOutcome::Passed(frame) = xdp.run(frame.into()) else { panic!("there is room to move") };
+    assert_eq!((frame.dma_addr().get(), frame.len()), (start + 18, len - 18), "there is no other range to give");
+    drop(frame);
     assert_whole(&zone, pool);
 }

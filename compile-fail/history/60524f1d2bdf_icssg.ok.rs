@@ -1,12 +1,12 @@
-//! allowed: returned, and nothing else.
+//! allowed: a frame that was not taken comes back, and only that is recycled.
 
-use netmem::page_pool::Batch;
-use netmem::{Netmem, PagePool};
+use netmem::netdev::{Verdict, XdpBuff};
+use netmem::{Page, PagePool};
 
-fn tx_complete(done: &mut Batch, frame: Netmem, pool: &mut PagePool) -> usize {
-    done.put(frame);
-    pool.recycle_bulk(done);
-    pool.outstanding()
+fn emac_run_xdp(verdict: Verdict, send: impl FnOnce(XdpBuff) -> Result<(), XdpBuff>, pool: &mut PagePool<Page>) {
+    let Verdict::Tx(frame) = verdict else { return };
+    let Err(frame) = send(frame) else { return };
+    pool.recycle_frag(frame.into_frag());
 }
 
 fn main() {}

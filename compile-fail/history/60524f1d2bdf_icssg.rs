@@ -5,15 +5,16 @@
 //!
 //! "net: ti: icssg-prueth: Fix packet handling for XDP_TX"
 //!
-//! A frame that was transmitted is returned, and the driver then recycles its page as well.
+//! A frame is given to the transmit side, which returns its page when it is done, sent or not. The driver recycles the
+//! page as well.
 
-use netmem::page_pool::Batch;
-use netmem::{Netmem, PagePool};
+use netmem::netdev::{Verdict, XdpBuff};
+use netmem::{Page, PagePool};
 
-fn tx_complete(done: &mut Batch, frame: Netmem, pool: &mut PagePool) -> usize {
-    done.put(frame);
-    pool.recycle_direct(frame);
-    pool.outstanding()
+fn emac_run_xdp(verdict: Verdict, send: impl FnOnce(XdpBuff) -> Result<(), XdpBuff>, pool: &mut PagePool<Page>) {
+    let Verdict::Tx(frame) = verdict else { return };
+    let _ = send(frame);
+    pool.recycle_frag(frame.into_frag());
 }
 
 fn main() {}
