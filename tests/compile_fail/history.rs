@@ -292,7 +292,10 @@ impl History {
         };
         let history = case.header.history.as_ref()?;
         let commit = name.split('_').next().unwrap_or_default();
-        if history.row != row.n || history.commit != commit || !row.commits.contains(&history.commit) {
+        if !row.commits.contains(&history.commit) {
+            return Some(format!("{}: commit {} is not of this row", case.path.display(), history.commit));
+        }
+        if history.row != row.n || history.commit != commit {
             return Some(format!(
                 "{}: says row {}, commit {}; the file and this row say row {}, commit {commit}",
                 case.path.display(),
