@@ -3,9 +3,8 @@
 use netmem::skb::{Skb, SkbFrag};
 
 fn attach(skb: &mut Skb, frag: SkbFrag) {
-    match frag {
-        SkbFrag::Pool(frag) => drop(skb.add_rx_frag(frag)),
-        SkbFrag::Mm(frag) => drop(skb.add_mm_frag(frag)),
+    if let SkbFrag::Pool(frag) = frag {
+        let _ = skb.add_rx_frag(frag);
     }
 }
 

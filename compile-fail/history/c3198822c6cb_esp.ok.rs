@@ -8,7 +8,7 @@ fn unref(frag: SkbFrag, own: PageRef) {
     put_page(own);
     match frag {
         SkbFrag::Pool(frag) => drop(frag),
-        SkbFrag::Mm(frag) => drop(frag),
+        other => drop(other),
     }
 }
 

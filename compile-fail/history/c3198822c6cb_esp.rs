@@ -16,7 +16,7 @@ fn unref(frag: SkbFrag, own: PageRef) {
     put_page(own);
     match frag {
         SkbFrag::Pool(frag) => put_page(frag),
-        SkbFrag::Mm(frag) => drop(frag),
+        other => drop(other),
     }
 }
 
