@@ -73,6 +73,11 @@ impl TxMap {
         TxMap { device, pages: [const { None }; MAX_TX_PIECES], len: 0 }
     }
 
+    /// The device that they are mapped for.
+    pub fn device(&self) -> &Arc<dyn DmaDevice> {
+        &self.device
+    }
+
     /// How many pages are mapped.
     pub fn len(&self) -> usize {
         self.len

@@ -73,6 +73,9 @@ pub use tx::NetmemTx;
 pub use tx::NetmemTxMode;
 #[doc(alias = "ndo_start_xmit")]
 pub use tx::TxRing;
+#[doc(alias = "skb_frag_dma_map")]
+#[doc(alias = "netmem_dma_unmap_page_attrs")]
+pub use tx::map_frag;
 #[doc(alias = "validate_xmit_unreadable_skb")]
 pub use tx::validate_xmit;
 pub use tx::{BadTxCompletion, Cleaned, Sent, TxError, TxRefused};

@@ -117,6 +117,24 @@ impl<S> fmt::Display for TxRefused<S> {
 
 impl<S: fmt::Debug> core::error::Error for TxRefused<S> {}
 
+/// Makes a frag of a packet reachable for the device that `map` is for: maps it if it is of pages. Device memory is not
+/// mapped, and so not unmapped: the device finds it where its binding says. `frag` is its number, for the error.
+///
+/// # Errors
+///
+/// [`TxError`]: the device cannot reach it, or the packet has too many pieces. What was mapped before stays mapped.
+#[doc(alias = "skb_frag_dma_map")]
+pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, TxError> {
+    reachable(frag, of, map.device())?;
+    match (of, of.netmem().backing(), of.bytes()) {
+        (SkbFrag::Bound(bound), ..) => Ok(DmaSlice::new(bound.dma_addr(), bound.len())),
+        (_, Backing::Page(page), Some(bytes)) => {
+            map.map(page, bytes).map_err(|source| TxError::Map { piece: frag + 1, source })
+        }
+        _ => Err(TxError::NotForTransmit { frag }),
+    }
+}
+
 /// Whether a driver of this type may be given the packet, for this device: what the stack asks before it calls one.
 ///
 /// Linux looks at the first frag alone; this looks at each.
@@ -348,13 +366,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
             }
         }
         for (frag, of) in skb.frags().enumerate().filter(|(_, of)| !of.is_empty()) {
-            reachable(frag, of, device)?;
-            pieces.push(match (of, of.netmem().backing(), of.bytes()) {
-                // Not mapped, and so not unmapped.
-                (SkbFrag::Bound(bound), ..) => DmaSlice::new(bound.dma_addr(), bound.len()),
-                (_, Backing::Page(page), Some(bytes)) => map(&mut mapped.map, frag + 1, page, bytes)?,
-                _ => return Err(TxError::NotForTransmit { frag }),
-            });
+            pieces.push(map_frag(&mut mapped.map, frag, of)?);
         }
         Ok((mapped, pieces))
     }

@@ -22,12 +22,14 @@
 //! | `skb_mark_for_recycle()` | does nothing | each frag knows where it goes back to |
 #![forbid(unsafe_code)]
 
+mod dma;
 mod netmem;
 mod page;
 mod page_pool;
 mod skb;
 mod xdp;
 
+pub use dma::*;
 pub use netmem::*;
 pub use page::*;
 pub use page_pool::*;
