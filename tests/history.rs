@@ -366,20 +366,14 @@ fn row_20_frags_of_a_pool_and_of_mm_in_one_skb() {
     let mut packets: Vec<_> = (0..2).map(|_| Skb::new()).collect();
     for (nth, skb) in packets.iter_mut().enumerate() {
         for frag in [mm_frag(), SkbFrag::Pool(whole(&mut pool).into())] {
-            match frag {
-                SkbFrag::Pool(frag) => skb.add_rx_frag(frag).unwrap(),
-                SkbFrag::Mm(frag) => skb.add_mm_frag(frag).unwrap(),
-            }
+            skb.push_frag(frag).unwrap();
         }
         assert_eq!(skb.nr_frags(), 2, "packet {nth}");
     }
     // One packet is made of both.
     let (mut one, mut other_packet) = (packets.remove(0), packets.remove(0));
     for frag in other_packet.take_frags() {
-        match frag {
-            SkbFrag::Pool(frag) => one.add_rx_frag(frag).unwrap(),
-            SkbFrag::Mm(frag) => one.add_mm_frag(frag).unwrap(),
-        }
+        one.push_frag(frag).unwrap();
     }
     drop(one);
     assert_eq!(other.free_frames(), 8, "mm's went to mm");
