@@ -29,7 +29,7 @@ const COPYBREAK: usize = 128;
 
 /// A byte of one direction's stream, by its position.
 fn byte(seed: u64, at: usize) -> u8 {
-    let mixed = (at as u64 / 8 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = ((at as u64 / 8) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> (at % 8 * 8)) as u8
 }
 
