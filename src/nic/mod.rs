@@ -158,13 +158,13 @@ impl Nic {
     ///
     /// ```
     /// use netmem::{dma::{DmaBus, Iommu}, driver::transmit::Transmitter, mm::Zone, skb::Skb};
-    /// use netmem::nic::{Nic, NicParams, traffic::{Collect, Generator, GeneratorParams, PayloadSize}};
+    /// use netmem::nic::{Nic, NicParams, traffic::{Collect, loopback}};
     /// use std::{sync::Arc, time::Duration};
     ///
     /// let (zone, device, sent) = (Zone::new(64)?, Arc::new(Iommu::new()), Collect::new());
-    /// let params = GeneratorParams { seed: 1, packets: 0, size: PayloadSize::Fixed(100), ports: vec![5001] };
-    /// let traffic = Box::new(Generator::new(params, 1514)?);
-    /// let mut nic = Nic::start_duplex(NicParams::default(), device.clone(), traffic, Box::new(sent.clone()))?;
+    /// let (_nobody_sends, traffic) = loopback(1);
+    /// let (traffic, sink) = (Box::new(traffic), Box::new(sent.clone()));
+    /// let mut nic = Nic::start_duplex(NicParams::default(), device.clone(), traffic, sink)?;
     ///
     /// let mut transmitter = Transmitter::new(&mut nic, 1, &zone)?;
     /// let skb = Skb::copy_from(b"an Ethernet frame").expect("there is memory");
