@@ -255,9 +255,8 @@ mod the_suite {
             fn alloc(&self, out: &mut Refill<'_, Page>) {
                 let (free, saved) = &mut *self.0.lock().unwrap();
                 while free.len() > *saved {
-                    match free.pop().map(|page| out.push(page)) {
-                        Some(Err(page)) => return free.push(page),
-                        _ => {}
+                    if let Some(Err(page)) = free.pop().map(|page| out.push(page)) {
+                        return free.push(page);
                     }
                 }
             }
