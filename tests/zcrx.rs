@@ -12,7 +12,7 @@ use netmem::provider::zcrx::{
     CopyError, PostError, RefillUser, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxEvent, ZcrxEvents, ZcrxParams,
     ZcrxRqe,
 };
-use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, DmabufTxBinding, Memfd, PageProvider};
 use netmem::skb::{Skb, ZcrxError, ZcrxReceive};
 use netmem::{Frag, MemoryProvider, NetIov, Page, PagePool};
 use std::sync::Arc;
@@ -314,6 +314,20 @@ fn memory_of_somebody_else_comes_back() {
     let error = receive.run(&rig.zcrx, &mut queue).unwrap_err();
     assert!(matches!(error, ZcrxError::NotOurs { frag: 1 }), "{error}");
     assert_eq!((receive.left(), other.outstanding()), (64, 1));
+}
+
+#[test]
+fn memory_that_was_bound_for_transmit_is_not_lost_on_the_way() {
+    let rig = rig();
+    let device = rig.bus.clone().driver_side();
+    let gpu = Memfd::new("gpu", 4096).unwrap();
+    let binding = DmabufTxBinding::bind(device, gpu, &[Chunk { offset: 0, len: 4096 }], 4096).unwrap();
+    let mut skb = Skb::new();
+    skb.add_bound_frag(binding.frags(0, 100).unwrap().next().unwrap()).unwrap();
+    let mut receive = ZcrxReceive::new(skb);
+    let error = receive.run(&rig.zcrx, &mut Vec::with_capacity(8)).unwrap_err();
+    assert!(matches!(error, ZcrxError::NotOurs { frag: 0 }), "{error}");
+    assert_eq!(receive.left(), 100);
 }
 
 #[test]

@@ -117,8 +117,8 @@ impl DmabufProvider {
     ///
     /// # Panics
     ///
-    /// When there is no memory for the value itself, some hundred bytes: there is no `Arc` that can fail. All else is
-    /// told as an error.
+    /// Or rather aborts, when there is no memory for the value itself, some hundred bytes: no stable `Arc` can fail. All
+    /// else is told as an error.
     #[doc(alias = "net_devmem_bind_dmabuf")]
     pub fn bind(
         device: Arc<dyn DmaDevice>,

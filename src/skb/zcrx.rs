@@ -146,7 +146,12 @@ impl ZcrxReceive {
                 Ok(len)
             }
             Backing::Page(frag) => {
-                let rest = frag.bytes().and_then(|bytes| bytes.get(self.copied..)).unwrap_or_default();
+                let Some(bytes) = frag.bytes() else {
+                    // Memory that was bound for transmit: no pool's, and nothing to copy.
+                    *slot = Some(frag);
+                    return Err(ZcrxError::NotOurs { frag: at });
+                };
+                let rest = bytes.get(self.copied..).unwrap_or_default();
                 let copied = zcrx.copy_frag(rest, queue);
                 let whole = copied.as_ref().is_ok_and(|copied| *copied == rest.len());
                 if whole {
@@ -162,7 +167,7 @@ impl ZcrxReceive {
     }
 }
 
-/// What the CPU can read, and what it cannot.
+/// What is to be copied, and a pool's memory that cannot be.
 fn split(frag: SkbFrag) -> Backing<SkbFrag, Frag<NetIov>> {
     match frag {
         SkbFrag::Pool(frag) => match frag.backing() {
