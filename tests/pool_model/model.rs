@@ -52,7 +52,15 @@ pub(crate) enum Event<Memory> {
     Nid { pool: usize, nid: i32 },
 }
 
-impl<Memory> Event<Memory> {
+impl<Memory: Copy> Event<Memory> {
+    /// What was released, and by which pool.
+    pub(crate) fn released(&self, word: impl Fn(Memory) -> usize) -> Option<(usize, usize)> {
+        match self {
+            Event::Release { pool, memory, .. } => Some((*pool, word(*memory))),
+            _ => None,
+        }
+    }
+
     pub(crate) fn pool(&self) -> usize {
         match self {
             Event::Hold { pool, .. }
