@@ -213,7 +213,10 @@ fn row_05_an_error_before_the_page_is_linked() {
         }
         match q_skb {
             Some(skb) => skb.add_rx_frag(page).map_err(drop),
-            None => Ok(*q_skb = Some(Skb::build(page))),
+            None => {
+                *q_skb = Some(Skb::build(page));
+                Ok(())
+            }
         }
     }
     let (zone, mut pool) = world();

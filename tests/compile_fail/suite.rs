@@ -155,7 +155,8 @@ impl Suite {
         let mut complaints = Vec::new();
         for case in &self.cases {
             let known = RULES.iter().any(|rule| rule.name == case.header.rule);
-            if !known && !(case.header.rule == RUST && case.header.history.is_some()) {
+            let of_history = case.header.rule == RUST && case.header.history.is_some();
+            if !known && !of_history {
                 complaints.push(format!("{}: there is no rule {}", case.path.display(), case.header.rule));
             }
             let twin = case.twin();
