@@ -121,10 +121,6 @@ impl ZcrxReceive {
             self.at += 1;
             return Ok(0);
         }
-        if let SkbFrag::Bound(_) = frag {
-            *slot = Some(frag);
-            return Err(ZcrxError::NotOurs { frag: at });
-        }
         match split(frag) {
             Backing::NetIov(frag) => {
                 if queue.len() >= queue.capacity() {
