@@ -11,7 +11,7 @@ use netmem::driver::netmem::{Driver, QueueConfig};
 use netmem::driver::transmit::{TransmitError, Transmitter};
 use netmem::mm::Zone;
 use netmem::netdev::{
-    BadTxCompletion, NetmemTx, NetmemTxMode, RxMemory, Sent, TxError, TxRefused, TxRing, validate_xmit,
+    BadTxCompletion, NetmemTx, NetmemTxMode, RxMemory, Sent, TxError, TxRefused, TxRing, Verdict, Xdp, validate_xmit,
 };
 use netmem::nic::frame::{UDP_HEADERS, UdpFlow, build_udp, checksum_ok};
 use netmem::nic::traffic::{Collect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError, loopback};
@@ -21,8 +21,8 @@ use netmem::provider::{BindError, Chunk, DmabufProvider, DmabufTxBinding, Memfd,
 use netmem::skb::{IpSummed, MmFrag, Skb, SkbFrag};
 use netmem::{DmaAddr, Page};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Traffic that never comes and never ends, until the test is over.
@@ -256,6 +256,67 @@ fn what_is_received_is_sent_on_and_its_pages_are_recycled_directly() {
         assert_eq!(pool.recycle_ring, pool.recycle_cache_full, "all went back through the poll: {pool:?}");
         assert!(pool.recycle_cached > 100, "{pool:?}");
         drop((transmitter, driver));
+        assert_eq!((bus.stats().mapped(), bus.stats().faults), (0, 0));
+        assert_eq!(zone.free_frames(), zone.frames());
+    }
+}
+
+/// `XDP_TX`: the program answers each packet to where it came from, without an skb.
+#[test]
+fn o3_a_verdict_sends_the_packet_and_the_driver_has_it_no_more() {
+    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new())] {
+        let zone = Zone::new(2048).unwrap();
+        let sent = Collect::new();
+        let params = GeneratorParams {
+            seed: 6,
+            packets: 1000,
+            size: PayloadSize::Range { min: 16, max: 1400 },
+            ports: vec![5001],
+        };
+        let mut oracle = Generator::new(params.clone(), 9216).unwrap();
+        let traffic = Box::new(Generator::new(params, 9216).unwrap());
+        let nic = Nic::start_duplex(NicParams::default(), bus.clone(), traffic, Box::new(sent.clone())).unwrap();
+        let params = PagePoolParams {
+            direction: DmaDirection::Bidirectional,
+            ..PagePoolParams::for_device(bus.clone().driver_side(), 4096)
+        };
+        let payload = PagePool::new(params, AnyProvider::from(PageProvider::new(zone.clone()))).unwrap();
+        let mut driver = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap();
+        let transmitter = Arc::new(Mutex::new(Transmitter::new(driver.hardware(), 1, &zone).unwrap()));
+        let tx = transmitter.clone();
+        let xdp = Xdp::new(|mut buff| {
+            let (to, from) = buff.bytes_mut()[..12].split_at_mut(6);
+            to.swap_with_slice(from);
+            Verdict::Tx(buff)
+        });
+        driver.attach_xdp(Some(xdp.on_tx(move |buff| tx.lock().unwrap().send_xdp(0, buff)))).unwrap();
+        // What came before the program was attached: at most a ring of them.
+        let mut passed = 0;
+        loop {
+            let over = driver.hardware().has_ended();
+            let work = driver.poll(64, |skb| {
+                passed += 1;
+                Some(skb)
+            });
+            let mut transmitter = transmitter.lock().unwrap();
+            transmitter.kick();
+            while transmitter.pending() != 0 {
+                driver.clean(&mut transmitter);
+                driver.hardware().wait(Duration::from_millis(1));
+            }
+            if over && work == 0 && !driver.hardware().has_completions() {
+                break;
+            }
+        }
+        let (mut want, mut frame) = (Vec::new(), Vec::new());
+        while oracle.next_frame(&mut frame).unwrap() == Next::Frame {
+            frame[..12].rotate_left(6);
+            want.push(frame.clone());
+        }
+        assert!(passed <= 256 && sent.frames() == want[passed..], "every byte, in order");
+        let stats = driver.stats(0).unwrap();
+        assert_eq!((stats.xdp_sent, stats.xdp_unsent, stats.packets), (1000 - passed as u64, 0, passed as u64));
+        drop((driver, transmitter));
         assert_eq!((bus.stats().mapped(), bus.stats().faults), (0, 0));
         assert_eq!(zone.free_frames(), zone.frames());
     }

@@ -3,7 +3,7 @@
 use super::TxHardware;
 use crate::dma::DmaTxQueue;
 use crate::mm::Zone;
-use crate::netdev::{Cleaned, NetmemTx, Poll, TxError, TxRefused, TxRing};
+use crate::netdev::{Cleaned, NetmemTx, Poll, TxError, TxRefused, TxRing, XdpBuff};
 use crate::skb::{ReadableSkb, Skb};
 use alloc::vec::Vec;
 use core::fmt;
@@ -106,6 +106,18 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
     {
         let Some(queue) = self.queue(queue) else { return Err(TxRefused { reason: NONE, skb }) };
         queue.ring.send_netmem(skb).inspect_err(|refused| queue.stats.count(refused.reason))
+    }
+
+    /// Sends a packet for an XDP program: what [`Xdp::on_tx`](crate::netdev::Xdp::on_tx) calls, or a redirect from another
+    /// device.
+    ///
+    /// # Errors
+    ///
+    /// The packet, when the ring is full or the device cannot map it.
+    #[doc(alias = "ndo_xdp_xmit")]
+    pub fn send_xdp(&mut self, queue: usize, buff: XdpBuff) -> Result<(), XdpBuff> {
+        let Some(queue) = self.queue(queue) else { return Err(buff) };
+        queue.ring.send_xdp(buff).inspect_err(|_| queue.stats.refused += 1)
     }
 
     fn queue(&mut self, queue: usize) -> Option<&mut TxQueue<Q>> {

@@ -1,6 +1,6 @@
 //! [`TxRing`]: the packets that the device has.
 
-use super::Poll;
+use super::{Poll, XdpBuff};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{
     DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
@@ -330,6 +330,26 @@ impl<Q: DmaTxQueue> TxRing<Q> {
                 Ok(())
             }
             Err(reason) => Err(TxRefused { reason, skb }),
+        }
+    }
+
+    /// Hands an XDP program's packet to the device: `XDP_TX`, or the other end of a redirect. See
+    /// [`Xdp::on_tx`](super::Xdp::on_tx).
+    ///
+    /// # Errors
+    ///
+    /// The packet, when the ring is full or the device cannot map it. It has no headroom any more.
+    #[doc(alias = "ndo_xdp_xmit")]
+    #[doc(alias = "xdp_convert_buff_to_frame")]
+    pub fn send_xdp(&mut self, buff: XdpBuff) -> Result<(), XdpBuff> {
+        let mut skb = Skb::build(buff.into_frag());
+        match self.map(&skb) {
+            Ok((mapped, pieces)) => {
+                self.post(skb, mapped, &pieces);
+                Ok(())
+            }
+            // The linear part is what the packet was built around.
+            Err(_) => skb.take_head().map_or(Ok(()), |head| Err(XdpBuff::from(head))),
         }
     }
 
