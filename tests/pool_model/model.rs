@@ -233,6 +233,8 @@ impl Model {
         } else {
             config.order = self.config.order;
         }
+        // Here: who maps for a device that needs syncs must sync.
+        config.dma.1 |= config.dma.0 && self.config.device_syncs;
         if config.dma != (true, true) {
             (config.offset, config.max_len) = (0, 0);
         }
