@@ -58,7 +58,8 @@ pub struct PagePoolParams {
     pub offset: u32,
     /// How many bytes the device may write from `offset` on, for syncs. With `DMA_SYNC_DEV` at least 1.
     pub max_len: u32,
-    /// The NUMA node that pages should be of; `None` takes any. Pages of another node that come back leave the pool.
+    /// The NUMA node that pages should be of; `None` takes any, where Linux takes the node of the CPU that refills. Pages
+    /// of another node that come back leave the pool.
     pub nid: Option<i32>,
     /// Who wants to know when memory enters the pool or leaves it.
     pub hooks: Option<Arc<dyn PoolHooks>>,

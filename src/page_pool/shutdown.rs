@@ -8,8 +8,9 @@ use core::time::Duration;
 
 /// A pool that is shutting down: who holds this can see whether memory is still out.
 ///
-/// It keeps nothing of the pool but its counters. Nobody needs to look: without it the last handle ends the pool just the
-/// same. Linux looks once a second, and warns once a minute.
+/// It keeps the pool's books, not its memory: that returns as it would without, and only the provider's
+/// [`destroy`](super::MemoryProvider::destroy) waits until this is dropped. Nobody needs to look: without it the last
+/// handle ends the pool. Linux looks once a second, and warns once a minute.
 ///
 /// ```
 /// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
