@@ -2,12 +2,12 @@
 //! harmless, or that the mistake is told. `compile-fail/history/rows.tsv` says which fix each is about, and `docs/bugs.md`
 //! shows them all. Those that do not compile are in `compile-fail/history`.
 
-use netmem::dma::{Bounce, DmaBus, DmaDevice, DmaMapping, DmaQueue, Iommu, RxCompletion, RxDescriptor};
+use netmem::dma::{Bounce, DmaBus, DmaDevice, DmaMapping, DmaQueue, Iommu, RxCompletion, RxDescriptor, TxMap};
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
 use netmem::netdev::{Completed, Napi, RxMemory, RxRing, Verdict, Xdp, XdpBuff, XdpOutcome};
 use netmem::page_pool::{AnyProvider, AreaError, Batch, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
-use netmem::provider::PageProvider;
 use netmem::provider::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
+use netmem::provider::{Chunk, DmabufTxBinding, PageProvider};
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
 use netmem::{Frag, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
 use std::collections::{HashSet, VecDeque};
@@ -49,6 +49,10 @@ impl netmem::dma::PeerMemory for Vram {
         self.0
     }
     fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), netmem::dma::PeerError> {
+        Ok(())
+    }
+    fn read(&self, _offset: usize, bytes: &mut [u8]) -> Result<(), netmem::dma::PeerError> {
+        bytes.fill(0);
         Ok(())
     }
 }
@@ -689,25 +693,41 @@ fn row_55_headers_by_position_in_the_queue() {
 #[test]
 fn row_44_a_mapping_is_ended_the_other_way() {
     let (device, memory) = (Arc::new(Iommu::new()), Arc::new(Vram(PAGE_SIZE)));
-    let mapping = DmaMapping::new(device.clone(), memory.clone(), 0, PAGE_SIZE).unwrap();
-    assert_eq!(device.stats().mapped(), 1);
+    let chunks = [Chunk { offset: 0, len: PAGE_SIZE }];
+    let binding = DmabufTxBinding::bind(device.clone(), memory.clone(), &chunks, PAGE_SIZE).unwrap();
+    let frag = binding.frags(0, 100).unwrap().next().unwrap();
+    let addr = frag.dma_addr().get();
+    // SAFETY: no byte of the CPU's is reached: what is mapped there is the peer's.
+    let read = unsafe { device.read(addr, &mut [0; 100]) };
+    // SAFETY: as above.
+    let write = unsafe { device.write(addr, &[0; 100]) };
+    assert!(read.is_ok() && write.is_err(), "which way it is mapped is said by the type, once");
+    drop(frag);
     // There is nothing to say when it ends.
-    drop(mapping);
-    assert_eq!((device.stats().mapped(), device.stats().faults, Arc::strong_count(&memory)), (0, 0, 1));
+    drop(binding);
+    assert_eq!((device.stats().mapped(), device.stats().faults, Arc::strong_count(&memory)), (0, 1, 1));
 }
 
-/// A program moves the head of the frame, and the frame is transmitted as if it began where it was received.
+/// A program moves the head of a frame, and the frame is synced for transmit as if it began where it was received.
 #[test]
 fn row_46_the_head_is_moved_and_the_sync_is_not() {
     let (zone, mut pool) = world();
-    let frame = whole(&mut pool);
-    let (start, len) = (frame.dma_addr().get(), frame.len());
-    let mut xdp = Xdp::new(|mut frame| match frame.adjust_head(18) {
+    let mut frame = whole(&mut pool);
+    frame.truncate(100);
+    frame.bytes_mut()[90..].fill(0xaa);
+    let mut xdp = Xdp::new(|mut frame| match frame.adjust_head(82) {
         Ok(()) => Verdict::Pass(frame),
         Err(_) => Verdict::Drop(frame),
     });
     let XdpOutcome::Passed(frame) = xdp.run(frame.into()) else { panic!("there is room to move") };
-    assert_eq!((frame.dma_addr().get(), frame.len()), (start + 18, len - 18), "there is no other range to give");
-    drop(frame);
+    let device = Arc::new(Bounce::new());
+    let mut map = TxMap::new(device.clone());
+    // There is no offset to get wrong: what is synced are the bytes that are sent.
+    let slice = map.map(frame.netmem().page(), frame.bytes()).unwrap();
+    let mut sent = vec![0xff; slice.len() as usize];
+    // SAFETY: the range was just mapped for the device to read, and nobody writes it.
+    unsafe { device.read(slice.addr().get(), &mut sent) }.unwrap();
+    assert_eq!(sent, [&[0; 8][..], &[0xaa; 10]].concat());
+    drop((map, frame));
     assert_whole(&zone, pool);
 }
