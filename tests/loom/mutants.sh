@@ -89,7 +89,7 @@ mutant 'a slot is reserved without a read-modify-write' the_ring_closes_while_sl
 mutant 'the consumer takes a word without Acquire' puts_come_back_through_the_ring $ring \
     'NonNull::new(slot.word.load(Acquire)) else' 'NonNull::new(slot.word.load(Relaxed)) else'
 mutant 'the consumer frees a slot without Release' puts_come_back_through_the_ring $ring \
-    'self.head.0.store(head, Release)' 'self.head.0.store(head, Relaxed)'
+    'self.head.0.store(head.wrapping_add(taken), Release)' 'self.head.0.store(head.wrapping_add(taken), Relaxed)'
 mutant 'the close does not wait for a slot that is reserved' two_puts_against_the_drop_of_the_pool $ring \
     'None => spin(),' 'None => return,'
 mutant 'the close takes a word without Acquire' two_puts_against_the_drop_of_the_pool $ring \
@@ -136,9 +136,13 @@ mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $pool \
     'dma.scrub();' '{ let _ = dma; }'
 mutant 'a word of a batch is published without Release' a_batch_comes_back_through_the_ring $ring \
     'slot.turn.owned();
-            slot.word.store(raw.word().as_ptr(), Release)' \
+                slot.word.store(raw.word().as_ptr(), Release)' \
     'slot.turn.owned();
-            slot.word.store(raw.word().as_ptr(), Relaxed)'
+                slot.word.store(raw.word().as_ptr(), Relaxed)'
+mutant 'a batch does not go on at the first slot' a_batch_against_a_put $ring \
+    '(before, wrapped)' '(after, wrapped)'
+mutant 'a refill does not go on at the first slot' a_batch_against_a_put $ring \
+    'for slots in [after, before] {' 'for slots in [after, after] { let _ = before;'
 mutant 'a batch touches the ring after its last word is published' a_batch_against_the_drop_of_the_pool $ring \
     '        }
         count
@@ -180,27 +184,25 @@ mutant 'slots of a batch are reserved after the ring has closed' a_batch_against
 mutant 'a batch reserves more slots than there are' a_batch_into_a_ring_that_is_too_short $ring \
     'let count = words.len().min(room);' 'let count = words.len();'
 mutant 'a batch puts what others still have' a_batch_with_one_of_two_references $shared \
-    'if unref(unsafe { desc.as_ref() }, 1) {
-                words[last]' \
-    'if unref(unsafe { desc.as_ref() }, 1) || true {
-                words[last]'
+    'if !unref(unsafe { desc.as_ref() }, 1) {' 'if !unref(unsafe { desc.as_ref() }, 1) && false {'
 mutant 'a batch drops a reference without Release' a_batch_with_one_of_two_references $shared \
     'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
 mutant 'a batch drops a reference without Acquire' a_batch_with_one_of_two_references $shared \
     'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
 mutant 'a batch goes to the pool of its first word' batches_of_two_pools_against_the_drop_of_one $shared \
-    'if *pool.get_or_insert(pp) != pp {' 'if *pool.get_or_insert(pp) != pp && false {'
+    'if *pool.get_or_insert(of) == of && unsafe' 'if (*pool.get_or_insert(of) == of || true) && unsafe'
 mutant 'a batch forgets the other pool' batches_of_two_pools_against_the_drop_of_one $shared \
-    'count = others;' 'count = { let _ = others; 0 };'
+    'if other != 0 {' 'if other != 0 && false {'
+mutant 'the rest of a batch goes to the pool of its first word' a_batch_of_three_pools_against_the_drop_of_one $shared \
+    'let same = unsafe { pool_of::<K>(raw) } == pool;' 'let same = unsafe { pool_of::<K>(raw) } == pool || true;'
+mutant 'the rest of a batch may stay without being asked' a_batch_with_pages_that_mm_counts_on $shared \
+    'if same && unsafe { can_stay::<K>(raw) } {' 'if same {'
+mutant 'a batch is not asked whether it may stay' a_batch_with_pages_that_mm_counts_on $shared \
+    'if *pool.get_or_insert(of) == of && unsafe { can_stay::<K>(raw) } {' 'if *pool.get_or_insert(of) == of {'
 mutant 'a page of another node stays' pages_of_another_node_come_back_through_the_ring $core \
-    'waived = Some(raw);
-                return false;' \
-    'waived = Some(raw);'
+    'let keep = |raw| unsafe { is_on_node(raw, nid) };' 'let keep = |raw| unsafe { is_on_node(raw, nid) } || true;'
 mutant 'the refill goes on behind a page of another node' pages_of_another_node_come_back_through_the_ring $ring \
-    'if !each(Raw::from_word(word)) {
-                break;
-            }' \
-    'each(Raw::from_word(word));'
+    'other = Some(raw);' 'other = Some(raw); continue;'
 mutant 'a look at the shutdown is without Acquire' the_last_put_against_a_look_at_the_shutdown $shared \
     '(self.refs.load(Acquire) & (OBSERVER - 1))' '(self.refs.load(Relaxed) & (OBSERVER - 1))'
 mutant 'the last piece is counted down without Release' the_last_put_against_a_look_at_the_shutdown $shared \
@@ -237,7 +239,10 @@ mutant 'mm drops a reference without Release' the_last_two_references_of_mm $pag
 mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $page_ref \
     'crate::sync::fence(core::sync::atomic::Ordering::Acquire);' ''
 mutant 'mm allocates a page without Release' a_look_up_against_a_free src/mm/zone.rs \
-    'head.refcount_ref().store(1, Release)' 'head.refcount_ref().store(1, Relaxed)'
+    'what was written above.
+        head.refcount_ref().store(1, Release)' \
+    'what was written above.
+        head.refcount_ref().store(1, Relaxed)'
 mutant 'mm looks a page up without Acquire' a_look_up_against_a_free src/mm/zone.rs \
     'compare_exchange_weak(count, count + 1, Acquire, Relaxed)' \
     'compare_exchange_weak(count, count + 1, Relaxed, Relaxed)'

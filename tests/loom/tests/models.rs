@@ -46,7 +46,7 @@ fn join(thread: JoinHandle<()>) {
 }
 
 /// What loom is told instead of accesses to plain memory.
-struct Cells([UnsafeCell<()>; 4]);
+struct Cells([UnsafeCell<()>; 6]);
 
 impl Cells {
     fn new() -> Self {
@@ -57,7 +57,7 @@ impl Cells {
 // SAFETY: there is no data in the cells; loom checks who reads and who writes.
 unsafe impl Sync for Cells {}
 
-/// The bytes of up to four pieces of memory, as loom sees them.
+/// The bytes of up to six pieces of memory, as loom sees them.
 #[derive(Clone)]
 struct Bytes(Arc<Cells>);
 
@@ -359,12 +359,13 @@ fn a_batch_that_does_not_fit_against_the_drop_of_the_pool() {
 /// Bounds: 2 threads, 4 preemptions; the consumer asks twice.
 ///
 /// One thread puts two pages as a batch while the consumer puts a third alone, through the ring as others do, and then
-/// allocates. Each reservation is one putter's, whoever comes first.
+/// allocates. Each reservation is one putter's, whoever comes first; that of the batch may go round the end of the ring of
+/// 2, or find room for one page only.
 #[test]
 fn a_batch_against_a_put() {
     check("a_batch_against_a_put", Some(4), || {
         let world = World::new(3);
-        let mut pool = world.pool(4);
+        let mut pool = world.pool(2);
         let [first, second, third] = std::array::from_fn(|_| pool.alloc().unwrap());
         let putter = world.put_batch_on_thread([first, second]);
         world.bytes.put(third);
@@ -417,6 +418,49 @@ fn batches_of_two_pools_against_the_drop_of_one() {
             panic!("a page came back to a pool that is not its own");
         }
         drop((got, other));
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, 3 preemptions.
+///
+/// A batch begins with a page of one pool and goes on with those of two more, while the pool of the second is dropped.
+#[test]
+fn a_batch_of_three_pools_against_the_drop_of_one() {
+    check("a_batch_of_three_pools_against_the_drop_of_one", Some(3), || {
+        let world = World::new(6);
+        let [mut first, mut doomed, mut last] = [world.pool(1), world.pool(1), world.pool(1)];
+        let pages = [&mut first, &mut doomed, &mut last].map(|pool| pool.alloc().unwrap());
+        let putter = world.put_batch_on_thread(pages);
+        drop(doomed);
+        join(putter);
+        world.freed(1);
+        assert_eq!([&first, &last].map(|pool| (pool.inflight(), pool.outstanding())), [(2, 0), (2, 0)], "what is out");
+        drop((first, last));
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, 3 preemptions; the consumer asks each pool once.
+///
+/// mm counts on two of a batch's three pages, one of each pool: they leave their pools on the putter's thread, and the
+/// consumer gets the third at most. Who has mm's references uses both pages once more before it lets them go.
+#[test]
+fn a_batch_with_pages_that_mm_counts_on() {
+    check("a_batch_with_pages_that_mm_counts_on", Some(3), || {
+        let world = World::new(3);
+        let (mut pool, mut other) = (world.pool(2), world.pool(1));
+        let [first, second] = std::array::from_fn(|_| pool.alloc().unwrap());
+        let third = other.alloc().unwrap();
+        let extras = [get_page(second.as_ref().page()), get_page(third.as_ref().page())];
+        let putter = world.put_batch_on_thread([third, second, first]);
+        drop([world.allocs(&mut pool, 1), world.allocs(&mut other, 1)]);
+        for extra in extras {
+            world.bytes.page(&extra).with(|_| ());
+            put_page(extra);
+        }
+        join(putter);
+        drop((pool, other));
         world.end();
     });
 }
