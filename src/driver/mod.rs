@@ -2,10 +2,20 @@
 //!
 //! [`Hardware`] is what it needs of a device. [`netmem`] is a driver that receives into whatever memory its queues have;
 //! [`transmit`] is its other half, for devices that are [`TxHardware`].
+//!
+//! Two ports show how a driver gets there, each in three stages that are kept side by side: [`hns3`], of which stage (a),
+//! as it is on page helpers, is [`page`], and [`gve`]. They receive the same frames to the byte. docs/porting has what
+//! changes from stage to stage.
 #![forbid(unsafe_code)]
 
+pub mod gve;
+pub mod hns3;
 pub mod netmem;
+pub mod port;
 pub mod transmit;
+
+#[doc(inline)]
+pub use hns3::page;
 
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaQueue, DmaTxQueue};

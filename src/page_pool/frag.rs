@@ -6,6 +6,7 @@ use crate::dma::DmaDevice;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Range;
 
 /// An owned reference to memory of a pool, an offset and a length: what a buffer is to a driver, and a frag to an skb.
 ///
@@ -171,6 +172,18 @@ impl<K: Kind> Frag<K> {
         // SAFETY: the range is inside the memory, which lives while this does; nobody else reaches these bytes, and
         // this is borrowed.
         unsafe { super::readable::bytes::<K>(self.netmem.raw(), self.offset, self.len) }
+    }
+
+    /// The bytes of a part of the range, cut to what it has.
+    #[inline]
+    pub(super) fn bytes_in(&self, part: Range<u32>) -> K::Bytes<'_>
+    where
+        K: Readable,
+    {
+        let start = part.start.min(self.len);
+        let len = part.end.clamp(start, self.len) - start;
+        // SAFETY: as in `bytes`: the part is inside the range.
+        unsafe { super::readable::bytes::<K>(self.netmem.raw(), self.offset + start, len) }
     }
 
     /// The bytes, to write. For kind `PageOrIov` an `Option`: `None` for a net_iov.

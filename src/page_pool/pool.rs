@@ -5,8 +5,8 @@ use super::provider::Installed;
 use super::ring::Ring;
 use super::shared::{PoolDma, Shared};
 use super::{
-    AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Received, Refused, Shutdown,
-    Stats,
+    AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Readable, Received, Refused,
+    Shutdown, Stats,
 };
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaDirection};
@@ -214,7 +214,69 @@ impl<K: PoolKind> PagePool<K> {
         Ok(self.sync(buffer)?.into_frag())
     }
 
-    /// The same, and keeps what lies around the bytes that were received: the whole buffer, and where they are in it.
+    /// Copybreak: shows `read` the bytes that were received, and gives the whole buffer back, to be posted again at once,
+    /// with what `read` made of them.
+    ///
+    /// What the device wrote is synced for the CPU before, and the buffer for the device afterwards, as a put and a new
+    /// allocation would, but the memory does not leave the driver. Of the buffer's bytes nothing is known from then on, as
+    /// of any that was allocated. For kind `PageOrIov` the bytes are an `Option`: `None` for a net_iov (rule D1).
+    ///
+    /// ```
+    /// # #[cfg(feature = "std")] {
+    /// use netmem::dma::{Bounce, DmaBus};
+    /// use netmem::driver::Hardware;
+    /// use netmem::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+    /// use netmem::page_pool::{PagePool, PagePoolParams};
+    /// use netmem::{mm::Zone, netdev::RxRing, provider::PageProvider, skb::Skb, Page};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let size = PayloadSize::Fixed(100);
+    /// let traffic = Generator::new(GeneratorParams { seed: 1, packets: 1, size, ports: vec![5001] }, 1514)?;
+    /// let device = Arc::new(Bounce::new());
+    /// let mut nic = Nic::start(NicParams::default(), device.clone(), Box::new(traffic))?;
+    /// let params = PagePoolParams::for_device(device.driver_side(), 4096);
+    /// let mut pool = PagePool::<Page>::new(params, PageProvider::new(Zone::new(64)?))?;
+    ///
+    /// let mut ring = RxRing::new(nic.rx_queue(0).expect("it has one")).expect("there is memory");
+    /// ring.post(pool.alloc_frag(2048).expect("pages are free"), None)?;
+    /// ring.kick();
+    /// let completed = loop {
+    ///     match ring.complete() {
+    ///         Some(completed) => break completed?,
+    ///         None => nic.wait(Duration::from_millis(10)),
+    ///     }
+    /// };
+    /// let (buffer, skb) = pool.read_and_reuse(completed.payload, Skb::copy_from)?;
+    /// assert_eq!(skb.expect("there is memory").len(), 142);
+    /// assert_eq!(buffer.len(), 2048);
+    /// ring.post(buffer, None)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The buffer, when it is not of this pool: only its own knows the device. `read` was not called then.
+    #[inline]
+    #[doc(alias = "rx_copybreak")]
+    #[doc(alias = "dma_sync_single_for_device")]
+    pub fn read_and_reuse<H: Readable, R>(
+        &self,
+        buffer: Received<H>,
+        read: impl FnOnce(H::Bytes<'_>) -> R,
+    ) -> Result<(Frag<H>, R), OtherPool<H>> {
+        let (frag, received) = self.sync_in_place(buffer)?;
+        let result = read(frag.bytes_in(received));
+        if let Some(dma) = self.core.shared().dma.as_ref().filter(|dma| dma.sync) {
+            let (addr, offset, len) = (frag.netmem().dma_addr(), frag.offset() as usize, frag.len() as usize);
+            // SAFETY: memory of this pool, which its owner has not scrubbed, is mapped at its address; the range is
+            // inside it, and the frag is exclusive and ours.
+            unsafe { dma.device.sync_for_device(addr, offset, len) }
+        }
+        Ok((frag, result))
+    }
+
+    /// The same as [`sync_for_cpu`](Self::sync_for_cpu), and keeps what lies around the bytes that were received: the whole buffer, and where they are in it.
     /// Whoever gets it must not show what lies behind them.
     pub(crate) fn sync_in_place<H: Kind>(
         &self,

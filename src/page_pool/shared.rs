@@ -71,7 +71,7 @@ pub(super) struct PoolDma {
     /// Pages are mapped by the pool. (net_iovs never are: rule D3.)
     pub(super) map: bool,
     /// The device needs syncs, the provider wants them, and the driver asked for them.
-    sync: bool,
+    pub(super) sync: bool,
     /// The device needs syncs and the provider wants them: for the CPU.
     pub(super) sync_for_cpu: bool,
     /// What to sync for the device.
