@@ -123,16 +123,6 @@ pub enum RingError {
         /// Which.
         queue: usize,
     },
-    /// A buffer would be larger than the memory it comes from.
-    #[error("queue {queue}: buffers of {size} bytes are not possible in memory of {max}: use a pool of larger pieces")]
-    BufferSize {
-        /// Which.
-        queue: usize,
-        /// What a buffer of this driver has.
-        size: u32,
-        /// What a piece of the pool's memory has.
-        max: u32,
-    },
     /// The memory cannot be read, and this stage reads it (rule P3).
     #[error("queue {queue}: its memory cannot be read by the CPU, and this stage of the port reads it: use `devmem`")]
     Unreadable {

@@ -49,10 +49,6 @@ impl<H: Hardware> Ring<H> {
     where
         H: UnreadableRx,
     {
-        let max = pool.buffer_size();
-        if BUF_SIZE > max {
-            return Err(RingError::BufferSize { queue, size: BUF_SIZE, max });
-        }
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
         if !pool.is_mapped_for(ring.device()) || !headers.is_mapped_for(ring.device()) {

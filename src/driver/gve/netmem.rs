@@ -47,10 +47,6 @@ impl<H: Hardware> Ring<H> {
         headers: Option<PagePool<Page>>,
         filter: Option<Filter>,
     ) -> Result<Self, RingError> {
-        let max = pool.buffer_size();
-        if BUF_SIZE > max {
-            return Err(RingError::BufferSize { queue, size: BUF_SIZE, max });
-        }
         if page_pool_is_unreadable(&pool) {
             return Err(RingError::Unreadable { queue });
         }

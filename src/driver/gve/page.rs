@@ -45,10 +45,6 @@ impl<H: Hardware> Ring<H> {
         headers: Option<PagePool<Page>>,
         filter: Option<Filter>,
     ) -> Result<Self, RingError> {
-        let max = pool.buffer_size();
-        if BUF_SIZE > max {
-            return Err(RingError::BufferSize { queue, size: BUF_SIZE, max });
-        }
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
         let split = headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device()));

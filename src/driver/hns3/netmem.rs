@@ -39,10 +39,6 @@ impl<H: Hardware> Ring<H> {
     /// [`RingError`]. The pool is dropped then.
     #[doc(alias = "hns3_init_ring")]
     pub fn new(hardware: &mut H, queue: usize, pool: PagePool) -> Result<Self, RingError> {
-        let max = pool.buffer_size();
-        if BUF_SIZE > max {
-            return Err(RingError::BufferSize { queue, size: BUF_SIZE, max });
-        }
         if page_pool_is_unreadable(&pool) {
             return Err(RingError::Unreadable { queue });
         }

@@ -40,10 +40,6 @@ impl<H: Hardware> Ring<H> {
     /// [`RingError`]. The pool is dropped then.
     #[doc(alias = "hns3_init_ring")]
     pub fn new(hardware: &mut H, queue: usize, pool: PagePool<Page>) -> Result<Self, RingError> {
-        let max = pool.buffer_size();
-        if BUF_SIZE > max {
-            return Err(RingError::BufferSize { queue, size: BUF_SIZE, max });
-        }
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
         if !pool.is_mapped_for(ring.device()) {

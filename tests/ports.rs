@@ -1,0 +1,550 @@
+//! The ports of hns3 and gve: their three stages receive the same frames, deliver the same bytes, and lose nothing when
+//! things go wrong.
+
+use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem::driver::port::{PortRing, PortStats, RingError};
+use netmem::driver::{gve, hns3};
+use netmem::mm::Zone;
+use netmem::nic::frame::parse;
+use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem::nic::{Hostile, Nic, NicParams, Trick};
+use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
+use netmem::provider::{Chunk, DmabufProvider, Memfd, MemfdView, PageProvider};
+use netmem::skb::{Skb, SkbFrag};
+use netmem::{Backing, Page};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PORT: u16 = 5001;
+const MAX_FRAME: usize = 100_000;
+
+/// Which driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    Hns3,
+    Gve,
+}
+
+/// Which of its stages, and in the last which memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Page,
+    Netmem,
+    /// With memory that the CPU cannot read.
+    Devmem,
+    /// The same code on pages.
+    DevmemOnPages,
+}
+
+const PORTS: [Port; 2] = [Port::Hns3, Port::Gve];
+const STAGES: [Stage; 4] = [Stage::Page, Stage::Netmem, Stage::Devmem, Stage::DevmemOnPages];
+
+/// Each stage of each port.
+fn all() -> impl Iterator<Item = (Port, Stage)> {
+    PORTS.into_iter().flat_map(|port| STAGES.map(|stage| (port, stage)))
+}
+
+/// These frames, one after the other.
+struct Frames(std::vec::IntoIter<Vec<u8>>);
+
+impl Traffic for Frames {
+    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
+        let Some(next) = self.0.next() else { return Ok(Next::End) };
+        *frame = next;
+        Ok(Next::Frame)
+    }
+    fn describe(&self) -> String {
+        "frames of a test".into()
+    }
+}
+
+fn frames_of(mut traffic: impl Traffic) -> Vec<Vec<u8>> {
+    let (mut frames, mut frame) = (Vec::new(), Vec::new());
+    while traffic.next_frame(&mut frame).unwrap() == Next::Frame {
+        frames.push(frame.clone());
+    }
+    frames
+}
+
+fn generator(packets: u64, size: PayloadSize) -> Generator {
+    Generator::new(GeneratorParams { seed: 7, packets, size, ports: vec![PORT] }, MAX_FRAME).unwrap()
+}
+
+fn generated(packets: u64, min: usize, max: usize) -> Vec<Vec<u8>> {
+    frames_of(generator(packets, PayloadSize::Range { min, max }))
+}
+
+fn capture() -> Vec<Vec<u8>> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/udp.pcap");
+    frames_of(Capture::open(file, MAX_FRAME).unwrap())
+}
+
+/// A frame of no protocol that is known.
+fn unknown(len: usize) -> Vec<u8> {
+    let mut frame: Vec<_> = (0..len).map(|i| (i * 7) as u8).collect();
+    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+    frame
+}
+
+/// TCP with all options that fit, in IPv4 with all options that fit, in a VLAN: 138 bytes of headers.
+fn long_headers() -> Vec<u8> {
+    let mut frame = vec![0x5a; 138 + 500];
+    frame[12..18].copy_from_slice(&[0x81, 0, 0, 1, 0x08, 0]);
+    frame[18..28].copy_from_slice(&[0x4f, 0, (620 >> 8) as u8, 620_u16 as u8, 0, 0, 0, 0, 64, 6]);
+    frame[78 + 12] = 0xf0;
+    assert_eq!(parse(&frame).header_len, 138);
+    frame
+}
+
+/// Memory of each kind and a device; at the end all of it must be back.
+struct Rig {
+    zone: Zone,
+    /// For headers: a pool takes pages in bulk, and would leave none for the other.
+    heads: Zone,
+    bus: Arc<dyn DmaBus>,
+    dmabuf: Arc<DmabufProvider>,
+    view: MemfdView,
+}
+
+impl Rig {
+    fn new(bus: impl DmaBus + 'static) -> Self {
+        Rig::with(bus, 4096, 1024)
+    }
+
+    fn with(bus: impl DmaBus + 'static, frames: usize, niovs: usize) -> Self {
+        let bus = Arc::new(bus);
+        let gpu = Memfd::new("gpu", niovs * 4096).unwrap();
+        let view = gpu.map().unwrap();
+        let chunk = Chunk { offset: 0, len: niovs * 4096 };
+        let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu, &[chunk], 4096).unwrap();
+        Rig { zone: Zone::new(frames).unwrap(), heads: Zone::new(256).unwrap(), bus, dmabuf, view }
+    }
+
+    fn params(&self) -> PagePoolParams {
+        PagePoolParams::for_device(self.bus.clone().driver_side(), 4096)
+    }
+
+    fn pages(&self) -> PagePool<Page> {
+        PagePool::<Page>::new(self.params(), PageProvider::new(self.zone.clone())).unwrap()
+    }
+
+    fn headers(&self) -> PagePool<Page> {
+        PagePool::<Page>::new(self.params(), PageProvider::new(self.heads.clone())).unwrap()
+    }
+
+    fn open_pages(&self) -> PagePool {
+        PagePool::new(self.params(), AnyProvider::from(PageProvider::new(self.zone.clone()))).unwrap()
+    }
+
+    fn niovs(&self) -> PagePool {
+        PagePool::new(self.params(), AnyProvider::from(self.dmabuf.clone())).unwrap()
+    }
+
+    fn ring(&self, port: Port, stage: Stage, nic: &mut Nic) -> Box<dyn PortRing> {
+        self.filtered(port, stage, nic, None)
+    }
+
+    fn filtered(&self, port: Port, stage: Stage, nic: &mut Nic, filter: Option<gve::Filter>) -> Box<dyn PortRing> {
+        let payload = if stage == Stage::Devmem { self.niovs() } else { self.open_pages() };
+        match (port, stage) {
+            (Port::Hns3, Stage::Page) => Box::new(hns3::page::Ring::new(nic, 0, self.pages()).unwrap()),
+            (Port::Hns3, Stage::Netmem) => Box::new(hns3::netmem::Ring::new(nic, 0, payload).unwrap()),
+            (Port::Hns3, _) => Box::new(hns3::devmem::Ring::new(nic, 0, payload, self.headers()).unwrap()),
+            (Port::Gve, Stage::Page) => {
+                Box::new(gve::page::Ring::new(nic, 0, self.pages(), Some(self.headers()), filter).unwrap())
+            }
+            (Port::Gve, Stage::Netmem) => {
+                Box::new(gve::netmem::Ring::new(nic, 0, payload, Some(self.headers()), filter).unwrap())
+            }
+            (Port::Gve, _) => Box::new(gve::devmem::Ring::new(nic, 0, payload, self.headers(), filter).unwrap()),
+        }
+    }
+
+    fn nic(&self, params: NicParams, frames: Vec<Vec<u8>>) -> Nic {
+        self.traffic(params, Box::new(Frames(frames.into_iter())))
+    }
+
+    fn traffic(&self, params: NicParams, traffic: Box<dyn Traffic>) -> Nic {
+        Nic::start(NicParams { max_frame: MAX_FRAME, ..params }, self.bus.clone(), traffic).unwrap()
+    }
+
+    /// The bytes of a packet: what the host can read by the host, the rest as the owner of the device memory sees them, and
+    /// how many the latter are.
+    fn bytes(&self, skb: &mut Skb) -> (Vec<u8>, usize) {
+        let (mut bytes, mut device) = (skb.linear().to_vec(), 0);
+        for frag in skb.take_frags() {
+            if let Some(host) = frag.bytes() {
+                bytes.extend_from_slice(host);
+                continue;
+            }
+            let SkbFrag::Pool(frag) = frag else { panic!("mm's") };
+            let Backing::NetIov(frag) = frag.backing() else { panic!("a page without bytes") };
+            let start = bytes.len();
+            bytes.resize(start + frag.len() as usize, 0);
+            self.view.read(frag.memory_offset(), &mut bytes[start..]).unwrap();
+            device += frag.len() as usize;
+        }
+        (bytes, device)
+    }
+
+    /// Everything is back.
+    fn assert_back(&self, what: &str) {
+        assert_eq!(self.zone.free_frames(), self.zone.frames(), "{what}: pages");
+        assert_eq!(self.heads.free_frames(), self.heads.frames(), "{what}: pages for headers");
+        assert_eq!(self.dmabuf.available(), self.dmabuf.total(), "{what}: net_iovs");
+        let stats = self.bus.stats();
+        assert_eq!(stats.maps - stats.unmaps, 1, "{what}: the dma-buf alone is mapped");
+    }
+}
+
+/// Polls until the traffic is over.
+fn receive(ring: &mut dyn PortRing, nic: &Nic, mut each: impl FnMut(Skb) -> Option<Skb>) {
+    loop {
+        let over = nic.has_ended();
+        if ring.poll(16, &mut each) == 0 && !nic.has_completions() {
+            if over {
+                return;
+            }
+            nic.wait(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Receives `frames` and gives what was delivered, how many bytes of it came from device memory, and the counters.
+fn deliver(
+    rig: &Rig,
+    (port, stage): (Port, Stage),
+    params: NicParams,
+    frames: Vec<Vec<u8>>,
+) -> (Vec<Vec<u8>>, usize, PortStats) {
+    let mut nic = rig.nic(params, frames);
+    let mut ring = rig.ring(port, stage, &mut nic);
+    let (mut got, mut device_bytes) = (Vec::new(), 0);
+    receive(&mut *ring, &nic, |mut skb| {
+        let len = skb.len();
+        let (bytes, device) = rig.bytes(&mut skb);
+        assert_eq!(bytes.len(), len);
+        device_bytes += device;
+        got.push(bytes);
+        None
+    });
+    let stats = ring.stats();
+    assert_eq!(stats.rx.packets, got.len() as u64);
+    ring.stop();
+    assert_eq!(ring.outstanding(), 0, "{port:?} {stage:?}: what was posted was put");
+    drop(ring);
+    rig.assert_back(&format!("{port:?} {stage:?}"));
+    (got, device_bytes, stats)
+}
+
+fn assert_same(what: impl std::fmt::Debug, got: &[Vec<u8>], want: &[Vec<u8>]) {
+    assert_eq!(got.len(), want.len(), "{what:?}");
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!(got == want, "{what:?}: frame {i} of {} bytes, {} arrived", want.len(), got.len());
+    }
+}
+
+#[test]
+fn every_stage_delivers_the_same_bytes() {
+    let mut frames = capture();
+    frames.extend(generated(1500, 16, 5000));
+    frames.extend([unknown(60), unknown(300), unknown(9000)]);
+    let payload: usize = frames.iter().map(|frame| parse(frame).payload_len).sum();
+    for rig in [Rig::new(Bounce::new()), Rig::new(Iommu::new())] {
+        for (port, stage) in all() {
+            let (got, device, stats) = deliver(&rig, (port, stage), NicParams::default(), frames.clone());
+            assert_same((port, stage), &got, &frames);
+            match stage {
+                Stage::Devmem => {
+                    assert!(device > payload * 9 / 10, "{port:?}: {device} of {payload} bytes are the GPU's");
+                    assert_eq!(stats.copied, 0, "{port:?}: nothing is copied that cannot be read");
+                }
+                Stage::DevmemOnPages | Stage::Page | Stage::Netmem => assert_eq!(device, 0),
+            }
+            assert_eq!((stats.no_skb, stats.rx.bad_length, stats.rx.failed), (0, 0, 0));
+        }
+        assert_eq!(rig.bus.stats().faults, 0);
+    }
+}
+
+#[test]
+fn completions_that_lie_cost_what_they_broke() {
+    let frames = generated(4000, 400, 600);
+    for (port, stage) in all() {
+        let rig = Rig::new(Coherent::new());
+        let params = NicParams { hostile: Some(Hostile::every(10)), ..NicParams::default() };
+        let (got, _, stats) = deliver(&rig, (port, stage), params, frames.clone());
+        let rx = stats.rx;
+        assert_eq!((rx.bad_index, rx.not_posted, rx.bad_length), (100, 100, 200), "{port:?} {stage:?}: {stats:?}");
+        assert_eq!(got.len(), 3800);
+        let mut sent = frames.iter();
+        assert!(got.iter().all(|got| sent.any(|sent| sent == got)), "what arrives is whole, and in order");
+    }
+}
+
+fn faulty(every: u64, trick: Trick) -> NicParams {
+    NicParams { hostile: Some(Hostile { every, seed: 11, tricks: vec![trick] }), ..NicParams::default() }
+}
+
+#[test]
+fn faults_and_runts_lose_their_frame_alone() {
+    // Every other frame has several buffers.
+    let frames: Vec<_> =
+        generated(500, 100, 100).into_iter().zip(generated(500, 5000, 5000)).flat_map(|(a, b)| [a, b]).collect();
+    for (port, stage) in all() {
+        let rig = Rig::new(Iommu::new());
+        let (got, _, stats) = deliver(&rig, (port, stage), faulty(9, Trick::DmaFault), frames.clone());
+        assert_eq!((got.len(), stats.rx.failed), (1000 - 111, 111), "{port:?} {stage:?}: {stats:?}");
+        let want: Vec<_> =
+            frames.iter().enumerate().filter(|(i, _)| i % 9 != 8).map(|(_, frame)| frame.clone()).collect();
+        assert_same((port, stage), &got, &want);
+
+        let (got, _, stats) = deliver(&rig, (port, stage), faulty(9, Trick::Runt), frames.clone());
+        assert_same((port, stage), &got, &want);
+        assert_eq!(stats.rx.too_short, 111);
+    }
+}
+
+#[test]
+fn a_frame_of_too_many_frags_is_dropped_and_the_next_one_is_not() {
+    let frames = vec![unknown(600), unknown(MAX_FRAME), unknown(700)];
+    for (port, stage) in all() {
+        let rig = Rig::new(Coherent::new());
+        let (got, _, stats) = deliver(&rig, (port, stage), NicParams::default(), frames.clone());
+        assert_same((port, stage), &got, &[frames[0].clone(), frames[2].clone()]);
+        assert_eq!((stats.rx.too_many_frags, stats.no_skb), (1, 0), "{port:?} {stage:?}");
+    }
+}
+
+#[test]
+fn memory_that_runs_out_comes_back_into_use() {
+    let frames = generated(600, 1000, 1400);
+    for (port, stage) in all() {
+        // 16 buffers: far fewer than descriptors.
+        let rig = Rig::with(Coherent::new(), 8, 8);
+        let mut nic = rig.nic(NicParams::default(), frames.clone());
+        let mut ring = rig.ring(port, stage, &mut nic);
+        let (posted, depth) = ring.posted();
+        assert_eq!((posted, ring.stats().rx.alloc_failed), (16, 1), "{port:?} {stage:?}: of {depth}");
+        let (mut held, mut got) = (Vec::new(), Vec::new());
+        loop {
+            let over = nic.has_ended();
+            let hold = |skb| {
+                held.push(skb);
+                None
+            };
+            if ring.poll(16, &mut { hold }) == 0 && !nic.has_completions() {
+                // Nothing comes any more: all of the memory is held, or part of a page that is.
+                let starved = !held.is_empty();
+                got.extend(held.drain(..).map(|mut skb| rig.bytes(&mut skb).0));
+                if over && !starved {
+                    break;
+                }
+                if !starved {
+                    nic.wait(Duration::from_millis(10));
+                }
+            }
+        }
+        assert_same((port, stage), &got, &frames);
+        assert!(ring.stats().rx.alloc_failed > 1);
+        drop(ring);
+        rig.assert_back(&format!("{port:?} {stage:?}"));
+    }
+}
+
+#[test]
+fn a_ring_is_torn_down_while_packets_are_out() {
+    for (port, stage) in all() {
+        let rig = Rig::new(Iommu::new());
+        let traffic = Box::new(generator(u64::MAX, PayloadSize::Range { min: 300, max: 6000 }));
+        let sent = generated(40, 300, 6000);
+        let mut nic = rig.traffic(NicParams::default(), traffic);
+        let mut ring = rig.ring(port, stage, &mut nic);
+        let mut held = Vec::new();
+        while held.len() < 40 {
+            nic.wait(Duration::from_millis(10));
+            ring.poll(1, &mut |skb| {
+                held.push(skb);
+                None
+            });
+        }
+        ring.stop();
+        assert_eq!(ring.posted(), (0, 0));
+        let pieces: std::collections::BTreeSet<_> =
+            held.iter().flat_map(|skb| skb.frags()).map(|frag| frag.netmem().into_raw()).collect();
+        assert_eq!(ring.outstanding(), pieces.len(), "{port:?} {stage:?}: what is out is what packets have");
+        ring.stop();
+        assert_eq!(ring.poll(64, &mut |_| panic!("a packet of a ring that is stopped")), 0);
+        drop(ring);
+        drop(nic);
+        let got: Vec<_> = held.iter_mut().map(|skb| rig.bytes(skb).0).collect();
+        assert_same((port, stage), &got, &sent);
+        drop(held);
+        rig.assert_back(&format!("{port:?} {stage:?}"));
+        assert_eq!(rig.bus.stats().faults, 0, "the device was stopped before its memory was unmapped");
+
+        // Not stopped: dropping it does.
+        let traffic = Box::new(generator(u64::MAX, PayloadSize::Fixed(5000)));
+        let mut nic = rig.traffic(NicParams::default(), traffic);
+        let mut ring = rig.ring(port, stage, &mut nic);
+        while ring.stats().rx.packets < 10 {
+            nic.wait(Duration::from_millis(10));
+            ring.poll(3, &mut |_| None);
+        }
+        drop(ring);
+        rig.assert_back(&format!("{port:?} {stage:?}"));
+        assert_eq!(rig.bus.stats().faults, 0);
+    }
+}
+
+#[test]
+fn headers_that_cannot_be_read_lose_the_frame() {
+    let frames: Vec<_> = (0..20).flat_map(|i| [generated(i + 1, 500, 500).pop().unwrap(), long_headers()]).collect();
+    for (port, stage) in all() {
+        let rig = Rig::new(Coherent::new());
+        let (got, _, stats) = deliver(&rig, (port, stage), NicParams::default(), frames.clone());
+        if stage == Stage::Devmem {
+            let want: Vec<_> = frames.iter().step_by(2).cloned().collect();
+            assert_same((port, stage), &got, &want);
+            assert_eq!((stats.unreadable_head, stats.no_skb), (20, 20), "{port:?}");
+        } else {
+            assert_same((port, stage), &got, &frames);
+        }
+    }
+}
+
+#[test]
+fn a_ring_says_why_it_does_not_start() {
+    let rig = Rig::new(Coherent::new());
+    let other = Rig::new(Coherent::new());
+    let mut nic = rig.nic(NicParams::default(), Vec::new());
+    let is = |result: Result<(), RingError>, text: &str| {
+        let error = result.expect_err(text).to_string();
+        assert!(error.contains(text), "{error}");
+    };
+    let nic = &mut nic;
+    for (queue, home, text) in
+        [(1, &rig, "no receive queue 1"), (0, &other, "queue 0: a pool is not mapped for this device")]
+    {
+        is(hns3::page::Ring::new(nic, queue, home.pages()).map(drop), text);
+        is(hns3::netmem::Ring::new(nic, queue, home.open_pages()).map(drop), text);
+        is(hns3::devmem::Ring::new(nic, queue, home.niovs(), rig.headers()).map(drop), text);
+        is(hns3::devmem::Ring::new(nic, queue, rig.niovs(), home.headers()).map(drop), text);
+        is(gve::page::Ring::new(nic, queue, home.pages(), None, None).map(drop), text);
+        is(gve::page::Ring::new(nic, queue, rig.pages(), Some(home.headers()), None).map(drop), text);
+        is(gve::netmem::Ring::new(nic, queue, home.open_pages(), None, None).map(drop), text);
+        is(gve::devmem::Ring::new(nic, queue, home.niovs(), rig.headers(), None).map(drop), text);
+        is(gve::devmem::Ring::new(nic, queue, rig.niovs(), home.headers(), None).map(drop), text);
+    }
+    is(hns3::netmem::Ring::new(nic, 0, rig.niovs()).map(drop), "use `devmem`");
+    is(gve::netmem::Ring::new(nic, 0, rig.niovs(), None, None).map(drop), "use `devmem`");
+    rig.assert_back("nothing started");
+    other.assert_back("nothing started");
+}
+
+#[test]
+fn hns3_posts_the_buffer_of_a_short_frame_again() {
+    for stage in STAGES {
+        let rig = Rig::new(Bounce::new());
+        let mut nic = rig.nic(NicParams::default(), generated(2000, 16, 200));
+        let mut ring = rig.ring(Port::Hns3, stage, &mut nic);
+        let mut got = 0;
+        receive(&mut *ring, &nic, |skb| {
+            got += 1;
+            assert_eq!(skb.nr_frags(), usize::from(stage == Stage::Devmem), "{stage:?}");
+            None
+        });
+        let (payload, headers) = ring.pool_stats();
+        let stats = ring.stats();
+        assert_eq!(got, 2000);
+        if stage == Stage::Devmem {
+            assert_eq!((stats.copied, stats.reused), (0, 0));
+        } else {
+            assert_eq!((stats.copied, stats.reused), (2000, 2000), "{stage:?}: each at once");
+            assert_eq!(payload.alloc_fast + payload.alloc_slow, 128, "{stage:?}: 256 halves, and no more: {payload:?}");
+        }
+        if let Some(headers) = headers {
+            assert_eq!(headers.alloc_fast + headers.alloc_slow, 8, "256 header buffers of 128 bytes: {headers:?}");
+        }
+    }
+}
+
+#[test]
+fn gve_recycles_what_a_filter_drops_directly() {
+    for stage in STAGES {
+        let rig = Rig::new(Bounce::new());
+        let mut nic = rig.nic(NicParams::default(), generated(2000, 1000, 3000));
+        let odd: gve::Filter = |headers| headers[headers.len().min(42) - 1] % 2 == 1;
+        let mut ring = rig.filtered(Port::Gve, stage, &mut nic, Some(odd));
+        let want: Vec<_> = generated(2000, 1000, 3000).into_iter().filter(|frame| frame[41] % 2 == 0).collect();
+        let mut got = Vec::new();
+        receive(&mut *ring, &nic, |mut skb| {
+            got.push(rig.bytes(&mut skb).0);
+            None
+        });
+        assert_same(stage, &got, &want);
+        assert_eq!(ring.stats().early_drop, 2000 - want.len() as u64);
+        assert!(!want.is_empty() && want.len() < 2000);
+        drop(ring);
+
+        // With nothing let through, no packet is made, and nothing goes through a ring.
+        let mut nic = rig.nic(NicParams::default(), generated(1000, 1000, 1400));
+        let mut ring = rig.filtered(Port::Gve, stage, &mut nic, Some(|_| true));
+        receive(&mut *ring, &nic, |_| panic!("a packet"));
+        let (payload, headers) = ring.pool_stats();
+        assert_eq!((ring.stats().early_drop, ring.stats().no_skb), (1000, 0));
+        for stats in [Some(payload), headers].into_iter().flatten() {
+            assert_eq!((stats.recycle_ring, stats.recycle_ring_full), (0, 0), "{stage:?}: {stats:?}");
+            assert!(stats.recycle_cached > 0, "{stage:?}: {stats:?}");
+        }
+        drop(ring);
+        rig.assert_back("filtered");
+    }
+}
+
+#[test]
+fn gve_without_header_split_copies_short_frames_and_hands_up_the_rest() {
+    let frames = generated(1000, 16, 3000);
+    let short = frames.iter().filter(|frame| frame.len() <= 256).count() as u64;
+    let rig = Rig::new(Bounce::new());
+    for stage in [Stage::Page, Stage::Netmem] {
+        let mut nic = rig.nic(NicParams::default(), frames.clone());
+        let mut ring: Box<dyn PortRing> = match stage {
+            Stage::Page => Box::new(gve::page::Ring::new(&mut nic, 0, rig.pages(), None, None).unwrap()),
+            _ => Box::new(gve::netmem::Ring::new(&mut nic, 0, rig.open_pages(), None, None).unwrap()),
+        };
+        let mut got = Vec::new();
+        receive(&mut *ring, &nic, |mut skb| {
+            assert_eq!(skb.linear().is_empty(), skb.len() > 256, "{stage:?}");
+            got.push(rig.bytes(&mut skb).0);
+            None
+        });
+        assert_same(stage, &got, &frames);
+        assert_eq!(ring.stats().copied, short);
+        assert!(short > 20);
+        drop(ring);
+        rig.assert_back("copied");
+    }
+}
+
+#[test]
+fn a_poll_does_what_its_budget_allows_and_recycles_what_is_not_wanted() {
+    for (port, stage) in all() {
+        let rig = Rig::new(Coherent::new());
+        let mut nic = rig.nic(NicParams::default(), generated(1000, 1000, 1400));
+        let mut ring = rig.ring(port, stage, &mut nic);
+        while !nic.has_completions() {
+            nic.wait(Duration::from_millis(10));
+        }
+        assert_eq!(ring.poll(0, &mut |_| panic!("a packet of a budget of 0")), 0);
+        assert_eq!(ring.poll(1, &mut Some), 1);
+        receive(&mut *ring, &nic, Some);
+        let (payload, _) = ring.pool_stats();
+        assert_eq!(ring.stats().rx.packets, 1000);
+        assert_eq!(payload.recycle_ring, 0, "{port:?} {stage:?}: {payload:?}");
+        // The page is used again while the pool's reference is the only one.
+        assert!(payload.recycle_cached > 300, "{port:?} {stage:?}: {payload:?}");
+        drop(ring);
+        rig.assert_back(&format!("{port:?} {stage:?}"));
+    }
+}
