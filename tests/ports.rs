@@ -548,3 +548,27 @@ fn a_poll_does_what_its_budget_allows_and_recycles_what_is_not_wanted() {
         rig.assert_back(&format!("{port:?} {stage:?}"));
     }
 }
+
+/// docs/porting has the diffs between the stages, as a porter reads them. `NETMEM_BLESS=1` writes them anew.
+#[test]
+fn diffs_are_current() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
+    for port in ["hns3", "gve"] {
+        for (old, new) in [("page", "netmem"), ("netmem", "devmem")] {
+            let file = format!("docs/porting/{port}-{old}-{new}.diff");
+            let (old, new) = (format!("src/driver/{port}/{old}.rs"), format!("src/driver/{port}/{new}.rs"));
+            let (before, after) = (read(&old), read(&new));
+            let diff = similar::TextDiff::from_lines(&before, &after);
+            let diff = diff.unified_diff().context_radius(3).header(&old, &new).to_string();
+            if std::env::var_os("NETMEM_BLESS").is_some() {
+                std::fs::create_dir_all(root.join("docs/porting")).unwrap();
+                std::fs::write(root.join(&file), &diff).unwrap();
+            }
+            assert!(
+                read(&file) == diff,
+                "{file} is not what the sources say: NETMEM_BLESS=1 cargo test --test ports diffs"
+            );
+        }
+    }
+}

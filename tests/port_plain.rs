@@ -1,0 +1,155 @@
+//! The port of a plain ring: docs/porting/plain-ring.c.txt, function by function, with the helpers of the shim.
+//!
+//! What C keeps beside the ring, a page and an offset for each descriptor, is in `RxRing`: a buffer that is posted is in
+//! there and nowhere else (rule O3), and a length that does not fit it is an error, not a number to compare.
+
+use netmem::Page;
+use netmem::dma::{Bounce, DmaBus, DmaDevice, Iommu};
+use netmem::driver::Hardware;
+use netmem::mm::Zone;
+use netmem::netdev::RxRing;
+use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic};
+use netmem::nic::{Hostile, Nic, NicParams, NicQueue};
+use netmem::page_pool::{PagePool, PagePoolParams, PoolError};
+use netmem::provider::PageProvider;
+use netmem::shim::*;
+use netmem::skb::Skb;
+use std::sync::Arc;
+use std::time::Duration;
+
+// The driver.
+
+struct Ring {
+    ring: RxRing<NicQueue, Page>,
+    pool: PagePool<Page>,
+}
+
+fn open(device: Arc<dyn DmaDevice>, zone: &Zone, queue: NicQueue) -> Result<Ring, PoolError> {
+    let params = PagePoolParams::for_device(device, 4096);
+    let pool = page_pool_create::<Page>(params, PageProvider::new(zone.clone()))?;
+    let mut r = Ring { ring: RxRing::new(queue).expect("there is memory"), pool };
+    refill(&mut r);
+    Ok(r)
+}
+
+fn refill(r: &mut Ring) {
+    while r.ring.room() != 0 {
+        let Some(buffer) = page_pool_dev_alloc_frag(&mut r.pool, 2048) else { break };
+        // The address is the ring's business: it is that of the buffer that it takes.
+        r.ring.post(buffer, None).expect("there is room, and the pool is the device's");
+    }
+    r.ring.kick();
+}
+
+fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) -> u32 {
+    let mut work = 0;
+    while work < budget {
+        let Some(completion) = r.ring.complete() else { break };
+        work += 1;
+        // A bad length, or a failure: the buffer has gone back to the pool.
+        let Ok(completed) = completion else { continue };
+        let frag = page_pool_dma_sync_for_cpu(&r.pool, completed.payload).expect("it is of this pool");
+        let mut skb = Skb::new();
+        if let Err(full) = skb_add_rx_frag(&mut skb, frag) {
+            drop(full);
+            continue;
+        }
+        skb_mark_for_recycle(&mut skb);
+        gro_receive(skb);
+    }
+    refill(r);
+    work
+}
+
+fn close(r: Ring) {
+    // Stops the device, and gives back what it had. Before that there is nothing to put.
+    for (buffer, _) in r.ring.stop() {
+        page_pool_put_full_page(&r.pool, buffer.into_netmem());
+    }
+    page_pool_destroy(r.pool);
+}
+
+// What is proved of it.
+
+const FRAMES: u64 = 2000;
+
+fn generator() -> Generator {
+    let size = PayloadSize::Range { min: 64, max: 1900 };
+    Generator::new(GeneratorParams { seed: 5, packets: FRAMES, size, ports: vec![5001] }, 9216).unwrap()
+}
+
+fn receive(bus: Arc<dyn DmaBus>, hostile: Option<Hostile>) -> Vec<Vec<u8>> {
+    let zone = Zone::new(1024).unwrap();
+    let params = NicParams { hostile, ..NicParams::default() };
+    let mut nic = Nic::start(params, bus.clone(), Box::new(generator())).unwrap();
+    let queue = nic.rx_queue(0).unwrap();
+    let mut r = open(bus.clone().driver_side(), &zone, queue).unwrap();
+    let (mut got, mut held) = (Vec::new(), Vec::new());
+    loop {
+        let over = nic.has_ended();
+        let work = poll(&mut r, 64, &mut |skb| {
+            got.push(skb.frags().flat_map(|frag| frag.bytes().expect("host memory").to_vec()).collect());
+            held.push(skb);
+            if held.len() > 100 {
+                held.clear();
+            }
+        });
+        if work == 0 && !nic.has_completions() {
+            if over {
+                break;
+            }
+            nic.wait(Duration::from_millis(10));
+        }
+    }
+    // Packets are out.
+    assert!(!held.is_empty());
+    close(r);
+    assert_ne!(zone.free_frames(), zone.frames());
+    drop(held);
+    assert_eq!((zone.free_frames(), bus.stats().mapped(), bus.stats().faults), (zone.frames(), 0, 0));
+    got
+}
+
+fn sent() -> Vec<Vec<u8>> {
+    let (mut generator, mut frames, mut frame) = (generator(), Vec::new(), Vec::new());
+    while generator.next_frame(&mut frame).unwrap() == Next::Frame {
+        frames.push(frame.clone());
+    }
+    frames
+}
+
+#[test]
+fn a_plain_ring_receives_every_byte_and_leaks_nothing() {
+    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new())] {
+        assert!(receive(bus, None) == sent());
+    }
+}
+
+#[test]
+fn completions_that_lie_cost_what_they_broke() {
+    let got = receive(Arc::new(Bounce::new()), Some(Hostile::every(10)));
+    // Of 200 tricks half break a frame.
+    assert_eq!(got.len() as u64, FRAMES - 100);
+    let sent = sent();
+    let mut sent = sent.iter();
+    assert!(got.iter().all(|got| sent.any(|sent| sent == got)), "what arrives is whole, and in order");
+}
+
+#[test]
+fn what_it_needs_of_the_shim_is_what_the_c_driver_calls() {
+    let c = include_str!("../docs/porting/plain-ring.c.txt");
+    let port = include_str!("port_plain.rs").split("// What is proved of it.").next().unwrap();
+    for helper in [
+        "page_pool_create",
+        "page_pool_dev_alloc_frag",
+        "page_pool_dma_sync_for_cpu",
+        "skb_add_rx_frag",
+        "skb_mark_for_recycle",
+        "page_pool_put_full_page",
+        "page_pool_destroy",
+    ] {
+        assert!(c.contains(&format!("{helper}(")) && port.contains(helper), "{helper}");
+    }
+    // C's address of a buffer is the ring's business here.
+    assert!(c.contains("page_pool_get_dma_addr(") && !port.contains("page_pool_get_dma_addr("));
+}
