@@ -172,6 +172,8 @@ impl AddressSpace {
 
     /// Adds a mapping. `None` when no address is left for it, or the one it must have reaches something else.
     fn insert(&self, at: Option<usize>, len: usize, target: Target, direction: DmaDirection) -> Option<DmaAddr> {
+        // Dropped outside the lock if it is not inserted: it may be the last holder of a peer's memory.
+        let mut target = Some(target);
         let addr = self.table.with(|table| {
             let addr = match at {
                 Some(addr) => addr,
@@ -188,13 +190,16 @@ impl AddressSpace {
             // Where an address is the page's own it may be mapped twice, and what the page is part of now counts.
             let (maps, writes, reads) = match table.regions.get(&addr) {
                 None => (0, false, false),
-                Some(Region { target: Target::Host(was), maps, writes, reads, .. }) if target.is_host(*was) => {
+                Some(Region { target: Target::Host(was), maps, writes, reads, .. })
+                    if target.as_ref().is_some_and(|target| target.is_host(*was)) =>
+                {
                     (*maps, *writes, *reads)
                 }
                 Some(_) => return None,
             };
             let (writes, reads) = (writes || direction.device_writes(), reads || direction.device_reads());
-            table.regions.insert(addr, Region { len, target, writes, reads, maps: maps.checked_add(1)? });
+            let maps = maps.checked_add(1)?;
+            table.regions.insert(addr, Region { len, target: target.take()?, writes, reads, maps });
             self.maps.fetch_add(1, Relaxed);
             Some(addr)
         })?;
