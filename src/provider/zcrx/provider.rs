@@ -73,12 +73,13 @@ impl State {
         self.areas.iter_mut().enumerate().find_map(|(at, area)| Some((at, area.free.pop()?)))
     }
 
-    /// Puts a net_iov back where it came from.
-    fn put_free(&mut self, iov: FreeIov) {
-        if let Some(area) = self.areas.iter_mut().find(|area| area.owns(iov.net_iov())) {
-            // There is room, by the area's invariant.
-            area.free.push(iov);
-        }
+    /// Puts a net_iov back where it came from. One of somebody else's is to be dropped outside the lock: it may be the last
+    /// of its area, whose memory may do anything then.
+    fn put_free(&mut self, iov: FreeIov) -> Option<FreeIov> {
+        let Some(area) = self.areas.iter_mut().find(|area| area.owns(iov.net_iov())) else { return Some(iov) };
+        // There is room, by the area's invariant.
+        area.free.push(iov);
+        None
     }
 
     /// Takes back what the program says it gives. What is a pool's must be dropped outside the lock.
@@ -95,10 +96,7 @@ impl State {
     /// Gives memory that was nobody's to nobody, and a pool's to the caller.
     fn settle(&mut self, held: Held) -> Option<Held> {
         match held {
-            Held::Copied(iov) => {
-                self.put_free(iov);
-                None
-            }
+            Held::Copied(iov) => self.put_free(iov).map(Held::Copied),
             Held::Pool(_) => Some(held),
         }
     }
@@ -277,7 +275,7 @@ impl ZcrxProvider {
         let written = PeerMemory::write(&*memory, start + (index << self.niov_shift), bytes);
         let told = self.state.with(|state| {
             if let Err(error) = written {
-                state.put_free(iov);
+                drop(state.put_free(iov));
                 return Err(CopyError::Memory(error));
             }
             if let Some(slot) = state.areas[at].slots.get_mut(index) {
@@ -398,7 +396,8 @@ impl MemoryProvider for ZcrxProvider {
 
     #[doc(alias = "io_pp_zc_release_netmem")]
     fn release(&self, iov: FreeIov) {
-        self.state.with(|state| state.put_free(iov));
+        let others = self.state.with(|state| state.put_free(iov));
+        drop(others);
     }
 
     /// The queue is gone: pools get nothing more. What the program has stays its own until the instance is closed.
