@@ -190,20 +190,9 @@ impl Core {
                 unsafe { shared.ring.pop(room, keep) }
             }
         };
-        // INVARIANT: the cache was empty. What is in the ring is of this pool and has no references; it is synced below.
+        // INVARIANT: the cache was empty. What is in the ring is of this pool and has no references; it is synced before
+        // anybody's code runs, which may panic.
         self.count = count;
-        match waived {
-            None if count == 0 => {
-                self.stats.alloc_empty += 1;
-                return None;
-            }
-            None => {}
-            Some(raw) => {
-                self.stats.alloc_waive += 1;
-                // SAFETY: it has no references, and was taken out of the ring.
-                unsafe { Shared::release(self.shared, raw) }
-            }
-        }
         if shared.syncs_for_device() {
             for word in &self.cache[..self.count] {
                 // SAFETY: below `count` the cache is initialised.
@@ -214,6 +203,18 @@ impl Core {
                 let fields = unsafe { desc.as_ref() };
                 // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
                 unsafe { shared.sync_for_device(fields, u32::MAX) }
+            }
+        }
+        match waived {
+            None if count == 0 => {
+                self.stats.alloc_empty += 1;
+                return None;
+            }
+            None => {}
+            Some(raw) => {
+                self.stats.alloc_waive += 1;
+                // SAFETY: it has no references, and was taken out of the ring.
+                unsafe { Shared::release(self.shared, raw) }
             }
         }
         let raw = self.pop()?;
