@@ -531,6 +531,8 @@ impl<H: Hardware> RxQueue<H> {
             self.stats.failed += 1;
             return;
         };
+        // The frame ends here, whatever becomes of it: should the program panic, the next one is none of its victims.
+        self.frame = Frame::None;
         match xdp.run(buff) {
             XdpOutcome::Passed(frag) => {
                 let mut skb = Skb::new();
