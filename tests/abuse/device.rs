@@ -252,18 +252,18 @@ fn queue_memory_that_is_started_elsewhere() {
     let (one, two) = (Host::new(), Host::new());
     let ((_shut, silence), (_closed, quiet)) = (gated(1), gated(1));
     let (mut first, mut second) = (driver(&one, silence, false), driver(&two, quiet, false));
-    let memory = QueueMgmt::stop(&mut first, 0).unwrap();
-    assert!(QueueMgmt::stop(&mut first, 0).is_err());
+    let memory = first.queue_stop(0).unwrap();
+    assert!(first.queue_stop(0).is_err());
     assert_eq!(first.poll(8, Some), 0);
-    let theirs = QueueMgmt::stop(&mut second, 0).unwrap();
-    QueueMgmt::start(&mut second, 0, memory).unwrap();
+    let theirs = second.queue_stop(0).unwrap();
+    second.queue_start(0, memory).unwrap();
     assert_eq!(second.posted(0), Some((0, 16)), "not one of the other device's buffers");
     for _ in 0..3 {
         assert_eq!(second.poll(8, Some), 0);
     }
     assert_eq!(second.posted(0), Some((0, 16)));
     assert!(
-        QueueMgmt::start(&mut second, 7, theirs)
+        second.queue_start(7, theirs)
             .is_err_and(|error| error.reason != netmem::netdev::QueueError::NoBuffers)
     );
     drop((first, second));

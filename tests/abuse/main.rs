@@ -15,3 +15,5 @@ mod order;
 mod panics;
 mod reentry;
 mod rig;
+#[cfg(feature = "std")]
+mod transmit;
