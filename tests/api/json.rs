@@ -1,0 +1,74 @@
+//! rustdoc's JSON of the crate, made once, in a build directory of its own.
+
+use public_api::PublicApi;
+use rustdoc_types::{Crate, FORMAT_VERSION, Id};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The public API with default features.
+pub(crate) struct Api {
+    pub(crate) krate: Crate,
+    /// What `public-api` says of it: one line an item.
+    pub(crate) listing: PublicApi,
+    /// The line of each item: how messages and exceptions name it. An item with several paths has the longest here,
+    /// which is the one of its own module.
+    pub(crate) lines: BTreeMap<Id, String>,
+}
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The API, or nothing where this toolchain's JSON is of another format: then it says so.
+pub(crate) fn api() -> Option<&'static Api> {
+    static API: OnceLock<Result<Api, String>> = OnceLock::new();
+    match API.get_or_init(make) {
+        Ok(api) => Some(api),
+        Err(why) => {
+            println!("NOT RUN HERE: the public API needs rustdoc's JSON of format {FORMAT_VERSION} (Rust 1.95): {why}");
+            None
+        }
+    }
+}
+
+fn make() -> Result<Api, String> {
+    let file = rustdoc()?;
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    if value["format_version"] != FORMAT_VERSION {
+        return Err(format!("this toolchain's is of format {}", value["format_version"]));
+    }
+    // From here on the format is the right one, so a failure is no reason to leave the test out.
+    let krate: Crate = serde_json::from_value(value).expect("rustdoc's JSON is what its format says");
+    let listing = public_api::Builder::from_rustdoc_json(file).omit_blanket_impls(true).build().expect("it is listed");
+    let mut lines = BTreeMap::<Id, String>::new();
+    for item in listing.items() {
+        let line = item.to_string();
+        let known = lines.entry(item.id()).or_default();
+        if line.len() > known.len() {
+            *known = line;
+        }
+    }
+    Ok(Api { krate, listing, lines })
+}
+
+/// Runs rustdoc. That the crate cannot be documented fails the test on the pinned toolchain, and is a reason on others.
+fn rustdoc() -> Result<PathBuf, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["rustdoc", "--lib", "--locked", "--quiet", "--target-dir"]).arg(&target);
+    cargo.args(["--", "-Zunstable-options", "--output-format", "json"]).current_dir(root());
+    cargo.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTDOCFLAGS").env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+    let output = cargo.output().map_err(|error| format!("cargo does not run: {error}"))?;
+    if output.status.success() {
+        return Ok(target.join("doc/netmem.json"));
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let version = Command::new(env!("CARGO")).arg("--version").output().map_err(|error| error.to_string())?;
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    assert!(!version.starts_with("cargo 1.95."), "rustdoc of the pinned toolchain makes no JSON:\n{said}");
+    Err(format!("{}: {said}", version.trim()))
+}

@@ -1,0 +1,60 @@
+//! docs/api.txt is the public API: what changes there is seen by whoever reads the change.
+
+use crate::json::{Api, api, root};
+use std::collections::HashSet;
+use std::{env, fs};
+
+/// Traits that the compiler adds and nobody here relies on; `Send` and `Sync` are rules (N2), so they stay.
+const NOISE: [&str; 7] = [
+    "core::marker::Freeze for ",
+    "core::marker::StructuralPartialEq for ",
+    "core::marker::Unpin for ",
+    "core::marker::UnsafeUnpin for ",
+    "core::panic::unwind_safe::RefUnwindSafe for ",
+    "core::panic::unwind_safe::UnwindSafe for ",
+    "core::cmp::Eq for ",
+];
+
+/// Functions that follow from the `impl` line above them.
+const FOLLOWS: [&str; 5] = ["::clone(&self) -> ", "::eq(&self, ", "::fmt(&self, ", "::hash<", "::default() -> "];
+
+/// One line an item. What has several paths has a line each; its members, whose lines are the same, appear once.
+fn text(api: &Api) -> String {
+    let mut seen = HashSet::new();
+    let mut text = String::from(
+        "# The public API with default features, one line an item: made by NETMEM_BLESS=1 cargo test --test api snapshot\n",
+    );
+    for line in api.listing.items().map(ToString::to_string) {
+        let noise = NOISE.iter().any(|noise| line.contains(noise)) || FOLLOWS.iter().any(|follows| line.contains(follows));
+        if !noise && seen.insert(line.clone()) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The lines that only one of the two has.
+fn difference(old: &str, new: &str) -> String {
+    let (before, after): (HashSet<_>, HashSet<_>) = (old.lines().collect(), new.lines().collect());
+    let gone = old.lines().filter(|line| !after.contains(line)).map(|line| format!("- {line}\n"));
+    let come = new.lines().filter(|line| !before.contains(line)).map(|line| format!("+ {line}\n"));
+    gone.chain(come).collect()
+}
+
+#[test]
+fn the_public_api_is_the_one_written_down() {
+    let Some(api) = api() else { return };
+    let path = root().join("docs/api.txt");
+    let new = text(api);
+    assert!(new.lines().count() > 1000 && new.contains("impl core::marker::Send for netmem::"), "too little: {new}");
+    if env::var_os("NETMEM_BLESS").is_some() {
+        fs::write(&path, &new).expect("docs/api.txt can be written");
+    }
+    let old = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        old == new,
+        "the public API is not that of docs/api.txt. If it is meant, run this test with NETMEM_BLESS=1 and read the change:\n{}",
+        difference(&old, &new)
+    );
+}
