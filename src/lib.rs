@@ -148,6 +148,7 @@ pub mod netdev;
 pub mod nic;
 pub mod page_pool;
 pub mod provider;
+pub mod rules;
 pub mod shim;
 pub mod skb;
 

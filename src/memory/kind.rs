@@ -16,7 +16,8 @@ pub(crate) use sealed::Sealed;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a kind of network memory",
     label = "expected `Page`, `NetIov` or `PageOrIov`",
-    note = "the kinds are sealed: memory of a new sort is a `NetIov` with a provider of its own"
+    note = "the kinds are sealed: memory of a new sort is a `NetIov` with a provider of its own",
+    note = "see docs/rules.md#c4"
 )]
 pub trait Kind: Sealed + core::fmt::Debug + Send + Sync + 'static {
     /// `Some` when the kind decides whether the word is tagged; `None` when only the tag knows.

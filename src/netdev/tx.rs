@@ -37,7 +37,8 @@ pub enum NetmemTxMode {
     message = "`{Self}` does not declare that it transmits memory the CPU cannot read",
     label = "this queue takes readable packets only",
     note = "rule S2: transmit takes readable skbs; send `skb.into_readable()?` with `send`, or implement `NetmemTx` for \
-            a driver that never touches the bytes"
+            a driver that never touches the bytes",
+    note = "see docs/rules.md#s2"
 )]
 pub trait NetmemTx {
     /// How.

@@ -14,7 +14,8 @@ use core::ops::Deref;
 #[diagnostic::on_unimplemented(
     message = "a memory provider provides `Page` or `NetIov`, not `{Self}` (rule P1)",
     label = "no memory is of this kind",
-    note = "one provider has one kind of memory; a pool of `PageOrIov` takes a provider of either"
+    note = "one provider has one kind of memory; a pool of `PageOrIov` takes a provider of either",
+    note = "see docs/rules.md#p1"
 )]
 pub trait MemoryKind: Kind + Sized {
     /// The memory while it is nobody's: [`FreePage`] or [`FreeIov`].

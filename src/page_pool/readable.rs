@@ -12,7 +12,8 @@ use core::ptr::NonNull;
     message = "memory of kind `{Self}` is never readable by the CPU (rule D1)",
     label = "device memory has no bytes here",
     note = "give its offset and length to the device or process that can read it",
-    note = "if the memory may be of either kind, keep it as `PageOrIov` and match on the `Option` that `bytes()` gives"
+    note = "if the memory may be of either kind, keep it as `PageOrIov` and match on the `Option` that `bytes()` gives",
+    note = "see docs/rules.md#d1"
 )]
 pub trait Readable: Kind {
     /// What reading gives.
