@@ -25,6 +25,11 @@
 //! # }
 //! ```
 //!
+//! The rest of the crate shows that this carries a data path. Ten minutes: the map, the tour, the
+//! [rules](#the-rules), [where the proof is](#the-proof), and [what none of it does](#the-limits). RFC.md tells the whole
+//! story, with the thread, the costs and where this departs from Linux. C names find their replacement in the search
+//! box: `page_pool_put_page`, `netmem_to_page`, `skb_frag_page`.
+//!
 //! # The map
 //!
 //! Each layer uses only those above it.
@@ -36,12 +41,14 @@
 //! | [`memory`] | the vocabulary: [`NetmemDesc`], [`Page`], [`NetIov`], [`NetmemRef`] and its kinds; `core` only |
 //! | [`mm`] | a page allocator, [`FreePage`], [`PageRef`], and the functions that take pages and nothing else |
 //! | [`dma`] | how a device reaches memory, and three devices that make mistakes visible |
-//! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], and [`MemoryProvider`] |
-//! | [`provider`] | pages, and a dma-buf that the CPU cannot read |
+//! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], [`Batch`](page_pool::Batch), and [`MemoryProvider`] |
+//! | [`provider`] | pages, huge pages, a dma-buf that the CPU cannot read, a program's memory ([`provider::zcrx`]) |
 //! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
-//! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP |
+//! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP, transmit |
+//! | [`shim`] | the helper names that C drivers call, as thin wrappers |
 //! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has |
 //! | `nic` | a NIC model with real traffic (feature `std`) |
+//! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!
 //! # A tour
 //!
@@ -96,37 +103,84 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A driver's receive path says nowhere where payload goes, and no `?` in it leaks: what was not passed on is dropped,
+//! and that is the put.
+//!
+//! ```
+//! use netmem::dma::DmaQueue;
+//! use netmem::netdev::{Completed, Poll, RxRing};
+//! use netmem::skb::Skb;
+//!
+//! fn refill<Q: DmaQueue>(ring: &mut RxRing<Q>, poll: &mut Poll<'_>) -> Option<()> {
+//!     let memory = poll.memory(0)?; //                           the consumer side, as &mut: N1, N2, N3
+//!     let payload = memory.payload.alloc_frag(2048)?; //         of either kind
+//!     let header = memory.headers.as_mut()?.alloc_frag(256)?; // a page, by the type of its pool: P2
+//!     ring.post(payload, Some(header)).ok() //                   both are the device's now: O3
+//! }
+//!
+//! fn receive<Q: DmaQueue>(ring: &mut RxRing<Q>, poll: &mut Poll<'_>) -> Option<Skb> {
+//!     let memory = poll.memory(0)?;
+//!     let Completed { payload, header, .. } = ring.complete()?.ok()?; //    checked against what was posted
+//!     let header = memory.headers.as_ref()?.sync_for_cpu(header?).ok()?; // no bytes before this line: D2
+//!     let payload = memory.payload.sync_for_cpu(payload).ok()?; //          a dma-buf needs none: D3
+//!     println!("{:02x?}", header.bytes()); //                               headers can be read: D4
+//!     let mut skb = Skb::build(header); //                                  and are the skb's now: O3
+//!     skb.add_rx_frag(payload).ok()?;
+//!     Some(skb)
+//! }
+//! ```
+//!
 //! # The rules
 //!
-//! The documentation cites them by these names; RFC.md says how each is upheld, and the cases under `compile-fail/`
-//! prove those that are types.
+//! The documentation cites them by these names, and messages of this crate end with their anchors. *Checked* means at run time;
+//! all others are types, wholly or for what the rule says first.
 //!
 //! | rule | says |
 //! | --- | --- |
-//! | C1 | a [`NetIov`] never becomes a [`Page`] |
-//! | C2 | no handle of kind `NetIov` becomes one of kind `Page`, nor does [`PageOrIov`] without the check |
-//! | C3 | the view never becomes the whole: no way leads from [`NetmemDesc`] back |
-//! | C4 | nobody forges memory, a handle or a [`DmaAddr`] |
-//! | C5 | functions of [`mm`] and mapping for DMA take page types and nothing else |
-//! | O1 | a handle is put once, and not used afterwards |
-//! | O2 | a reference is taken explicitly, never by `Clone`, and nobody drops one he does not hold |
-//! | O3 | a buffer handed to the device, an skb or an XDP verdict is gone from the driver |
-//! | O4 | a borrowed handle does not outlive what it borrows from |
-//! | O5 | free memory is a value; an area is made from a mapping for the device that will use it |
-//! | O6 | bytes need sole ownership: a [`Netmem`] whose counts are 1, or a [`Frag`] |
-//! | D1 | memory behind a net_iov is never read or written through a handle |
-//! | D2 | the device's buffer is not readable, nor are bytes outside the range that was synced |
-//! | D3 | only a page is mapped; whether memory is synced is its provider's choice |
-//! | D4 | readability is per range: headers stay readable when the payload is not |
-//! | D5 | posted buffers come back by completion or from a stopped queue |
-//! | N1 | direct recycling takes the consumer side in hand |
-//! | N2 | the consumer side is not shared between threads |
-//! | N3 | a poll with budget 0 lends no receive side (checked) |
-//! | P1 | a provider of one kind cannot return the other |
-//! | P2 | a header pool cannot be given device memory |
-//! | P3 | only a driver that declares unreadable memory can be [bound](netdev::bind); Linux's conditions are checked |
-//! | S1 | bytes of a frag, copy and checksum included, come as `Option` or `Result` |
-//! | S2 | transmit takes readable skbs; others go to a driver that declares it, for the device they are bound to |
+//! | [C1](rules#c1) | a [`NetIov`] never becomes a [`Page`] |
+//! | [C2](rules#c2) | no handle of kind `NetIov` becomes one of kind `Page`, nor does [`PageOrIov`] without the check |
+//! | [C3](rules#c3) | the view never becomes the whole: no way leads from [`NetmemDesc`] back |
+//! | [C4](rules#c4) | nobody forges memory, a handle or a [`DmaAddr`] |
+//! | [C5](rules#c5) | functions of [`mm`] and mapping for DMA take page types and nothing else |
+//! | [O1](rules#o1) | a handle is put once, and not used afterwards |
+//! | [O2](rules#o2) | a reference is taken explicitly, never by `Clone`, and nobody drops one he does not hold |
+//! | [O3](rules#o3) | a buffer handed to the device, an skb or an XDP verdict is gone from the driver |
+//! | [O4](rules#o4) | a borrowed handle does not outlive what it borrows from |
+//! | [O5](rules#o5) | free memory is a value; an area is made from a mapping for the device that will use it |
+//! | [O6](rules#o6) | bytes need sole ownership: a [`Netmem`] whose counts are 1, or a [`Frag`] |
+//! | [D1](rules#d1) | memory behind a net_iov is never read or written through a handle |
+//! | [D2](rules#d2) | the device's buffer is not readable, nor are bytes outside the range that was synced |
+//! | [D3](rules#d3) | only a page is mapped; whether memory is synced is its provider's choice |
+//! | [D4](rules#d4) | readability is per range: headers stay readable when the payload is not |
+//! | [D5](rules#d5) | posted buffers come back by completion or from a stopped queue |
+//! | [N1](rules#n1) | allocating and direct recycling take the consumer side in hand |
+//! | [N2](rules#n2) | the consumer side is not shared between threads |
+//! | [N3](rules#n3) | a poll with budget 0 lends no receive side (*checked*) |
+//! | [P1](rules#p1) | a provider of one kind cannot return the other |
+//! | [P2](rules#p2) | a header pool cannot be given device memory |
+//! | [P3](rules#p3) | only a driver that declares unreadable memory can be [bound](netdev::bind); Linux's conditions are *checked* |
+//! | [S1](rules#s1) | bytes of a frag, copy and checksum included, come as `Option` or `Result` |
+//! | [S2](rules#s2) | transmit takes readable skbs; others go to a driver that declares it, for the device they are bound to |
+//!
+//! # The proof
+//!
+//! - `compile-fail/`, a directory a rule: one forbidden line, the message it must give, and a twin that differs in one
+//!   line and compiles. Where a missing impl upholds a rule, a copy of the crate that has the impl must accept the same
+//!   line.
+//! - `docs/bugs.md`: 55 bugs that Linux has fixed, written again here, and what became of each.
+//! - `tests/loom`: models of the pool's ring and shutdown, and changes to the code that each of them must notice.
+//! - `tests/`: a model of the pool against the pool, faults of everything it depends on, hostile devices and programs,
+//!   TCP against the kernel's own; `provider::conformance` for providers, these and yours.
+//! - `kernel/run`: [`memory`] inside an unmodified Linux 7.3.4, compared with that kernel's helpers on live memory.
+//! - `benches/`: what it costs, in instructions that a script holds to a record, and in times beside DPDK's.
+//!
+//! # The limits
+//!
+//! `unsafe` code can transmute anything. `mem::forget` leaks, and so does a provider or hook that panics. Aliasing is
+//! argued in `SAFETY` comments and not checked by a machine. A device that writes a buffer after it has completed it is
+//! believed, unless it goes through bounce buffers. Which index is the right one, in which order locks are taken and
+//! whether a check is too strict are questions that no type here answers; RFC.md lists the fixes that stand for these.
+//! Layouts are those of 64-bit Linux 7.3.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -155,3 +209,8 @@ pub mod skb;
 pub use memory::{Backing, DmaAddr, Kind, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};
 pub use mm::{FreePage, PageRef};
 pub use page_pool::{Frag, FreeIov, MemoryProvider, Netmem, PagePool, Shares};
+
+/// The examples of the RFC compile, or do not, as it says.
+#[cfg(doctest)]
+#[doc = include_str!("../RFC.md")]
+struct Rfc;
