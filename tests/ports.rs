@@ -1,6 +1,7 @@
 //! The ports of hns3 and gve: their three stages receive the same frames, deliver the same bytes, and lose nothing when
 //! things go wrong.
 
+use example::Example;
 use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem::driver::port::{PortRing, PortStats, RingError};
 use netmem::driver::{gve, hns3};
@@ -14,6 +15,8 @@ use netmem::skb::{Skb, SkbFrag};
 use netmem::{Backing, Page};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod example;
 
 const PORT: u16 = 5001;
 const MAX_FRAME: usize = 100_000;
@@ -571,4 +574,38 @@ fn diffs_are_current() {
             );
         }
     }
+}
+
+static EXAMPLES: [Example; 2] = [Example::new("port_hns3"), Example::new("port_gve")];
+
+#[test]
+fn the_examples_report_what_each_stage_did() {
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/udp.pcap");
+    let mut digests = Vec::new();
+    for example in &EXAMPLES {
+        for stage in ["page", "netmem", "devmem"] {
+            let output = example.run(&["--stage", stage, "--packets", "5000", "--dma", "bounce", "--json"]);
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+            assert!(output.status.success(), "{stage}: {report}");
+            let queues = &report["queues"];
+            assert_eq!(queues[1]["device_bytes"] != 0, stage == "devmem", "{report}");
+            digests.push([queues[0]["digest"].clone(), queues[1]["digest"].clone()]);
+            let output = example.run(&[&format!("--stage={stage}"), "--pcap", capture]);
+            assert!(output.status.success(), "{stage}: {output:?}");
+            assert!(String::from_utf8_lossy(&output.stdout).contains("every byte is right, nothing leaked"));
+        }
+        example.fails(&["--packets", "500", "--dma", "bounce-without-sync"], 1, "on queue 0 are wrong");
+        for (args, text) in [
+            (&["--stage", "niov"][..], "use page, netmem or devmem"),
+            (&["--stage"], "--stage needs a value"),
+            (&["--provider", "huge"], "for `receive`"),
+            (&["--tap"], "for `receive`"),
+            (&["--pcap", "no-such-file"], "cannot open no-such-file"),
+            (&["--stage", "devmem", "--niov-size", "5000"], "use a power of two from 4096"),
+            (&["--stage", "devmem", "--device-memory", "8", "--size", "9000"], "queue 1 had too few buffers"),
+        ] {
+            example.fails(args, 2, text);
+        }
+    }
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "the same traffic arrives the same: {digests:?}");
 }

@@ -2,41 +2,8 @@
 
 use lexopt::prelude::*;
 use netmem::nic::traffic::PayloadSize;
+use std::ffi::OsString;
 use std::path::PathBuf;
-
-const HELP: &str = "\
-Receive packets on two queues: queue 0 into host memory, queue 1 into memory of
-a provider, device memory that the CPU cannot read unless told otherwise, with
-headers split off to host memory.
-
-usage: receive [OPTIONS]
-
-traffic (the first is the default)
-  --packets N        how many packets to receive [1000000; with --tap 100]
-  --seed N           what the generator makes [1]
-  --size N|MIN..MAX  bytes of UDP payload, 16 to 9170 [64..1472]
-  --pcap FILE        receive the frames of a capture (pcap or pcapng, Ethernet)
-  --tap [NAME]       receive what this machine sends to a TAP device
-  --ports P0,P1      UDP or TCP destination ports of the queues [5001,5002];
-                     frames of a capture for neither go to queue 0
-
-memory
-  --dma KIND         coherent, bounce or iommu [coherent];
-                     bounce-without-sync must report wrong bytes
-  --provider KIND    page, huge, dmabuf or zcrx: what queue 1 has [dmabuf]
-  --rebind N         N times, bind it to queue 1 and unbind it, as packets come
-                     in; queue 1 has pages before, in between and after
-  --device-memory K  KiB of device memory, or of the program's [65536]
-  --niov-size N      bytes of a net_iov, 4096 or a larger power of two [4096]
-  --hostile N        every N frames the device reports a completion that does
-                     not fit what was posted
-
-output
-  --json             one JSON object instead of tables
-  -h, --help         this text
-
-status: 0 every byte arrived and nothing leaked, 1 not so, 2 bad input
-";
 
 /// Where frames come from.
 #[derive(Clone, Debug)]
@@ -79,13 +46,13 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// Reads the command line. `None` when it asked for the help text.
-pub(crate) fn parse() -> Result<Option<Args>, String> {
+/// Reads the arguments of a command line. `None` when it asked for the help text.
+pub(crate) fn parse(help: &str, arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, String> {
     let (mut packets, mut seed, mut size) = (None, 1, PayloadSize::Range { min: 64, max: 1472 });
     let (mut pcap, mut tap, mut ports) = (None, None, [5001, 5002]);
     let (mut dma, mut device_memory, mut niov_size, mut hostile, mut json) = (Dma::Coherent, 65536, 4096, None, false);
     let (mut provider, mut rebind) = (Provider::Dmabuf, 0);
-    let mut parser = lexopt::Parser::from_env();
+    let mut parser = lexopt::Parser::from_args(arguments.into_iter().collect::<Vec<_>>());
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
             Long("packets") => packets = Some(number(&mut parser, "--packets", 1)?),
@@ -106,7 +73,7 @@ pub(crate) fn parse() -> Result<Option<Args>, String> {
             Long("hostile") => hostile = Some(number(&mut parser, "--hostile", 1)?),
             Long("json") => json = true,
             Short('h') | Long("help") => {
-                print!("{HELP}");
+                print!("{help}");
                 return Ok(None);
             }
             other => return Err(format!("{}; see --help", other.unexpected())),

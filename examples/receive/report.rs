@@ -14,6 +14,8 @@ pub(crate) struct QueueReport {
     pub(crate) memory: &'static str,
     pub(crate) findings: Findings,
     pub(crate) driver: RxStats,
+    /// What only this driver counts.
+    pub(crate) own: Vec<(&'static str, u64)>,
     pub(crate) nic: NicQueueStats,
     pub(crate) payload: Stats,
     pub(crate) headers: Option<Stats>,
@@ -116,6 +118,9 @@ impl Report {
             row(&format!("  {name}"), &|queue| queue.drops()[i].1.to_string());
         }
         row("allocation failed", &|queue| queue.driver.alloc_failed.to_string());
+        for i in 0..self.queues.first().map_or(0, |queue| queue.own.len()) {
+            row(self.queues[0].own[i].0, &|queue| queue.own[i].1.to_string());
+        }
         println!("pool of the payload");
         for i in 0..11 {
             let name = Stats::default().named()[i].0;
@@ -170,6 +175,7 @@ impl Report {
                     "digest": format!("{:016x}", queue.findings.digest),
                     "drops": named(&queue.drops()),
                     "alloc_failed": queue.driver.alloc_failed,
+                    "own": named(&queue.own),
                     "payload_pool": named(&queue.payload.named()),
                     "header_pool": queue.headers.map(|stats| named(&stats.named())),
                     "outstanding": queue.outstanding,

@@ -240,6 +240,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
             memory: ["host memory", Second::name(args)][queue],
             findings,
             driver: stats[queue],
+            own: Vec::new(),
             nic: nic_stats[queue],
             payload: memory.payload.stats(),
             headers: memory.headers.as_ref().map(|pool| pool.stats()),
