@@ -153,3 +153,11 @@ fn what_it_needs_of_the_shim_is_what_the_c_driver_calls() {
     // C's address of a buffer is the ring's business here.
     assert!(c.contains("page_pool_get_dma_addr(") && !port.contains("page_pool_get_dma_addr("));
 }
+
+#[test]
+fn the_poll_in_porting_md_is_this_one() {
+    let port = include_str!("port_plain.rs");
+    let start = port.find("fn poll(").unwrap();
+    let end = start + port[start..].find("\n}\n").unwrap();
+    assert!(include_str!("../docs/porting.md").contains(&port[start..end]), "copy `poll` to docs/porting.md");
+}

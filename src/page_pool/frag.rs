@@ -51,9 +51,22 @@ impl<K: Kind> Frag<K> {
         Frag { netmem, offset, len }
     }
 
-    /// Gives up the range and keeps the reference. What the range covered is nobody's until the memory is back in its pool.
+    /// Gives up the range and keeps the reference, when the range is all of the memory.
+    ///
+    /// Of a part it would be a way back to bytes that were cut off, or that the device wrote and nobody synced: whoever
+    /// has a [`Netmem`] alone gets all of the memory (rule D2).
+    ///
+    /// # Errors
+    ///
+    /// The frag, when its range is a part of the memory.
+    pub fn into_netmem(self) -> Result<Netmem<K>, Self> {
+        if self.offset != 0 || self.len != self.netmem.size() { Err(self) } else { Ok(self.netmem) }
+    }
+
+    /// Gives up the range and keeps the reference, to put it, or to keep the memory by it. What the range covered is nobody's
+    /// until the memory is back in its pool: it is not for whoever might ask the reference for bytes.
     #[inline]
-    pub fn into_netmem(self) -> Netmem<K> {
+    pub(crate) fn into_reference(self) -> Netmem<K> {
         self.netmem
     }
 

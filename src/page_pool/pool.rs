@@ -198,7 +198,7 @@ impl<K: PoolKind> PagePool<K> {
     /// [`recycle_direct`](Self::recycle_direct) for a frag.
     #[inline]
     pub fn recycle_frag<H: Kind>(&mut self, frag: Frag<H>) {
-        self.core.recycle_direct(frag.into_netmem(), u32::MAX);
+        self.core.recycle_direct(frag.into_reference(), u32::MAX);
     }
 
     /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes

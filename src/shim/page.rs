@@ -55,7 +55,7 @@ pub fn page_pool_dev_alloc_va(pool: &mut PagePool<Page>, size: u32) -> Option<Fr
 /// Puts what [`page_pool_alloc_va`] gave.
 #[inline]
 pub fn page_pool_free_va(pool: impl super::PutVia, va: Frag<Page>) {
-    page_pool::page_pool_put_full_netmem(pool, va.into_netmem().into())
+    page_pool::page_pool_put_full_netmem(pool, va.into_reference().into())
 }
 
 /// `nr` references to a page in one value.

@@ -241,10 +241,10 @@ fn no_two_frags_ever_share_a_byte() {
                 continue;
             }
             5 => {
-                // All of it, if nobody has a part of it.
-                if let Ok(whole) = frag.into_netmem().into_frag() {
-                    assert_eq!(whole.len(), 4096);
-                    held.push(fill(whole, mark));
+                match frag.into_netmem().map(Netmem::into_frag) {
+                    Ok(Ok(whole)) => held.push(fill(whole, mark)),
+                    Ok(Err(not_alone)) => drop(not_alone),
+                    Err(part) => held.push((part, was)),
                 }
                 continue;
             }
@@ -254,7 +254,10 @@ fn no_two_frags_ever_share_a_byte() {
             }
             7 => {
                 let mut batch = Batch::new();
-                batch.put(frag.into_netmem());
+                match frag.into_netmem() {
+                    Ok(memory) => batch.put(memory),
+                    Err(part) => held.push((part, was)),
+                }
                 continue;
             }
             _ => {}
@@ -286,23 +289,28 @@ fn the_wrong_pool_takes_nothing() {
     host.all_back();
 }
 
-/// Attempt: to have the bytes of a buffer again that an owner has narrowed, by giving up the range. Holds: only who is alone
-/// gets them, so nobody else can have them; with one frag more, of any length, nobody does.
+/// Attempt: to have bytes again that an owner has cut off, or that were never received, by turning the frag into a handle that is
+/// alone. Holds: only a frag of all the memory becomes one.
 #[test]
-fn a_range_comes_back_to_who_is_alone_only() {
+fn a_range_does_not_grow_by_giving_it_up() {
     let host = Host::new();
     let mut pool = PagePool::<Page>::new(PagePoolParams::default(), host.pages()).unwrap();
     let mut frag = pool.alloc().unwrap().into_frag().unwrap();
     let empty = frag.split_off(PAGE_SIZE as u32).unwrap();
-    frag.truncate(10);
-    let memory = frag.into_netmem().into_frag().expect_err("an empty frag is one, too");
+    let memory = frag.into_netmem().expect("it is all of it");
+    let memory = memory.into_frag().expect_err("an empty frag is one, too");
     drop(empty);
-    let whole = memory.into_frag().expect("alone now");
-    assert_eq!(whole.bytes().len(), PAGE_SIZE);
+    let mut frag = memory.into_frag().expect("alone now");
+    frag.truncate(PAGE_SIZE as u32 - 1);
+    assert_eq!(frag.netmem().pp_ref_count(), 1);
+    let mut frag = frag.into_netmem().expect_err("alone, and a part");
+    frag.advance(1);
+    let frag = frag.into_netmem().expect_err("a part");
     // The page that the pool is still cutting has references of the pool's.
-    let cut = pool.alloc_frag(100).unwrap().into_netmem();
+    assert!(pool.alloc_frag(100).unwrap().into_netmem().is_err());
+    let cut = pool.alloc_frag(PAGE_SIZE as u32).unwrap().into_netmem().expect("it is all of it");
     let cut = cut.into_frag().expect_err("the pool cuts from it");
     let cut = cut.share(2).expect_err("nor can it be shared out");
-    drop((pool, cut, whole));
+    drop((pool, cut, frag));
     host.all_back();
 }

@@ -61,7 +61,11 @@ fn rustdoc() -> Result<PathBuf, String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["rustdoc", "--lib", "--locked", "--quiet", "--target-dir"]).arg(&target);
     cargo.args(["--", "-Zunstable-options", "--output-format", "json"]).current_dir(root());
-    cargo.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTDOCFLAGS").env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTDOCFLAGS")
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET");
     let output = cargo.output().map_err(|error| format!("cargo does not run: {error}"))?;
     if output.status.success() {
         return Ok(target.join("doc/netmem.json"));

@@ -25,7 +25,8 @@ fn text(api: &Api) -> String {
         "# The public API with default features, one line an item: made by NETMEM_BLESS=1 cargo test --test api snapshot\n",
     );
     for line in api.listing.items().map(ToString::to_string) {
-        let noise = NOISE.iter().any(|noise| line.contains(noise)) || FOLLOWS.iter().any(|follows| line.contains(follows));
+        let noise =
+            NOISE.iter().any(|noise| line.contains(noise)) || FOLLOWS.iter().any(|follows| line.contains(follows));
         if !noise && seen.insert(line.clone()) {
             text.push_str(&line);
             text.push('\n');

@@ -235,7 +235,7 @@ impl ZcrxProvider {
                 return Err(PostError::TooMany(frag));
             }
             let cqe = ZcrxCqe { off: offset(at, index, self.niov_shift, frag.offset()), len: frag.len() };
-            Ok((cqe, slot.get(Held::Pool(frag.into_netmem()))))
+            Ok((cqe, slot.get(Held::Pool(frag.into_reference()))))
         })?;
         // A second reference to the same net_iov is not needed. It is dropped outside the lock.
         drop(surplus);
