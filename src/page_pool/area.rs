@@ -231,6 +231,11 @@ impl FreeIov {
         self.container().niov_size
     }
 
+    /// The binding that it is part of, 0 for none.
+    pub(crate) fn binding_id(&self) -> u32 {
+        self.container().binding_id
+    }
+
     /// Whether its memory was mapped for this device.
     pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
         self.container().mapping.is_for(device)

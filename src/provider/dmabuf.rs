@@ -224,8 +224,16 @@ impl MemoryProvider for DmabufProvider {
 
     #[doc(alias = "mp_dmabuf_devmem_release_page")]
     fn release(&self, iov: FreeIov) {
-        // There is room: no more come back than were taken out.
-        self.free.with(|free| free.push(iov));
+        // Anybody can call this. A net_iov of another binding is dropped, outside the lock: among those of this one it
+        // might be refused by every pool, and hide them.
+        let mut iov = Some(iov).filter(|iov| iov.binding_id() == self.id.get());
+        self.free.with(|free| {
+            // There is room for all of them, and no more come back than were taken out.
+            if free.len() < self.total {
+                free.extend(iov.take());
+            }
+        });
+        drop(iov);
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
