@@ -91,6 +91,9 @@ impl<K: Kind> Netmem<K> {
     }
 
     /// Takes one more reference.
+    ///
+    /// Nothing stops the count at its end, as in Linux. From the 2^62 of [`share`](Self::share) it is 2^62 calls away, each of
+    /// which must be forgotten: 146 years at one a nanosecond.
     #[doc(alias = "page_pool_ref_netmem")]
     #[doc(alias = "page_pool_ref_page")]
     pub fn get(&self) -> Self {
@@ -167,7 +170,7 @@ impl<K: Kind> Netmem<K> {
     ///
     /// # Errors
     ///
-    /// The handle, when it is not the only reference, or `n` is not 1 to 2^62.
+    /// The handle, when it is not the only reference, or `n` is not 1 to 2^62 - 1.
     #[doc(alias = "page_pool_fragment_netmem")]
     #[doc(alias = "page_pool_fragment_page")]
     pub fn share(self, n: isize) -> Result<Shares<K>, Self> {

@@ -8,9 +8,9 @@ use core::time::Duration;
 
 /// A pool that is shutting down: who holds this can see whether memory is still out.
 ///
-/// It keeps the pool's books, not its memory: that returns as it would without, and only the provider's
-/// [`destroy`](super::MemoryProvider::destroy) waits until this is dropped. Nobody needs to look: without it the last
-/// handle ends the pool. Linux looks once a second, and warns once a minute.
+/// It keeps the pool's counters, and with them its ring, its provider and its device, whose [`destroy`] and drop wait for
+/// it; of the memory it keeps nothing. Nobody needs to look: without it the last handle ends the pool just the
+/// same. Linux looks once a second, and warns once a minute.
 ///
 /// ```
 /// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
@@ -25,6 +25,8 @@ use core::time::Duration;
 /// assert_eq!(shutdown.check(Duration::from_secs(162)), Ok(()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`destroy`]: super::MemoryProvider::destroy
 ///
 /// # Invariants
 ///

@@ -66,6 +66,9 @@ impl Host {
         if frames != 0 {
             keep(self.zone);
         }
+        if mappings != 0 {
+            keep(self.bus);
+        }
     }
 }
 
