@@ -64,7 +64,7 @@ fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) -> u32 {
 fn close(r: Ring) {
     // Stops the device, and gives back what it had. Before that there is nothing to put.
     for (buffer, _) in r.ring.stop() {
-        page_pool_put_full_page(&r.pool, buffer.into_netmem());
+        page_pool_put_full_page(&r.pool, buffer);
     }
     page_pool_destroy(r.pool);
 }

@@ -168,7 +168,7 @@ fn headlen(frame: &[u8]) -> usize {
 pub(super) fn napi_consume_skb<K: PoolKind>(pool: &mut PagePool<K>, mut skb: Skb) {
     for frag in skb.take_frags() {
         if let SkbFrag::Pool(frag) = frag {
-            page_pool_recycle_direct_netmem(pool, frag.into_netmem());
+            page_pool_recycle_direct_netmem(pool, frag);
         }
     }
 }

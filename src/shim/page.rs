@@ -1,6 +1,6 @@
 //! The page helpers. Each is one cast and one call, and nothing may be added: tests/shim.rs reads this file.
 
-use super::{netmem, page_pool};
+use super::{Puttable, netmem, page_pool};
 use crate::memory::{DmaAddr, NetmemDesc, NetmemRef, Page};
 use crate::page_pool::{Frag, Netmem, OtherPool, PagePool, Received, Shares};
 
@@ -55,7 +55,7 @@ pub fn page_pool_dev_alloc_va(pool: &mut PagePool<Page>, size: u32) -> Option<Fr
 /// Puts what [`page_pool_alloc_va`] gave.
 #[inline]
 pub fn page_pool_free_va(pool: impl super::PutVia, va: Frag<Page>) {
-    page_pool::page_pool_put_full_netmem(pool, va.into_reference().into())
+    page_pool::page_pool_put_full_netmem(pool, va.cast())
 }
 
 /// `nr` references to a page in one value.
@@ -82,26 +82,26 @@ pub fn page_pool_unref_page(shares: Shares<Page>) -> Option<Netmem<Page>> {
 
 /// Puts a page: at most `dma_sync_size` bytes are synced for the device if it goes into the cache.
 #[inline]
-pub fn page_pool_put_page(pool: impl super::PutVia, page: Netmem<Page>, dma_sync_size: u32) {
-    page_pool::page_pool_put_netmem(pool, page.into(), dma_sync_size)
+pub fn page_pool_put_page(pool: impl super::PutVia, page: impl Puttable<Kind = Page>, dma_sync_size: u32) {
+    page_pool::page_pool_put_netmem(pool, page.cast(), dma_sync_size)
 }
 
 /// Puts a page, and syncs as much as the pool's parameters say.
 #[inline]
-pub fn page_pool_put_full_page(pool: impl super::PutVia, page: Netmem<Page>) {
-    page_pool::page_pool_put_full_netmem(pool, page.into())
+pub fn page_pool_put_full_page(pool: impl super::PutVia, page: impl Puttable<Kind = Page>) {
+    page_pool::page_pool_put_full_netmem(pool, page.cast())
 }
 
 /// Puts what [`page_pool_unref_page`] gave back.
 #[inline]
-pub fn page_pool_put_unrefed_page(pool: impl super::PutVia, page: Netmem<Page>, dma_sync_size: u32) {
-    page_pool::page_pool_put_unrefed_netmem(pool, page.into(), dma_sync_size)
+pub fn page_pool_put_unrefed_page(pool: impl super::PutVia, page: impl Puttable<Kind = Page>, dma_sync_size: u32) {
+    page_pool::page_pool_put_unrefed_netmem(pool, page.cast(), dma_sync_size)
 }
 
 /// Puts a page with the consumer side in hand (rule N1).
 #[inline]
-pub fn page_pool_recycle_direct(pool: &mut PagePool<Page>, page: Netmem<Page>) {
-    page_pool::page_pool_recycle_direct_netmem(pool, page.into())
+pub fn page_pool_recycle_direct(pool: &mut PagePool<Page>, page: impl Puttable<Kind = Page>) {
+    page_pool::page_pool_recycle_direct_netmem(pool, page.cast())
 }
 
 /// Where a device finds the page.

@@ -1,7 +1,7 @@
 //! The helpers of include/net/page_pool, for memory of any kind.
 
 use crate::dma::DmaDirection;
-use crate::memory::{DmaAddr, Kind, NetmemRef};
+use crate::memory::{DmaAddr, Kind, NetmemRef, PageOrIov};
 use crate::page_pool::{
     Frag, Netmem, OtherPool, PagePool, PagePoolParams, PoolError, PoolKind, Received, Shares, Stats,
 };
@@ -45,6 +45,60 @@ impl PutVia for Anywhere {
     #[inline]
     fn put<H: Kind>(self, memory: Netmem<H>, _sync_len: u32) {
         drop(memory);
+    }
+}
+
+/// What a driver puts: a handle, or a frag, which is a reference with a range. C puts the page of either.
+///
+/// [`cast`](Self::cast) is that of the thread: page to netmem.
+pub trait Puttable: sealed::Sealed {
+    /// What is known of the memory.
+    type Kind: Kind;
+    /// The same, cast.
+    type Netmem: Puttable<Kind = PageOrIov>;
+
+    /// Forgets the kind.
+    fn cast(self) -> Self::Netmem;
+
+    /// Puts it; if it goes into the cache, at most `sync_len` bytes are synced for the device.
+    fn put(self, pool: impl PutVia, sync_len: u32);
+}
+
+impl<K: Kind> sealed::Sealed for Netmem<K> {}
+impl<K: Kind> Puttable for Netmem<K>
+where
+    Netmem: From<Netmem<K>>,
+{
+    type Kind = K;
+    type Netmem = Netmem;
+
+    #[inline]
+    fn cast(self) -> Netmem {
+        self.into()
+    }
+
+    #[inline]
+    fn put(self, pool: impl PutVia, sync_len: u32) {
+        pool.put(self, sync_len);
+    }
+}
+
+impl<K: Kind> sealed::Sealed for Frag<K> {}
+impl<K: Kind> Puttable for Frag<K>
+where
+    Frag: From<Frag<K>>,
+{
+    type Kind = K;
+    type Netmem = Frag;
+
+    #[inline]
+    fn cast(self) -> Frag {
+        self.into()
+    }
+
+    #[inline]
+    fn put(self, pool: impl PutVia, sync_len: u32) {
+        pool.put(self.into_reference(), sync_len);
     }
 }
 
@@ -119,26 +173,26 @@ pub fn page_pool_unref_netmem<K: Kind>(shares: Shares<K>) -> Option<Netmem<K>> {
 
 /// Puts a handle: `dma_sync_size` bytes, or all of them, are synced for the device if it goes into the cache.
 #[inline]
-pub fn page_pool_put_netmem(pool: impl PutVia, netmem: Netmem, dma_sync_size: u32) {
-    pool.put(netmem, dma_sync_size);
+pub fn page_pool_put_netmem(pool: impl PutVia, netmem: impl Puttable<Kind = PageOrIov>, dma_sync_size: u32) {
+    netmem.put(pool, dma_sync_size);
 }
 
 /// Puts a handle, and syncs as much as the pool's parameters say.
 #[inline]
-pub fn page_pool_put_full_netmem(pool: impl PutVia, netmem: Netmem) {
-    pool.put(netmem, u32::MAX);
+pub fn page_pool_put_full_netmem(pool: impl PutVia, netmem: impl Puttable<Kind = PageOrIov>) {
+    netmem.put(pool, u32::MAX);
 }
 
 /// Puts what [`page_pool_unref_netmem`] gave back. It is a handle like any other.
 #[inline]
-pub fn page_pool_put_unrefed_netmem(pool: impl PutVia, netmem: Netmem, dma_sync_size: u32) {
-    pool.put(netmem, dma_sync_size);
+pub fn page_pool_put_unrefed_netmem(pool: impl PutVia, netmem: impl Puttable<Kind = PageOrIov>, dma_sync_size: u32) {
+    netmem.put(pool, dma_sync_size);
 }
 
 /// [`PagePool::recycle_direct`]: needs the consumer side in hand (rule N1).
 #[inline]
-pub fn page_pool_recycle_direct_netmem<K: PoolKind>(pool: &mut PagePool<K>, netmem: Netmem) {
-    pool.recycle_direct(netmem);
+pub fn page_pool_recycle_direct_netmem<K: PoolKind>(pool: &mut PagePool<K>, netmem: impl Puttable<Kind = PageOrIov>) {
+    netmem.put(pool, u32::MAX);
 }
 
 /// Where a device finds the memory.

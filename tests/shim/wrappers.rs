@@ -16,7 +16,7 @@ fn fault(function: &ItemFn) -> Option<String> {
     call.args.iter().find_map(|argument| (!is_cast(argument)).then(|| "an argument is more than a cast".into()))
 }
 
-/// A parameter, as it is or cast: `x`, `x.into()`, `NetmemRef::<Page>::from(x)`, or what a frag is a part of.
+/// A parameter, as it is or cast: `x`, `x.cast()`, `NetmemRef::<Page>::from(x)`.
 fn is_cast(argument: &Expr) -> bool {
     match argument {
         Expr::Path(path) => path.path.get_ident().is_some(),
@@ -68,5 +68,5 @@ fn a_helper_that_grows_is_noticed() {
     ] {
         assert!(fault(&syn::parse_str(grown).unwrap()).is_some(), "{grown}");
     }
-    assert_eq!(fault(&syn::parse_str("fn f(page: P) { page_pool::put(page.into()) }").unwrap()), None);
+    assert_eq!(fault(&syn::parse_str("fn f(page: P) { page_pool::put(page.cast()) }").unwrap()), None);
 }

@@ -65,13 +65,13 @@ impl<H: Hardware> Ring<H> {
     /// Puts a buffer with the consumer side in hand.
     #[doc(alias = "gve_free_buffer")]
     fn free_buffer(&mut self, buffer: Frag) {
-        page_pool_put_full_netmem(&mut self.pool, buffer.into_netmem());
+        page_pool_put_full_netmem(&mut self.pool, buffer);
     }
 
     /// The same for a header buffer.
     fn free_header(&mut self, header: Frag<Page>) {
         if let Some(headers) = &mut self.headers {
-            page_pool_put_full_page(headers, header.into_netmem());
+            page_pool_put_full_page(headers, header);
         }
     }
 
@@ -272,9 +272,9 @@ impl<H: Hardware> PortRing for Ring<H> {
     #[doc(alias = "gve_free_to_page_pool")]
     fn stop(&mut self) {
         for (buffer, header) in self.ring.take().into_iter().flat_map(RxRing::stop) {
-            page_pool_put_full_netmem(&self.pool, buffer.into_netmem());
+            page_pool_put_full_netmem(&self.pool, buffer);
             if let (Some(header), Some(headers)) = (header, &self.headers) {
-                page_pool_put_full_page(headers, header.into_netmem());
+                page_pool_put_full_page(headers, header);
             }
         }
         self.free_skb();

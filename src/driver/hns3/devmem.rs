@@ -92,9 +92,9 @@ impl<H: Hardware> Ring<H> {
             };
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, Some(header)) {
-                page_pool_put_full_netmem(&mut self.pool, refused.payload.into_netmem());
+                page_pool_put_full_netmem(&mut self.pool, refused.payload);
                 if let Some(header) = refused.header {
-                    page_pool_put_full_page(&mut self.headers, header.into_netmem());
+                    page_pool_put_full_page(&mut self.headers, header);
                 }
                 break;
             }
@@ -110,7 +110,7 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag) {
         if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.netmem()) {
-            page_pool_put_full_netmem(&mut self.pool, buffer.into_netmem());
+            page_pool_put_full_netmem(&mut self.pool, buffer);
         } else {
             self.reuse.push(buffer);
         }
@@ -120,7 +120,7 @@ impl<H: Hardware> Ring<H> {
     fn reuse_head(&mut self, header: Frag<Page>) {
         if self.reuse_heads.len() == self.reuse_heads.capacity() || netmem_is_pfmemalloc(header.netmem().page().into())
         {
-            page_pool_put_full_page(&mut self.headers, header.into_netmem());
+            page_pool_put_full_page(&mut self.headers, header);
         } else {
             self.reuse_heads.push(header);
         }
@@ -164,12 +164,12 @@ impl<H: Hardware> Ring<H> {
         let mut frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         let Some(bytes) = frag.bytes() else {
             self.stats.unreadable_head += 1;
-            page_pool_put_full_netmem(&mut self.pool, frag.into_netmem());
+            page_pool_put_full_netmem(&mut self.pool, frag);
             return None;
         };
         let pull_len = eth_get_headlen(bytes, RX_HEAD_SIZE as usize);
         let Some(mut skb) = Skb::copy_from(&bytes[..pull_len]) else {
-            page_pool_put_full_netmem(&mut self.pool, frag.into_netmem());
+            page_pool_put_full_netmem(&mut self.pool, frag);
             return None;
         };
         frag.advance(pull_len as u32);
@@ -185,7 +185,7 @@ impl<H: Hardware> Ring<H> {
     fn add_frag(&mut self, mut skb: Skb, buffer: Received) -> Option<Skb> {
         let frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         if frag.is_empty() {
-            page_pool_put_full_netmem(&mut self.pool, frag.into_netmem());
+            page_pool_put_full_netmem(&mut self.pool, frag);
         } else if skb_add_rx_frag_netmem(&mut skb, frag).is_err() {
             self.stats.rx.too_many_frags += 1;
             napi_consume_skb(&mut self.pool, skb);
@@ -281,16 +281,16 @@ impl<H: Hardware> PortRing for Ring<H> {
     #[doc(alias = "hns3_free_buffer")]
     fn stop(&mut self) {
         for (buffer, header) in self.ring.take().into_iter().flat_map(RxRing::stop) {
-            page_pool_put_full_netmem(&self.pool, buffer.into_netmem());
+            page_pool_put_full_netmem(&self.pool, buffer);
             if let Some(header) = header {
-                page_pool_put_full_page(&self.headers, header.into_netmem());
+                page_pool_put_full_page(&self.headers, header);
             }
         }
         while let Some(header) = self.reuse_heads.pop() {
-            page_pool_put_full_page(&self.headers, header.into_netmem());
+            page_pool_put_full_page(&self.headers, header);
         }
         while let Some(buffer) = self.reuse.pop() {
-            page_pool_put_full_netmem(&self.pool, buffer.into_netmem());
+            page_pool_put_full_netmem(&self.pool, buffer);
         }
         self.free_skb();
     }

@@ -74,7 +74,7 @@ impl<H: Hardware> Ring<H> {
             };
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, None) {
-                page_pool_put_full_page(&mut self.pool, refused.payload.into_netmem());
+                page_pool_put_full_page(&mut self.pool, refused.payload);
                 break;
             }
             posted += 1;
@@ -89,7 +89,7 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag<Page>) {
         if self.reuse.len() == self.reuse.capacity() || page_is_pfmemalloc(buffer.netmem().page()) {
-            page_pool_put_full_page(&mut self.pool, buffer.into_netmem());
+            page_pool_put_full_page(&mut self.pool, buffer);
         } else {
             self.reuse.push(buffer);
         }
@@ -109,7 +109,7 @@ impl<H: Hardware> Ring<H> {
         let bytes = frag.bytes();
         let pull_len = eth_get_headlen(bytes, RX_HEAD_SIZE as usize);
         let Some(mut skb) = Skb::copy_from(&bytes[..pull_len]) else {
-            page_pool_put_full_page(&mut self.pool, frag.into_netmem());
+            page_pool_put_full_page(&mut self.pool, frag);
             return None;
         };
         frag.advance(pull_len as u32);
@@ -125,7 +125,7 @@ impl<H: Hardware> Ring<H> {
     fn add_frag(&mut self, mut skb: Skb, buffer: Received<Page>) -> Option<Skb> {
         let frag = page_pool_dma_sync_for_cpu(&self.pool, buffer).ok()?;
         if frag.is_empty() {
-            page_pool_put_full_page(&mut self.pool, frag.into_netmem());
+            page_pool_put_full_page(&mut self.pool, frag);
         } else if skb_add_rx_frag(&mut skb, frag).is_err() {
             self.stats.rx.too_many_frags += 1;
             napi_consume_skb(&mut self.pool, skb);
@@ -215,10 +215,10 @@ impl<H: Hardware> PortRing for Ring<H> {
     #[doc(alias = "hns3_free_buffer")]
     fn stop(&mut self) {
         for (buffer, _) in self.ring.take().into_iter().flat_map(RxRing::stop) {
-            page_pool_put_full_page(&self.pool, buffer.into_netmem());
+            page_pool_put_full_page(&self.pool, buffer);
         }
         while let Some(buffer) = self.reuse.pop() {
-            page_pool_put_full_page(&self.pool, buffer.into_netmem());
+            page_pool_put_full_page(&self.pool, buffer);
         }
         self.free_skb();
     }

@@ -33,7 +33,8 @@ pair!(page_put_unrefed, netmem_put_unrefed, (memory: Netmem<Page> => Netmem, siz
     |memory, size| page_pool_put_unrefed_page(Anywhere, memory, size),
     |memory, size| page_pool_put_unrefed_netmem(Anywhere, memory, size));
 pair!(page_recycle, netmem_recycle, (pool: &mut PagePool<Page> => &mut PagePool<Page>, memory: Netmem<Page> => Netmem),
-    page_pool_recycle_direct, page_pool_recycle_direct_netmem);
+    |pool: &mut PagePool<Page>, memory| page_pool_recycle_direct(pool, memory),
+    |pool: &mut PagePool<Page>, memory| page_pool_recycle_direct_netmem(pool, memory));
 
 // Allocators and getters: the `Page` case of the generic one.
 pair!(page_alloc, netmem_alloc, (pool: &mut PagePool<Page> => &mut PagePool<Page>) -> Option<Netmem<Page>> => Option<Netmem<Page>>,
