@@ -20,11 +20,7 @@ fn fault(function: &ItemFn) -> Option<String> {
 fn is_cast(argument: &Expr) -> bool {
     match argument {
         Expr::Path(path) => path.path.get_ident().is_some(),
-        Expr::MethodCall(call) => {
-            call.args.is_empty()
-                && (call.method == "into" || call.method == "into_reference")
-                && is_cast(&call.receiver)
-        }
+        Expr::MethodCall(call) => call.args.is_empty() && call.method == "cast" && is_cast(&call.receiver),
         Expr::Call(call) => match (&*call.func, call.args.first()) {
             (Expr::Path(path), Some(Expr::Path(_))) if call.args.len() == 1 => {
                 let names: Vec<_> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
