@@ -3,10 +3,10 @@
 use public_api::PublicApi;
 use rustdoc_types::{Crate, FORMAT_VERSION, Id};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::{env, fs};
 
 /// The public API with default features.
 pub(crate) struct Api {
@@ -60,7 +60,7 @@ fn rustdoc() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["rustdoc", "--lib", "--locked", "--quiet", "--target-dir"]).arg(&target);
-    cargo.args(["--", "-Zunstable-options", "--output-format", "json"]).current_dir(root());
+    cargo.args(["--", "-Zunstable-options", "--output-format", "json", "--document-hidden-items"]).current_dir(root());
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("RUSTDOCFLAGS")
@@ -75,4 +75,32 @@ fn rustdoc() -> Result<PathBuf, String> {
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     assert!(!version.starts_with("cargo 1.95."), "rustdoc of the pinned toolchain makes no JSON:\n{said}");
     Err(format!("{}: {said}", version.trim()))
+}
+
+impl Api {
+    pub(crate) fn line(&self, id: Id) -> &str {
+        self.lines.get(&id).or_else(|| self.krate.index.get(&id)?.name.as_ref()).map_or("?", String::as_str)
+    }
+}
+
+/// tests/api/made_up.rs, a crate of wrong signatures.
+pub(crate) fn made_up() -> Option<Crate> {
+    api()?;
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("made_up");
+    let mut rustdoc = Command::new(env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()));
+    rustdoc.args([
+        "--edition",
+        "2024",
+        "--crate-name",
+        "made_up",
+        "-Zunstable-options",
+        "--output-format",
+        "json",
+        "-o",
+    ]);
+    rustdoc.arg(&out).arg(root().join("tests/api/made_up.rs")).env("RUSTC_BOOTSTRAP", "1");
+    let output = rustdoc.output().expect("rustdoc is beside rustc");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(out.join("made_up.json")).expect("rustdoc has written it");
+    Some(serde_json::from_str(&text).expect("rustdoc's JSON is what its format says"))
 }

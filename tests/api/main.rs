@@ -5,9 +5,9 @@
 //! rustdoc's JSON, which is unstable: they need the pinned toolchain, and say so where there is another.
 
 //mod aliases;
-//mod bytes;
-//mod casts;
+mod bytes;
+mod casts;
 mod json;
-//mod kinds;
+mod kinds;
 //mod links;
 mod snapshot;
