@@ -46,7 +46,7 @@
 //! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
 //! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP, transmit |
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
-//! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has |
+//! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has, and two ports |
 //! | `nic` | a NIC model with real traffic (feature `std`) |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!
@@ -112,19 +112,25 @@
 //! use netmem::skb::Skb;
 //!
 //! fn refill<Q: DmaQueue>(ring: &mut RxRing<Q>, poll: &mut Poll<'_>) -> Option<()> {
-//!     let memory = poll.memory(0)?; //                           the consumer side, as &mut: N1, N2, N3
-//!     let payload = memory.payload.alloc_frag(2048)?; //         of either kind
-//!     let header = memory.headers.as_mut()?.alloc_frag(256)?; // a page, by the type of its pool: P2
-//!     ring.post(payload, Some(header)).ok() //                   both are the device's now: O3
+//!     // The consumer side, as &mut (N1, N2): only a poll lends it, and only with a budget (N3).
+//!     let memory = poll.memory(0)?;
+//!     let payload = memory.payload.alloc_frag(2048)?;
+//!     // A page, by the type of its pool (P2).
+//!     let header = memory.headers.as_mut()?.alloc_frag(256)?;
+//!     // Both are the device's now (O3).
+//!     ring.post(payload, Some(header)).ok()
 //! }
 //!
 //! fn receive<Q: DmaQueue>(ring: &mut RxRing<Q>, poll: &mut Poll<'_>) -> Option<Skb> {
 //!     let memory = poll.memory(0)?;
-//!     let Completed { payload, header, .. } = ring.complete()?.ok()?; //    checked against what was posted
-//!     let header = memory.headers.as_ref()?.sync_for_cpu(header?).ok()?; // no bytes before this line: D2
-//!     let payload = memory.payload.sync_for_cpu(payload).ok()?; //          a dma-buf needs none: D3
-//!     println!("{:02x?}", header.bytes()); //                               headers can be read: D4
-//!     let mut skb = Skb::build(header); //                                  and are the skb's now: O3
+//!     // Checked against what was posted; neither has bytes yet (D2).
+//!     let Completed { payload, header, .. } = ring.complete()?.ok()?;
+//!     let header = memory.headers.as_ref()?.sync_for_cpu(header?).ok()?;
+//!     // For a dma-buf this syncs nothing (D3).
+//!     let payload = memory.payload.sync_for_cpu(payload).ok()?;
+//!     // Headers can be read, whatever the payload is (D4).
+//!     println!("{:02x?}", header.bytes());
+//!     let mut skb = Skb::build(header);
 //!     skb.add_rx_frag(payload).ok()?;
 //!     Some(skb)
 //! }
@@ -170,7 +176,8 @@
 //! - `docs/bugs.md`: 55 bugs that Linux has fixed, written again here, and what became of each.
 //! - `tests/loom`: models of the pool's ring and shutdown, and changes to the code that each of them must notice.
 //! - `tests/`: a model of the pool against the pool, faults of everything it depends on, hostile devices and programs,
-//!   TCP against the kernel's own; `provider::conformance` for providers, these and yours.
+//!   TCP against the kernel's own, and what safe code can do to break the rules (`abuse`);
+//!   [`provider::conformance`] for providers, these and yours.
 //! - `kernel/run`: [`memory`] inside an unmodified Linux 7.3.4, compared with that kernel's helpers on live memory.
 //! - `benches/`: what it costs, in instructions that a script holds to a record, and in times beside DPDK's.
 //!
