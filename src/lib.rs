@@ -46,7 +46,7 @@
 //! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
 //! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP, transmit |
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
-//! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has, and two ports |
+//! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has, and two ports, each in three stages |
 //! | `nic` | a NIC model with real traffic (feature `std`) |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!

@@ -13,7 +13,8 @@ use crate::skb::{Skb, SkbFrag};
 
 /// One receive ring of a port, whatever its stage: what NAPI polls.
 ///
-/// A ring owns its pools, and a poll has it as `&mut`: that is the consumer side in hand (rule N1).
+/// A ring owns its pools, and a poll has it as `&mut`: that is the consumer side in hand (rule N1). Examples are with
+/// [`hns3`](super::hns3) and [`gve`](super::gve).
 pub trait PortRing: Send {
     /// Handles completions until `budget` frames have ended or completions been refused, or the ring has no more; then
     /// posts buffers. What `deliver` gives back is dropped, and recycled directly. Says how much of the budget was used;

@@ -15,6 +15,38 @@
 //! The header buffers of the C driver are slots of one coherent block; here they come from a pool of pages. Left out, since
 //! the model has nothing for it: hardware GRO, queue page lists, `frag_list`. A frame of more frags than an skb has is
 //! dropped and counted.
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use netmem::dma::{Coherent, DmaBus};
+//! use netmem::driver::{port::PortRing, gve};
+//! use netmem::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+//! use netmem::page_pool::{PagePool, PagePoolParams};
+//! use netmem::{mm::Zone, provider::PageProvider, Page};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! let size = PayloadSize::Fixed(100);
+//! let traffic = Generator::new(GeneratorParams { seed: 1, packets: 10, size, ports: vec![5001] }, 1514)?;
+//! let device = Arc::new(Coherent::new());
+//! let mut nic = Nic::start(NicParams::default(), device.clone(), Box::new(traffic))?;
+//! let params = PagePoolParams::for_device(device.driver_side(), 4096);
+//! let zone = Zone::new(256)?;
+//! let pool = || PagePool::<Page>::new(params.clone(), PageProvider::new(zone.clone()));
+//!
+//! // Headers are split off; no filter.
+//! let mut ring = gve::page::Ring::new(&mut nic, 0, pool()?, Some(pool()?), None)?;
+//! while ring.stats().rx.packets < 10 {
+//!     nic.wait(Duration::from_millis(10));
+//!     ring.poll(64, &mut |skb| {
+//!         assert_eq!(skb.len(), 142);
+//!         Some(skb) // not wanted any more
+//!     });
+//! }
+//! let (payload, headers) = ring.pool_stats();
+//! assert_eq!(payload.recycle_ring + headers.expect("there is one").recycle_ring, 0, "all of it went back directly");
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![doc(alias = "gve_rx_dqo")]
 
 pub mod devmem;

@@ -12,9 +12,39 @@
 //!
 //! The page is used again while the pool's reference to it is the only one: that is `page_pool_dev_alloc_frag`, which cuts a
 //! page anew once both halves are back. The C driver has a second way for when there is no pool: it keeps a bias on the
-//! page itself and flips between the halves. With a pool it does not flip, and a port always has one.
+//! page itself and flips between the halves. With a pool it does not flip, and a port always has one: recycling of one's own
+//! on top of a pool is what Documentation/networking/netmem.rst forbids to drivers that take device memory.
 //!
 //! Left out, since the model has nothing for it: `frag_list`. A frame of more frags than an skb has is dropped and counted.
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use netmem::dma::{Coherent, DmaBus};
+//! use netmem::driver::{port::PortRing, hns3};
+//! use netmem::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+//! use netmem::page_pool::{PagePool, PagePoolParams};
+//! use netmem::{mm::Zone, provider::PageProvider, Page};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! let size = PayloadSize::Fixed(100);
+//! let traffic = Generator::new(GeneratorParams { seed: 1, packets: 10, size, ports: vec![5001] }, 1514)?;
+//! let device = Arc::new(Coherent::new());
+//! let mut nic = Nic::start(NicParams::default(), device.clone(), Box::new(traffic))?;
+//! let params = PagePoolParams::for_device(device.driver_side(), 4096);
+//! let pool = PagePool::<Page>::new(params, PageProvider::new(Zone::new(256)?))?;
+//!
+//! let mut ring = hns3::page::Ring::new(&mut nic, 0, pool)?;
+//! while ring.stats().rx.packets < 10 {
+//!     nic.wait(Duration::from_millis(10));
+//!     ring.poll(64, &mut |skb| {
+//!         assert_eq!(skb.len(), 142);
+//!         Some(skb) // not wanted any more
+//!     });
+//! }
+//! assert_eq!((ring.stats().copied, ring.stats().reused), (10, 10), "short frames are copied");
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![doc(alias = "hns3_enet")]
 
 pub mod devmem;
