@@ -5,7 +5,7 @@
 //! declare that it receives into unreadable memory (rule P3). Stage (a) is [`hns3::page`](super::page), stage (b)
 //! [`hns3::netmem`](super::netmem).
 
-use super::{BUF_SIZE, HEAD_SIZE, RX_HEAD_SIZE};
+use super::{BUF_SIZE, HEAD_SIZE, LOOK_AT, RX_HEAD_SIZE};
 use crate::driver::Hardware;
 use crate::driver::port::{PortRing, PortStats, Refused, RingError, eth_get_headlen, napi_consume_skb};
 use crate::memory::Page;
@@ -13,6 +13,7 @@ use crate::netdev::{Completed, RxRing, UnreadableRx};
 use crate::page_pool::{Frag, PagePool, Received, Stats};
 use crate::shim::*;
 use crate::skb::{IpSummed, Skb};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -24,6 +25,10 @@ pub struct Ring<H: Hardware> {
     ring: Option<RxRing<H::Queue>>,
     /// Buffers of frames that were copied, to be posted before any is allocated.
     reuse: Vec<Frag>,
+    /// What is left of the piece of memory that buffers are cut from.
+    rest: Option<Frag>,
+    /// The ring's own reference to each piece of memory that it has cut, to be looked at in turn.
+    pages: VecDeque<Frag>,
     /// The same for headers, which always are.
     reuse_heads: Vec<Frag<Page>>,
     /// The packet that is arriving.
@@ -34,6 +39,12 @@ pub struct Ring<H: Hardware> {
     stats: PortStats,
     pool: PagePool,
     headers: PagePool<Page>,
+}
+
+/// Whether nobody but the ring has a reference.
+#[doc(alias = "hns3_can_reuse_page")]
+fn can_reuse_page(page: &Frag) -> bool {
+    page.netmem().pp_ref_count() == 1
 }
 
 impl<H: Hardware> Ring<H> {
@@ -52,23 +63,57 @@ impl<H: Hardware> Ring<H> {
         if !pool.is_mapped_for(ring.device()) || !headers.is_mapped_for(ring.device()) {
             return Err(RingError::OtherDevice { queue });
         }
-        let (mut reuse, mut reuse_heads) = (Vec::new(), Vec::new());
+        let (mut reuse, mut reuse_heads, mut pages) = (Vec::new(), Vec::new(), VecDeque::new());
         reuse.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
         reuse_heads.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
+        pages.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
         let (ring, stats, queue) = (Some(ring), PortStats::default(), queue as u16);
-        let mut ring = Ring { ring, reuse, reuse_heads, skb: None, lost: false, queue, stats, pool, headers };
+        let (rest, skb, lost) = (None, None, false);
+        let mut ring = Ring { ring, reuse, rest, pages, reuse_heads, skb, lost, queue, stats, pool, headers };
         ring.alloc_rx_buffers();
         Ok(ring)
     }
 
-    /// A buffer to post: one of a frame that was copied, or a fresh half of a page.
+    /// A buffer to post: one of a frame that was copied, or half of a page.
     #[doc(alias = "hns3_alloc_buffer")]
     fn alloc_buffer(&mut self) -> Option<Frag> {
         if let Some(buffer) = self.reuse.pop() {
             self.stats.reused += 1;
             return Some(buffer);
         }
-        page_pool_alloc_frag_netmem(&mut self.pool, BUF_SIZE)
+        let mut buffer = self.rest.take().or_else(|| self.alloc_page())?;
+        self.rest = buffer.split_off(BUF_SIZE).filter(|rest| rest.len() >= BUF_SIZE);
+        Some(buffer)
+    }
+
+    /// A piece of memory to cut, and one more reference to it, which the ring keeps.
+    fn alloc_page(&mut self) -> Option<Frag> {
+        self.reuse_pages(LOOK_AT);
+        let page = match page_pool_dev_alloc_netmems(&mut self.pool) {
+            Some(page) => page,
+            None => {
+                self.reuse_pages(self.pages.len());
+                page_pool_dev_alloc_netmems(&mut self.pool)?
+            }
+        };
+        let mut whole = page.into_frag().ok()?;
+        if self.pages.len() < self.pages.capacity() {
+            // A reference without a byte: all that is asked of it is whether it is the last.
+            self.pages.extend(whole.split_off(whole.len()));
+        }
+        Some(whole)
+    }
+
+    /// Of the next `n` that the ring has cut, takes those into use again to which its own reference is the only one: they
+    /// go into the pool's cache, synced for the device, and come out next.
+    fn reuse_pages(&mut self, n: usize) {
+        for _ in 0..n.min(self.pages.len()) {
+            match self.pages.pop_front() {
+                Some(page) if can_reuse_page(&page) => page_pool_recycle_direct_netmem(&mut self.pool, page),
+                Some(page) => self.pages.push_back(page),
+                None => break,
+            }
+        }
     }
 
     /// A header buffer to post.
@@ -289,8 +334,11 @@ impl<H: Hardware> PortRing for Ring<H> {
         while let Some(header) = self.reuse_heads.pop() {
             page_pool_put_full_page(&self.headers, header);
         }
-        while let Some(buffer) = self.reuse.pop() {
+        for buffer in self.reuse.drain(..).chain(self.rest.take()) {
             page_pool_put_full_netmem(&self.pool, buffer);
+        }
+        for page in self.pages.drain(..) {
+            page_pool_put_full_netmem(&self.pool, page);
         }
         self.free_skb();
     }

@@ -6,14 +6,16 @@
 //! | (b) the same on netmem helpers | [`netmem`] | `PagePool`, refused when it cannot be read |
 //! | (c) with device memory switched on | [`devmem`] | `PagePool` of either kind, and pages for headers |
 //!
-//! How a buffer lives, in each of them: half a page is allocated as a page fragment and posted. A frame of at most
+//! How a buffer lives, in each of them: a page is allocated, cut in two, and each half posted. A frame of at most
 //! [`RX_HEAD_SIZE`] bytes is copied, and its buffer is posted again as it is. Of a longer one the headers are copied, and
 //! the rest goes up as a frag with the buffer's reference. When the ring is torn down, pages are put.
 //!
-//! The page is used again while the pool's reference to it is the only one: that is `page_pool_dev_alloc_frag`, which cuts a
-//! page anew once both halves are back. The C driver has a second way for when there is no pool: it keeps a bias on the
-//! page itself and flips between the halves. With a pool it does not flip, and a port always has one: recycling of one's own
-//! on top of a pool is what Documentation/networking/netmem.rst forbids to drivers that take device memory.
+//! A page is used again while the ring's own reference to it is the only one, which is what the C driver keeps a bias for. It
+//! does so on pages that are no pool's; with a pool it leaves that to `page_pool_dev_alloc_frag`. The ports show the way that
+//! Documentation/networking/netmem.rst leaves open to who recycles by himself: a reference of the pool's, never one of the
+//! page. Since it is the last, a page that the stack drops on whatever thread goes into the pool's cache and not through its
+//! ring. It keeps working when the memory is a device's, where circulation takes longer: when the pool has no more, all
+//! that the ring has cut is looked at.
 //!
 //! Left out, since the model has nothing for it: `frag_list`. A frame of more frags than an skb has is dropped and counted.
 //!
@@ -61,3 +63,6 @@ pub const BUF_SIZE: u32 = 2048;
 
 /// Bytes of a header buffer, where headers are split off.
 pub const HEAD_SIZE: u32 = 128;
+
+/// How many of the pages that it has cut a ring looks at before it allocates one.
+const LOOK_AT: usize = 4;

@@ -3,7 +3,7 @@
 //! What every driver had before netmem: the pool is one of pages, and each buffer has bytes. Stage (b) is
 //! [`hns3::netmem`](super::netmem), stage (c) [`hns3::devmem`](super::devmem).
 
-use super::{BUF_SIZE, RX_HEAD_SIZE};
+use super::{BUF_SIZE, LOOK_AT, RX_HEAD_SIZE};
 use crate::driver::Hardware;
 use crate::driver::port::{PortRing, PortStats, Refused, RingError, eth_get_headlen, napi_consume_skb};
 use crate::memory::Page;
@@ -12,6 +12,7 @@ use crate::netdev::{Completed, RxRing};
 use crate::page_pool::{Frag, PagePool, Received, Stats};
 use crate::shim::*;
 use crate::skb::{IpSummed, Skb};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -23,6 +24,10 @@ pub struct Ring<H: Hardware> {
     ring: Option<RxRing<H::Queue, Page>>,
     /// Buffers of frames that were copied, to be posted before any is allocated.
     reuse: Vec<Frag<Page>>,
+    /// What is left of the page that buffers are cut from.
+    rest: Option<Frag<Page>>,
+    /// The ring's own reference to each page that it has cut, to be looked at in turn.
+    pages: VecDeque<Frag<Page>>,
     /// The packet that is arriving.
     skb: Option<Skb>,
     /// It is lost: the rest of it is skipped.
@@ -30,6 +35,12 @@ pub struct Ring<H: Hardware> {
     queue: u16,
     stats: PortStats,
     pool: PagePool<Page>,
+}
+
+/// Whether nobody but the ring has a reference.
+#[doc(alias = "hns3_can_reuse_page")]
+fn can_reuse_page(page: &Frag<Page>) -> bool {
+    page.netmem().pp_ref_count() == 1
 }
 
 impl<H: Hardware> Ring<H> {
@@ -45,22 +56,55 @@ impl<H: Hardware> Ring<H> {
         if !pool.is_mapped_for(ring.device()) {
             return Err(RingError::OtherDevice { queue });
         }
-        let mut reuse = Vec::new();
+        let (mut reuse, mut pages) = (Vec::new(), VecDeque::new());
         reuse.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
-        let stats = PortStats::default();
-        let mut ring = Ring { ring: Some(ring), reuse, skb: None, lost: false, queue: queue as u16, stats, pool };
+        pages.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
+        let (ring, stats, queue) = (Some(ring), PortStats::default(), queue as u16);
+        let mut ring = Ring { ring, reuse, rest: None, pages, skb: None, lost: false, queue, stats, pool };
         ring.alloc_rx_buffers();
         Ok(ring)
     }
 
-    /// A buffer to post: one of a frame that was copied, or a fresh half of a page.
+    /// A buffer to post: one of a frame that was copied, or half of a page.
     #[doc(alias = "hns3_alloc_buffer")]
     fn alloc_buffer(&mut self) -> Option<Frag<Page>> {
         if let Some(buffer) = self.reuse.pop() {
             self.stats.reused += 1;
             return Some(buffer);
         }
-        page_pool_dev_alloc_frag(&mut self.pool, BUF_SIZE)
+        let mut buffer = self.rest.take().or_else(|| self.alloc_page())?;
+        self.rest = buffer.split_off(BUF_SIZE).filter(|rest| rest.len() >= BUF_SIZE);
+        Some(buffer)
+    }
+
+    /// A page to cut, and one more reference to it, which the ring keeps.
+    fn alloc_page(&mut self) -> Option<Frag<Page>> {
+        self.reuse_pages(LOOK_AT);
+        let page = match page_pool_dev_alloc_pages(&mut self.pool) {
+            Some(page) => page,
+            None => {
+                self.reuse_pages(self.pages.len());
+                page_pool_dev_alloc_pages(&mut self.pool)?
+            }
+        };
+        let mut whole = page.into_frag().ok()?;
+        if self.pages.len() < self.pages.capacity() {
+            // A reference without a byte: all that is asked of it is whether it is the last.
+            self.pages.extend(whole.split_off(whole.len()));
+        }
+        Some(whole)
+    }
+
+    /// Of the next `n` that the ring has cut, takes those into use again to which its own reference is the only one: they
+    /// go into the pool's cache, synced for the device, and come out next.
+    fn reuse_pages(&mut self, n: usize) {
+        for _ in 0..n.min(self.pages.len()) {
+            match self.pages.pop_front() {
+                Some(page) if can_reuse_page(&page) => page_pool_recycle_direct(&mut self.pool, page),
+                Some(page) => self.pages.push_back(page),
+                None => break,
+            }
+        }
     }
 
     /// Posts buffers until the ring is full, or the pool has no more.
@@ -217,8 +261,11 @@ impl<H: Hardware> PortRing for Ring<H> {
         for (buffer, _) in self.ring.take().into_iter().flat_map(RxRing::stop) {
             page_pool_put_full_page(&self.pool, buffer);
         }
-        while let Some(buffer) = self.reuse.pop() {
+        for buffer in self.reuse.drain(..).chain(self.rest.take()) {
             page_pool_put_full_page(&self.pool, buffer);
+        }
+        for page in self.pages.drain(..) {
+            page_pool_put_full_page(&self.pool, page);
         }
         self.free_skb();
     }
