@@ -500,6 +500,30 @@ fn hns3_uses_a_page_again_while_its_own_reference_is_the_only_one() {
 }
 
 #[test]
+fn hns3_looks_at_every_page_before_it_goes_without() {
+    for stage in STAGES {
+        let rig = Rig::with(Coherent::new(), 16, 16);
+        // As many frames as there are halves.
+        let mut nic = rig.nic(NicParams::default(), generated(32, 1000, 1900));
+        let mut ring = rig.ring(Port::Hns3, stage, &mut nic);
+        let mut held = Vec::new();
+        receive(&mut *ring, &nic, |skb| {
+            held.push(skb);
+            None
+        });
+        assert_eq!((held.len(), ring.posted().0), (32, 0), "{stage:?}: all of it is held");
+        // The newest first: it is behind all others.
+        for pages in 1..=16 {
+            held.truncate(held.len() - 2);
+            ring.poll(1, &mut |_| panic!("a packet more"));
+            assert_eq!(ring.posted().0, 2 * pages, "{stage:?}");
+        }
+        drop(ring);
+        rig.assert_back("looked at");
+    }
+}
+
+#[test]
 fn gve_recycles_what_a_filter_drops_directly() {
     for stage in STAGES {
         let rig = Rig::new(Bounce::new());

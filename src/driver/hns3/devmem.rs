@@ -98,7 +98,7 @@ impl<H: Hardware> Ring<H> {
         };
         let mut whole = page.into_frag().ok()?;
         if self.pages.len() < self.pages.capacity() {
-            // A reference without a byte: all that is asked of it is whether it is the last.
+            // A frag of no bytes is a reference: all that is asked of it is whether it is the last.
             self.pages.extend(whole.split_off(whole.len()));
         }
         Some(whole)
@@ -334,10 +334,7 @@ impl<H: Hardware> PortRing for Ring<H> {
         while let Some(header) = self.reuse_heads.pop() {
             page_pool_put_full_page(&self.headers, header);
         }
-        for buffer in self.reuse.drain(..).chain(self.rest.take()) {
-            page_pool_put_full_netmem(&self.pool, buffer);
-        }
-        for page in self.pages.drain(..) {
+        for page in self.reuse.drain(..).chain(self.rest.take()).chain(self.pages.drain(..)) {
             page_pool_put_full_netmem(&self.pool, page);
         }
         self.free_skb();

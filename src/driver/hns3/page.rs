@@ -89,7 +89,7 @@ impl<H: Hardware> Ring<H> {
         };
         let mut whole = page.into_frag().ok()?;
         if self.pages.len() < self.pages.capacity() {
-            // A reference without a byte: all that is asked of it is whether it is the last.
+            // A frag of no bytes is a reference: all that is asked of it is whether it is the last.
             self.pages.extend(whole.split_off(whole.len()));
         }
         Some(whole)
@@ -261,10 +261,7 @@ impl<H: Hardware> PortRing for Ring<H> {
         for (buffer, _) in self.ring.take().into_iter().flat_map(RxRing::stop) {
             page_pool_put_full_page(&self.pool, buffer);
         }
-        for buffer in self.reuse.drain(..).chain(self.rest.take()) {
-            page_pool_put_full_page(&self.pool, buffer);
-        }
-        for page in self.pages.drain(..) {
+        for page in self.reuse.drain(..).chain(self.rest.take()).chain(self.pages.drain(..)) {
             page_pool_put_full_page(&self.pool, page);
         }
         self.free_skb();
