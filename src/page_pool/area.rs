@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Acquire, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Why a mapping could not be cut into net_iovs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,8 @@ struct AreaBox {
     /// How many net_iovs exist, free or in pools. The area goes with the last.
     left: AtomicUsize,
     niov_size: usize,
+    /// Which area this is, of all that there ever were.
+    serial: u64,
     /// Which binding it is part of, 0 for none.
     binding_id: u32,
     mapping: DmaMapping,
@@ -79,6 +81,9 @@ struct AreaBox {
     niovs: NonNull<[NetIov]>,
     alive: Alive,
 }
+
+/// How many areas there have been. Unlike the address of one, a number is not used again.
+static AREAS: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 
 impl Drop for AreaBox {
     fn drop(&mut self) {
@@ -147,6 +152,7 @@ impl NetIovArea {
             area: NetIovArea::new(base_virtual),
             left: AtomicUsize::new(count),
             niov_size,
+            serial: AREAS.fetch_add(1, Relaxed),
             binding_id,
             mapping,
             niovs,
@@ -173,19 +179,19 @@ impl NetIovArea {
     }
 }
 
-/// The binding that a net_iov is part of, 0 for none.
+/// The binding that a net_iov is part of, 0 for none, and the number of its area.
 ///
 /// # Safety
 ///
 /// `iov` came into a pool as a [`FreeIov`], and has not left it.
-pub(super) unsafe fn binding_id(iov: &NetIov) -> u32 {
+pub(super) unsafe fn binding_and_area(iov: &NetIov) -> (u32, u64) {
     // CAST: `carve_bound` stamps the pointer to the container, whose first field the area is.
     let container = iov.owner().cast::<AreaBox>();
     // SAFETY: a `FreeIov` is part of an `AreaBox`, which lives while the net_iov is free or in a pool; nobody has the
     // container exclusively before it is dropped.
     let container = unsafe { &*container };
     container.alive.used();
-    container.binding_id
+    (container.binding_id, container.serial)
 }
 
 impl FreeIov {
@@ -234,6 +240,11 @@ impl FreeIov {
     /// The binding that it is part of, 0 for none.
     pub(crate) fn binding_id(&self) -> u32 {
         self.container().binding_id
+    }
+
+    /// The number of the area that it is part of: no other area's, ever.
+    pub(crate) fn area_serial(&self) -> u64 {
+        self.container().serial
     }
 
     /// Whether its memory was mapped for this device.

@@ -241,7 +241,13 @@ impl Frag<NetIov> {
     #[doc(alias = "net_devmem_iov_binding_id")]
     pub fn binding_id(&self) -> u32 {
         // SAFETY: net_iovs come into a pool as `FreeIov`s only, and this is a reference to one that is out of it.
-        unsafe { super::area::binding_id(self.netmem().net_iov()) }
+        unsafe { super::area::binding_and_area(self.netmem().net_iov()) }.0
+    }
+
+    /// The number of the area that the memory is part of: no other area's, ever.
+    pub(crate) fn area_serial(&self) -> u64 {
+        // SAFETY: as in `binding_id`.
+        unsafe { super::area::binding_and_area(self.netmem().net_iov()) }.1
     }
 }
 

@@ -244,6 +244,56 @@ fn a_provider_that_lends_its_refill() {
     host.all_back();
 }
 
+/// Attempt: a provider that fills its refill from a program's instance, drops what it gets back, and then puts other memory
+/// where the program's was. Holds: the instance tells the two apart, wherever the other lies, and nothing of it is told to the program.
+#[test]
+fn other_memory_in_the_place_of_a_programs() {
+    struct Sink(Arc<ZcrxProvider>);
+    impl MemoryProvider for Sink {
+        type Kind = NetIov;
+        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+            self.0.init(params)
+        }
+        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
+            self.0.alloc(out);
+        }
+        fn release(&self, iov: FreeIov) {
+            drop(iov);
+        }
+    }
+    struct Loose(Mutex<Vec<FreeIov>>);
+    impl MemoryProvider for Loose {
+        type Kind = NetIov;
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+            Ok(PAGE_SIZE as u32)
+        }
+        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
+            let iovs = std::mem::take(&mut *self.0.lock().unwrap());
+            iovs.into_iter().for_each(|iov| drop(out.push(iov)));
+        }
+        fn release(&self, iov: FreeIov) {
+            drop(iov);
+        }
+    }
+    let host = Host::new();
+    let memory = Arc::new(Vram(4 * PAGE_SIZE));
+    let (zcrx, _user) = Zcrx::register(ZcrxParams::new(host.device(), 8), UserArea::whole(memory)).unwrap();
+    let mut pool = PagePool::<NetIov>::new(host.params(), Arc::new(Sink(zcrx.provider().clone()))).unwrap();
+    let place = std::ptr::from_ref(pool.alloc().unwrap().as_ref().net_iov().area()).addr();
+    drop(pool);
+    assert_eq!((zcrx.provider().available(), host.bus.stats().mapped()), (0, 0), "the area is gone");
+    let mut others: Vec<_> = (0..8).map(|_| loose(host.device(), Arc::new(Vram(4 * PAGE_SIZE)))).collect();
+    let there = others.iter().position(|iovs| std::ptr::from_ref(iovs[0].net_iov().area()).addr() == place);
+    let iovs = others.swap_remove(there.unwrap_or(0));
+    let mut pool = PagePool::<NetIov>::new(host.params(), Arc::new(Loose(Mutex::new(iovs)))).unwrap();
+    let refused = zcrx.post(pool.alloc_frag(100).unwrap()).unwrap_err();
+    assert_eq!((refused.into_frag().len(), zcrx.provider().with_user()), (100, 0), "{there:?}");
+    others.into_iter().flatten().for_each(|iov| zcrx.provider().release(iov));
+    assert_eq!(zcrx.provider().available(), 0);
+    drop((pool, zcrx));
+    host.all_back();
+}
+
 /// Attempt: strangers who call a provider's methods, in any order and number, with memory of others. Holds: what is theirs is not
 /// mixed up, and no count goes wrong.
 #[test]

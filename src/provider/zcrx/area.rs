@@ -98,9 +98,9 @@ impl Slot {
 /// `free` has room for every net_iov of the area.
 pub(super) struct Area {
     user: UserArea,
-    /// Where the net_iovs' own area is. A number to compare: while this lives, so does each of its net_iovs, in `free`, in
-    /// a pool or in a slot, and nothing else can be there.
-    owner: usize,
+    /// The number of the net_iovs' own area. Not its address: a provider that lent its refill to this one may have dropped
+    /// them all, and another area may be there.
+    serial: u64,
     pub(super) slots: Vec<Slot>,
     pub(super) free: Vec<FreeIov>,
 }
@@ -120,13 +120,14 @@ impl Area {
         let mut slots = Vec::new();
         slots.try_reserve_exact(free.len()).map_err(|_| RegisterError::NoMemory)?;
         slots.extend(free.iter().map(|_| Slot::default()));
-        let owner = free.first().map_or(0, |iov| address(iov.net_iov()));
+        let serial = free.first().map_or(u64::MAX, FreeIov::area_serial);
         // INVARIANT: `free` has all of them now, and none is added.
-        Ok(Area { user, owner, slots, free })
+        Ok(Area { user, serial, slots, free })
     }
 
-    pub(super) fn owns(&self, iov: &NetIov) -> bool {
-        self.owner == address(iov)
+    /// Whether this is the area with that number.
+    pub(super) fn is(&self, serial: u64) -> bool {
+        self.serial == serial
     }
 
     pub(super) fn user(&self) -> &UserArea {
@@ -143,9 +144,4 @@ impl Area {
             None => Ok(()),
         }
     }
-}
-
-/// Where the area of a net_iov is.
-fn address(iov: &NetIov) -> usize {
-    core::ptr::from_ref(iov.area()).addr()
 }

@@ -76,7 +76,8 @@ impl State {
     /// Puts a net_iov back where it came from. One of somebody else's is to be dropped outside the lock: it may be the last
     /// of its area, whose memory may do anything then.
     fn put_free(&mut self, iov: FreeIov) -> Option<FreeIov> {
-        let Some(area) = self.areas.iter_mut().find(|area| area.owns(iov.net_iov())) else { return Some(iov) };
+        let serial = iov.area_serial();
+        let Some(area) = self.areas.iter_mut().find(|area| area.is(serial)) else { return Some(iov) };
         // There is room, by the area's invariant.
         area.free.push(iov);
         None
@@ -225,9 +226,8 @@ impl ZcrxProvider {
     /// Hands a piece to the program.
     pub(super) fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, PostError> {
         let (cqe, surplus) = self.state.with(|state| {
-            let iov = frag.netmem().net_iov();
-            let index = iov.index();
-            let Some(at) = state.areas.iter().position(|area| area.owns(iov)) else {
+            let index = frag.netmem().net_iov().index();
+            let Some(at) = state.areas.iter().position(|area| area.is(frag.area_serial())) else {
                 return Err(PostError::NotOurs(frag));
             };
             let Some(slot) = state.areas[at].slots.get_mut(index) else { return Err(PostError::NotOurs(frag)) };
