@@ -39,7 +39,9 @@ pub use queue::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 #[doc(alias = "DEFINE_DMA_UNMAP_ADDR")]
 pub use tx_map::TxMap;
 pub use tx_map::{MAX_TX_PIECES, TxMapError};
-pub use tx_queue::{DmaTxQueue, TxChecksum, TxCompletion, TxDescriptor};
+#[doc(alias = "CHECKSUM_PARTIAL")]
+pub use tx_queue::TxChecksum;
+pub use tx_queue::{DmaTxQueue, TxCompletion, TxDescriptor};
 
 use crate::memory::{DmaAddr, Page};
 use alloc::sync::Arc;

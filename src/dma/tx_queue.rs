@@ -37,7 +37,6 @@ pub unsafe trait DmaTxQueue: Send {
 
 /// A checksum that the device computes: the sum of the packet from byte `start` on, stored `offset` bytes behind that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "CHECKSUM_PARTIAL")]
 pub struct TxChecksum {
     /// Where the sum begins, from the start of the packet: `csum_start`.
     pub start: u16,

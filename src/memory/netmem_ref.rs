@@ -206,6 +206,8 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
     /// Where a device finds this memory; 0 if its pool does not map, and old once its pool is gone.
     #[inline(always)]
     #[doc(alias = "netmem_get_dma_addr")]
+    #[doc(alias = "page_pool_get_dma_addr_netmem")]
+    #[doc(alias = "page_pool_get_dma_addr")]
     pub fn dma_addr(self) -> DmaAddr {
         self.desc().dma_addr()
     }
@@ -239,6 +241,7 @@ impl<'a> NetmemRef<'a, Page> {
     /// The page: no check, the kind says so.
     #[inline(always)]
     #[doc(alias = "netmem_to_page")]
+    #[doc(alias = "__netmem_to_page")]
     pub fn page(self) -> &'a Page {
         // SAFETY: kind `Page` and `'a` by the type's invariant; an untagged word is the page's address.
         unsafe { self.raw.word().cast().as_ref() }

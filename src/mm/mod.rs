@@ -29,9 +29,10 @@ mod page_ref;
 mod zone;
 
 pub use free_page::{FreePage, SplitPages};
-pub use netmem::{
-    netmem_address, netmem_compound_head, netmem_is_pfmemalloc, netmem_is_pref_nid, netmem_pfn_trace, netmem_ref_count,
-};
+// rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
+#[doc(alias = "__netmem_address")]
+pub use netmem::netmem_address;
+pub use netmem::{netmem_compound_head, netmem_is_pfmemalloc, netmem_is_pref_nid, netmem_pfn_trace, netmem_ref_count};
 #[doc(alias = "page_to_virt")]
 pub use page::page_address;
 #[doc(alias = "page_count")]

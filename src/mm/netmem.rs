@@ -6,7 +6,6 @@ use core::ptr::NonNull;
 
 /// Where the CPU finds the memory's first byte; `None` for a net_iov, which has no such place.
 #[inline]
-#[doc(alias = "__netmem_address")]
 pub fn netmem_address(memory: NetmemRef<'_>) -> Option<NonNull<u8>> {
     memory.backing().page().map(page_address)
 }

@@ -17,7 +17,6 @@ const _: () = assert!(MAX_TX_PIECES == MAX_SKB_FRAGS + 1, "a linear part and the
 
 /// What a driver does with packets that the CPU cannot read: `netdev->netmem_tx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "netmem_tx_mode")]
 pub enum NetmemTxMode {
     /// It hands their addresses to its device, which must be the one they are bound to.
     #[doc(alias = "NETMEM_TX_DMA")]
@@ -31,8 +30,6 @@ pub enum NetmemTxMode {
 ///
 /// The driver's queue implements it. A driver that does not is Linux's `NETMEM_TX_NONE`: there is nothing to set and
 /// nothing to forget, `send_netmem` just does not exist for it.
-#[doc(alias = "netmem_tx")]
-#[doc(alias = "NETMEM_TX_NONE")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not declare that it transmits memory the CPU cannot read",
     label = "this queue takes readable packets only",
@@ -124,7 +121,6 @@ impl<S: fmt::Debug> core::error::Error for TxRefused<S> {}
 /// # Errors
 ///
 /// [`TxError`]: the device cannot reach it, or the packet has too many pieces. What was mapped before stays mapped.
-#[doc(alias = "skb_frag_dma_map")]
 pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, TxError> {
     reachable(frag, of, map.device())?;
     match (of, of.netmem().backing(), of.bytes()) {
@@ -143,7 +139,6 @@ pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, 
 /// # Errors
 ///
 /// [`TxError::NotForTransmit`] and [`TxError::OtherDevice`], with the frag; in mode [`NetmemTxMode::NoDma`] none.
-#[doc(alias = "validate_xmit_unreadable_skb")]
 pub fn validate_xmit<T: NetmemTx>(skb: &Skb, device: &Arc<dyn DmaDevice>) -> Result<(), TxError> {
     match T::MODE {
         NetmemTxMode::NoDma => Ok(()),

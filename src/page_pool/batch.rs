@@ -9,7 +9,6 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 /// How many handles a [`Batch`] holds.
-#[doc(alias = "XDP_BULK_QUEUE_SIZE")]
 pub const BATCH: usize = 64;
 
 /// Up to [`BATCH`] owned references that are allocated, recycled or put together.

@@ -31,6 +31,7 @@ use alloc::sync::Arc;
 /// ```
 pub trait PoolHooks: Send + Sync {
     /// `memory` has become the pool's; it is the `held`th piece that ever did.
+    #[doc(alias = "page_pool_state_hold")]
     #[doc(alias = "trace_page_pool_state_hold")]
     fn state_hold(&self, pool: PoolId, memory: NetmemRef<'_>, held: u32) {
         let _ = (pool, memory, held);
@@ -38,6 +39,7 @@ pub trait PoolHooks: Send + Sync {
 
     /// `memory` is about to leave the pool, still mapped; it is the `released`th piece to do so. When several threads
     /// let memory go at once, two may say the same number.
+    #[doc(alias = "page_pool_state_release")]
     #[doc(alias = "trace_page_pool_state_release")]
     fn state_release(&self, pool: PoolId, memory: NetmemRef<'_>, released: u32) {
         let _ = (pool, memory, released);
@@ -45,12 +47,14 @@ pub trait PoolHooks: Send + Sync {
 
     /// The pool's owner has let it go with `inflight` pieces out; or the last of these has come back, and `inflight` is
     /// 0. (Linux reports each time that it looks, once a second.)
+    #[doc(alias = "page_pool_release")]
     #[doc(alias = "trace_page_pool_release")]
     fn release(&self, pool: PoolId, inflight: i32, held: u32, released: u32) {
         let _ = (pool, inflight, held, released);
     }
 
     /// The pool wants memory of NUMA node `nid` from now on.
+    #[doc(alias = "page_pool_update_nid")]
     #[doc(alias = "trace_page_pool_update_nid")]
     fn update_nid(&self, pool: PoolId, nid: i32) {
         let _ = (pool, nid);

@@ -28,11 +28,13 @@ mod shares;
 mod shutdown;
 mod stats;
 
+// rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
 pub use area::{AreaError, FreeIov};
-pub use batch::{BATCH, Batch};
+#[doc(alias = "XDP_BULK_QUEUE_SIZE")]
+pub use batch::BATCH;
+pub use batch::Batch;
 pub use frag::{Frag, RangeError};
 pub use hooks::{InitCallback, PoolHooks};
-// rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
 #[doc(alias = "netmem_ref")]
 pub use netmem::Netmem;
 #[doc(alias = "PP_ALLOC_CACHE_SIZE")]
@@ -44,15 +46,22 @@ pub use params::REFILL;
 pub use params::{DEFAULT_RING, MAX_RING, PoolError, PoolFlags};
 pub use pool::OtherPool;
 #[doc(alias = "page_pool")]
+#[doc(alias = "page_pool_get")]
 pub use pool::PagePool;
+#[doc(alias = "pp_memory_provider_params")]
+pub use provider::AnyProvider;
 #[doc(alias = "memory_provider_ops")]
 pub use provider::MemoryProvider;
-pub use provider::{AnyProvider, MemoryKind, PoolKind, Refill, Refused};
+pub use provider::{MemoryKind, PoolKind, Refill, Refused};
 pub use readable::Readable;
 pub use received::Received;
 pub use shares::Shares;
-pub use shutdown::{Shutdown, Stalled};
+pub use shutdown::Shutdown;
+#[doc(alias = "page_pool_release_retry")]
+pub use shutdown::Stalled;
 #[doc(alias = "page_pool_stats")]
+#[doc(alias = "page_pool_alloc_stats")]
+#[doc(alias = "page_pool_recycle_stats")]
 pub use stats::Stats;
 
 pub use crate::memory::PoolId;

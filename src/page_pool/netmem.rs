@@ -210,6 +210,8 @@ impl<K: Kind> Drop for Netmem<K> {
     #[doc(alias = "page_pool_put_full_page")]
     #[doc(alias = "page_pool_put_netmem")]
     #[doc(alias = "page_pool_put_page")]
+    #[doc(alias = "page_pool_put_unrefed_netmem")]
+    #[doc(alias = "page_pool_put_unrefed_page")]
     fn drop(&mut self) {
         // SAFETY: kind `K`, of a pool, and this value's reference is given up.
         unsafe { Shared::put::<K>(self.raw) }

@@ -197,6 +197,7 @@ impl<K: PoolKind> PagePool<K> {
 
     /// [`recycle_direct`](Self::recycle_direct) for a frag.
     #[inline]
+    #[doc(alias = "page_pool_free_va")]
     pub fn recycle_frag<H: Kind>(&mut self, frag: Frag<H>) {
         self.core.recycle_direct(frag.into_reference(), u32::MAX);
     }

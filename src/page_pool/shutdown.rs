@@ -46,7 +46,6 @@ unsafe impl Sync for Shutdown {}
 /// Memory of a pool is out long after its owner has let it go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stalled shutdown of page pool {pool}: {inflight} pieces in flight after {} s; look for who keeps handles on them", since.as_secs())]
-#[doc(alias = "page_pool_release_retry")]
 pub struct Stalled {
     /// Which pool: its [`number`](super::PagePool::number).
     pub pool: u32,

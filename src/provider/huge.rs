@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// log2 of how many pages a huge page has: 512, 2 MiB.
-#[doc(alias = "HPAGE_PMD_ORDER")]
 pub const HUGE_ORDER: u32 = 9;
 
 /// Pages of the order that a pool asks for, cut out of blocks of 2 MiB, so that a pool's memory lies close together and

@@ -39,9 +39,11 @@ pub use dmabuf_tx::BoundFrag;
 #[doc(alias = "net_devmem_dmabuf_binding_put")]
 pub use dmabuf_tx::DmabufTxBinding;
 pub use dmabuf_tx::{BoundFrags, TxRangeError};
+#[doc(alias = "HPAGE_PMD_ORDER")]
+pub use huge::HUGE_ORDER;
 #[doc(alias = "split_page")]
 pub use huge::HugeProvider;
-pub use huge::{HUGE_ORDER, HugeStats};
+pub use huge::HugeStats;
 #[cfg(feature = "std")]
 pub use memfd::{Memfd, MemfdError, MemfdView, OutOfBounds};
 pub use page::PageProvider;

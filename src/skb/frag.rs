@@ -12,6 +12,7 @@ use core::fmt;
 /// speaks for all of its frags, and mixing them was a bug more than once.
 pub enum SkbFrag {
     /// Memory of a page pool, page or net_iov.
+    #[doc(alias = "skb_frag_fill_netmem_desc")]
     Pool(Frag),
     /// A page of mm's that never was a pool's.
     Mm(MmFrag),
@@ -32,6 +33,7 @@ impl MmFrag {
     /// # Errors
     ///
     /// The page, when the range leaves it.
+    #[doc(alias = "skb_frag_fill_page_desc")]
     pub fn new(page: FreePage, offset: u32, len: u32) -> Result<Self, FreePage> {
         if offset.checked_add(len).is_none_or(|end| end as usize > page.bytes().len()) {
             return Err(page);
@@ -81,6 +83,10 @@ impl SkbFrag {
     /// # Errors
     ///
     /// [`RangeError`], when that is not inside the range.
+    #[doc(alias = "skb_frag_off_add")]
+    #[doc(alias = "skb_frag_off_set")]
+    #[doc(alias = "skb_frag_size_set")]
+    #[doc(alias = "skb_frag_size_sub")]
     pub fn narrow(&mut self, start: u32, len: u32) -> Result<(), RangeError> {
         match self {
             SkbFrag::Pool(frag) => frag.narrow(start, len),

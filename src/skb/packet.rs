@@ -42,7 +42,6 @@ pub struct Skb {
 
 /// What is known of a packet's checksum (UDP's or TCP's), and what is left to do: `skb->ip_summed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[doc(alias = "ip_summed")]
 pub enum IpSummed {
     /// Nothing is known: whoever cares computes it, which takes bytes that can be read.
     #[default]
@@ -198,6 +197,9 @@ impl Skb {
     /// [`SkbFull`], with the frag.
     #[doc(alias = "skb_fill_netmem_desc")]
     #[doc(alias = "__skb_fill_netmem_desc")]
+    #[doc(alias = "__skb_fill_page_desc")]
+    #[doc(alias = "__skb_fill_page_desc_noacc")]
+    #[doc(alias = "skb_fill_page_desc")]
     pub fn push_frag(&mut self, frag: SkbFrag) -> Result<(), SkbFull> {
         self.push(frag)
     }

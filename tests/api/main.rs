@@ -4,7 +4,7 @@
 //! What a reader meets first is not the code but a signature, a search for a name of C's, and a link. These tests read
 //! rustdoc's JSON, which is unstable: they need the pinned toolchain, and say so where there is another.
 
-//mod aliases;
+mod aliases;
 mod bytes;
 mod casts;
 mod json;

@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 
 /// A range of memory that a program lends: `struct io_uring_zcrx_area_reg`.
 #[derive(Clone)]
-#[doc(alias = "io_uring_zcrx_area_reg")]
 pub struct UserArea {
     /// The memory it is a part of. The CPU writes it, by [`PeerMemory::write`], only to copy what arrived elsewhere.
     pub memory: Arc<dyn PeerMemory>,

@@ -32,6 +32,8 @@ mod provider;
 mod ring;
 mod uapi;
 
+#[doc(alias = "io_uring_zcrx_area_reg")]
+#[doc(alias = "io_zcrx_area")]
 pub use area::UserArea;
 pub use error::{CopyError, PostError, RegisterError};
 #[doc(alias = "zcrx_event_type")]
@@ -45,11 +47,16 @@ pub use owner::ZcrxParams;
 pub use provider::ZcrxProvider;
 #[doc(alias = "zcrx_stats")]
 pub use provider::ZcrxStats;
+#[doc(alias = "IO_RQ_MAX_ENTRIES")]
+pub use ring::MAX_RQ_ENTRIES;
 #[doc(alias = "zcrx_rq")]
 pub use ring::RefillRing;
-pub use ring::{MAX_RQ_ENTRIES, RefillUser};
+pub use ring::RefillUser;
+#[doc(alias = "IORING_ZCRX_AREA_SHIFT")]
+pub use uapi::AREA_SHIFT;
+#[doc(alias = "ZCRX_MAX_AREAS")]
+pub use uapi::MAX_AREAS;
 #[doc(alias = "io_uring_zcrx_cqe")]
 pub use uapi::ZcrxCqe;
 #[doc(alias = "io_uring_zcrx_rqe")]
 pub use uapi::ZcrxRqe;
-pub use uapi::{AREA_SHIFT, MAX_AREAS};

@@ -10,7 +10,6 @@ use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The longest refill ring that there is.
-#[doc(alias = "IO_RQ_MAX_ENTRIES")]
 pub const MAX_RQ_ENTRIES: u32 = 32768;
 /// How many entries one look at the ring takes.
 const REFILL_CAP: u32 = 256;

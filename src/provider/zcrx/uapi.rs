@@ -3,10 +3,8 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The bit of an offset from which on it names the area.
-#[doc(alias = "IORING_ZCRX_AREA_SHIFT")]
 pub const AREA_SHIFT: u32 = 48;
 /// How many areas a program may register with one instance.
-#[doc(alias = "ZCRX_MAX_AREAS")]
 pub const MAX_AREAS: usize = 1024;
 
 /// An entry of the refill ring: `struct io_uring_zcrx_rqe`. The program writes it, and may write anything.

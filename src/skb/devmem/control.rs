@@ -17,7 +17,6 @@ struct Cmsghdr {
 const HEADER: usize = size_of::<Cmsghdr>();
 
 /// How many bytes of control buffer one message takes: `CMSG_SPACE(sizeof(struct dmabuf_cmsg))`.
-#[doc(alias = "CMSG_LEN")]
 pub const CMSG_SPACE: usize = HEADER + size_of::<DmabufCmsg>();
 
 const_assert_eq!(CMSG_SPACE, 40);
@@ -29,7 +28,6 @@ const_assert_eq!(CMSG_SPACE % size_of::<u64>(), 0);
 /// Messages are whole or not there: one that does not fit ends the read, and what it would have told stays in the
 /// socket. Linux once cut them short, and user space lost a token for good (18912c520674).
 #[derive(Debug)]
-#[doc(alias = "msghdr")]
 pub struct Control<'a> {
     buffer: &'a mut [u8],
     used: usize,
@@ -98,8 +96,6 @@ impl<'a> Control<'a> {
 ///
 /// The bytes may be anything. Messages of other kinds are skipped, and one whose length is wrong ends the iteration.
 #[derive(Clone, Debug)]
-#[doc(alias = "CMSG_NXTHDR")]
-#[doc(alias = "CMSG_FIRSTHDR")]
 pub struct Messages<'a> {
     left: &'a [u8],
 }

@@ -55,7 +55,14 @@ mod sock;
 mod uapi;
 mod user_frags;
 
-pub use control::{CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, Messages};
+#[doc(alias = "CMSG_LEN")]
+pub use control::CMSG_SPACE;
+#[doc(alias = "msghdr")]
+pub use control::Control;
+#[doc(alias = "CMSG_NXTHDR")]
+#[doc(alias = "CMSG_FIRSTHDR")]
+pub use control::Messages;
+pub use control::{ControlTooSmall, DevmemCmsg};
 #[doc(alias = "sock")]
 #[doc(alias = "sk_receive_queue")]
 #[doc(alias = "tcp_recvmsg")]
