@@ -9,5 +9,5 @@ mod bytes;
 mod casts;
 mod json;
 mod kinds;
-//mod links;
+mod links;
 mod snapshot;
