@@ -6,7 +6,27 @@ use crate::kinds::{Memory, Signature, signatures};
 use std::collections::BTreeSet;
 
 /// The functions that may, by their line in docs/api.txt, and why.
-const EXCEPTIONS: [(&str, &str); 0] = [];
+const EXCEPTIONS: [(&str, &str); 3] = [
+    (
+        "pub fn netmem::PagePool<K>::read_and_reuse<H: netmem::page_pool::Readable, R>\
+         (&self, netmem::page_pool::Received<H>, \
+         impl core::ops::function::FnOnce(<H as netmem::page_pool::Readable>::Bytes) -> R) \
+         -> core::result::Result<(netmem::Frag<H>, R), netmem::page_pool::OtherPool<H>>",
+        "the bytes are those of the memory, whose kind is H; K is the pool's",
+    ),
+    (
+        "pub fn netmem::driver::gve::netmem::Ring<H>::new(&mut H, usize, netmem::PagePool, \
+         core::option::Option<netmem::PagePool<netmem::Page>>, core::option::Option<netmem::driver::gve::Filter>) \
+         -> core::result::Result<Self, netmem::driver::port::RingError>",
+        "a filter is given headers from the pool of pages, or bytes that were checked",
+    ),
+    (
+        "pub fn netmem::driver::gve::devmem::Ring<H>::new(&mut H, usize, netmem::PagePool, netmem::PagePool<netmem::Page>, \
+         core::option::Option<netmem::driver::gve::Filter>) \
+         -> core::result::Result<Self, netmem::driver::port::RingError> where H: netmem::netdev::UnreadableRx",
+        "a filter is given headers from the pool of pages",
+    ),
+];
 
 /// Takes memory that is or may be a net_iov, and gives bytes as if it were a page.
 fn reads(signature: &Signature) -> bool {
@@ -31,21 +51,21 @@ fn no_signature_takes_a_net_iov_and_gives_bytes() {
 #[test]
 fn a_signature_that_reads_a_net_iov_is_found() {
     let Some(krate) = made_up() else { return };
-    let mut seen = 0;
-    for name in [
+    let all = signatures(&krate);
+    let names = [
         "bytes_bare",
         "bytes_checked",
         "bytes_of_all",
+        "bytes_to_closure",
         "bytes_without_check",
         "none_of_all",
-        "none_with_check",
         "none_readable",
-    ] {
-        let all = signatures(&krate);
+        "none_to_closure",
+        "none_with_check",
+    ];
+    for name in names {
         let mut of_name = all.iter().filter(|it| krate.index[&it.id].name.as_deref() == Some(name)).peekable();
         assert!(of_name.peek().is_some(), "{name} is not there");
         assert_eq!(of_name.any(reads), name.starts_with("bytes_"), "{name}");
-        seen += 1;
     }
-    assert_eq!(seen, 7);
 }

@@ -44,6 +44,8 @@ pub(crate) struct Mentions {
     /// Bytes, and whether they stand in an `Option` or a `Result`.
     pub(crate) bytes: bool,
     pub(crate) checked_bytes: bool,
+    /// Bytes that a closure among them takes.
+    pub(crate) turned_bytes: bool,
 }
 
 /// A function under one choice of its kinds.
@@ -122,7 +124,7 @@ fn of_function<'k>(
         let inputs = taken.kinds.union(&given.turned).copied().collect();
         let outputs = given.kinds.union(&taken.turned).copied().collect();
         let choice: Vec<_> = walk.choice.iter().map(|(name, kind)| format!("{name} = {kind:?}")).collect();
-        let (bytes, checked_bytes) = (given.bytes, given.checked_bytes);
+        let (bytes, checked_bytes) = (given.bytes || taken.turned_bytes, given.checked_bytes);
         Signature { id, choice: choice.join(", "), inputs, outputs, bytes, checked_bytes }
     };
     // The first look finds the open kinds, the others choose.
@@ -312,6 +314,7 @@ impl<'k> Walk<'k, '_> {
         let (mut taken, mut given) = (Mentions::default(), Mentions::default());
         inputs.iter().for_each(|ty| self.mentions(ty, false, &mut taken, depth));
         output.iter().for_each(|ty| self.mentions(ty, false, &mut given, depth));
+        out.turned_bytes |= taken.bytes;
         out.turned.extend(taken.kinds.union(&given.turned));
         out.kinds.extend(given.kinds.union(&taken.turned));
     }

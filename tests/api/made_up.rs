@@ -190,6 +190,9 @@ impl Netmem<NetIov> {
     pub fn bytes_bare(&self) -> &[u8] {
         todo!()
     }
+    pub fn bytes_to_closure<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        todo!()
+    }
     pub fn bytes_checked(&self) -> Option<&[u8]> {
         todo!()
     }
@@ -211,6 +214,9 @@ impl Netmem {
     }
 }
 impl<K: Readable> Netmem<K> {
+    pub fn none_to_closure<R>(&self, read: impl FnOnce(K::Bytes) -> R) -> R {
+        todo!()
+    }
     pub fn none_readable(&self) -> K::Bytes {
         todo!()
     }
