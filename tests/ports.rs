@@ -4,8 +4,10 @@
 use example::Example;
 use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem::driver::port::{PortRing, PortStats, RingError};
-use netmem::driver::{gve, hns3};
+use netmem::driver::{Hardware, gve, hns3};
+
 use netmem::mm::Zone;
+use netmem::netdev::RxRing;
 use netmem::nic::frame::parse;
 use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem::nic::{Hostile, Nic, NicParams, Trick};
@@ -443,6 +445,32 @@ fn a_ring_says_why_it_does_not_start() {
     is(gve::netmem::Ring::new(nic, 0, rig.niovs(), None, None).map(drop), "use `devmem`");
     rig.assert_back("nothing started");
     other.assert_back("nothing started");
+}
+
+#[test]
+fn a_buffer_that_is_copied_from_comes_back_synced_to_its_end() {
+    let rig = Rig::new(Bounce::new());
+    let mut nic = rig.nic(NicParams::default(), generated(1, 100, 100));
+    let (mut pool, other) = (rig.pages(), rig.pages());
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    let mut buffer = pool.alloc_frag(2048).unwrap();
+    // The device never sees these: what it has is synced over them.
+    buffer.bytes_mut().fill(0xaa);
+    ring.post(buffer, None).unwrap();
+    ring.kick();
+    let completed = loop {
+        match ring.complete() {
+            Some(completed) => break completed.unwrap(),
+            None => nic.wait(Duration::from_millis(10)),
+        }
+    };
+    // Another pool does not know the device, reads nothing, and gives the buffer back.
+    let refused = other.read_and_reuse(completed.payload, |_| panic!("it was read")).unwrap_err();
+    let (buffer, len) = pool.read_and_reuse(refused.0, <[u8]>::len).unwrap();
+    assert_eq!((len, buffer.len()), (142, 2048));
+    assert!(!buffer.bytes().contains(&0xaa), "what the CPU had written there is old");
+    drop((ring, buffer, pool, other));
+    rig.assert_back("copied from");
 }
 
 #[test]

@@ -212,15 +212,16 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_dma_sync_for_cpu")]
     #[doc(alias = "page_pool_dma_sync_netmem_for_cpu")]
     pub fn sync_for_cpu<H: Kind>(&self, buffer: Received<H>) -> Result<Frag<H>, OtherPool<H>> {
-        Ok(self.sync(buffer)?.into_frag())
+        Ok(self.sync(buffer, false)?.into_frag())
     }
 
     /// Copybreak: shows `read` the bytes that were received, and gives the whole buffer back, to be posted again at once,
     /// with what `read` made of them.
     ///
-    /// What the device wrote is synced for the CPU before, and the buffer for the device afterwards, as a put and a new
-    /// allocation would, but the memory does not leave the driver. Of the buffer's bytes nothing is known from then on, as
-    /// of any that was allocated. For kind `PageOrIov` the bytes are an `Option`: `None` for a net_iov (rule D1).
+    /// The buffer is synced for the CPU before, all of it, since all of it comes back with its bytes (rule D2), and for the
+    /// device afterwards, as a put and a new allocation would; but the memory does not leave the driver. Behind the bytes
+    /// that were received is whatever the device left there. For kind `PageOrIov` the bytes are an `Option`: `None` for a
+    /// net_iov (rule D1).
     ///
     /// ```
     /// # #[cfg(feature = "std")] {
@@ -266,7 +267,7 @@ impl<K: PoolKind> PagePool<K> {
         buffer: Received<H>,
         read: impl FnOnce(H::Bytes<'_>) -> R,
     ) -> Result<(Frag<H>, R), OtherPool<H>> {
-        let (frag, received) = self.sync_in_place(buffer)?;
+        let (frag, received) = self.sync(buffer, true)?.into_parts();
         let result = read(frag.bytes_in(received));
         if let Some(dma) = self.core.shared().dma.as_ref().filter(|dma| dma.sync) {
             let (addr, offset, len) = (frag.netmem().dma_addr(), frag.offset() as usize, frag.len() as usize);
@@ -283,20 +284,22 @@ impl<K: PoolKind> PagePool<K> {
         &self,
         buffer: Received<H>,
     ) -> Result<(Frag<H>, core::ops::Range<u32>), OtherPool<H>> {
-        Ok(self.sync(buffer)?.into_parts())
+        Ok(self.sync(buffer, false)?.into_parts())
     }
 
+    /// Syncs what was received, or `all` of the buffer.
     #[inline]
-    fn sync<H: Kind>(&self, buffer: Received<H>) -> Result<Received<H>, OtherPool<H>> {
+    fn sync<H: Kind>(&self, buffer: Received<H>, all: bool) -> Result<Received<H>, OtherPool<H>> {
         if buffer.frag().netmem().pp() != Some(self.id()) {
             return Err(OtherPool(buffer));
         }
         if let Some(dma) = self.core.shared().dma.as_ref().filter(|dma| dma.sync_for_cpu) {
             let addr = buffer.frag().netmem().dma_addr();
-            let offset = (buffer.frag().offset() + buffer.start()) as usize;
+            let (start, len) = if all { (0, buffer.frag().len()) } else { (buffer.start(), buffer.len()) };
+            let offset = (buffer.frag().offset() + start) as usize;
             // SAFETY: memory of this pool, which its owner has not scrubbed, is mapped at its address; the range is
             // inside it; the device has completed it, and the frag is exclusive and ours.
-            unsafe { dma.device.sync_for_cpu(addr, offset, buffer.len() as usize) }
+            unsafe { dma.device.sync_for_cpu(addr, offset, len as usize) }
         }
         Ok(buffer)
     }
