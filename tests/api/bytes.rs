@@ -51,7 +51,7 @@ fn no_signature_takes_a_net_iov_and_gives_bytes() {
 #[test]
 fn a_signature_that_reads_a_net_iov_is_found() {
     let Some(krate) = made_up() else { return };
-    let all = signatures(&krate);
+    let all = signatures(krate);
     let names = [
         "bytes_bare",
         "bytes_checked",

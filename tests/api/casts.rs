@@ -119,7 +119,7 @@ fn no_signature_takes_a_net_iov_and_gives_a_page() {
 #[test]
 fn a_signature_that_casts_back_is_found() {
     let Some(krate) = made_up() else { return };
-    let signatures = signatures(&krate);
+    let signatures = signatures(krate);
     let found = found(&signatures);
     let mut seen = 0;
     for signature in &signatures {

@@ -84,23 +84,18 @@ impl Api {
 }
 
 /// tests/api/made_up.rs, a crate of wrong signatures.
-pub(crate) fn made_up() -> Option<Crate> {
+pub(crate) fn made_up() -> Option<&'static Crate> {
+    static MADE_UP: OnceLock<Crate> = OnceLock::new();
     api()?;
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("made_up");
-    let mut rustdoc = Command::new(env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()));
-    rustdoc.args([
-        "--edition",
-        "2024",
-        "--crate-name",
-        "made_up",
-        "-Zunstable-options",
-        "--output-format",
-        "json",
-        "-o",
-    ]);
-    rustdoc.arg(&out).arg(root().join("tests/api/made_up.rs")).env("RUSTC_BOOTSTRAP", "1");
-    let output = rustdoc.output().expect("rustdoc is beside rustc");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = fs::read_to_string(out.join("made_up.json")).expect("rustdoc has written it");
-    Some(serde_json::from_str(&text).expect("rustdoc's JSON is what its format says"))
+    let krate = MADE_UP.get_or_init(|| {
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("made_up");
+        let mut rustdoc = Command::new(env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()));
+        rustdoc.args(["--edition", "2024", "--crate-name", "made_up"]).arg(root().join("tests/api/made_up.rs"));
+        rustdoc.args(["-Zunstable-options", "--output-format", "json", "-o"]).arg(&out).env("RUSTC_BOOTSTRAP", "1");
+        let output = rustdoc.output().expect("rustdoc is beside rustc");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(out.join("made_up.json")).expect("rustdoc has written it");
+        serde_json::from_str(&text).expect("rustdoc's JSON is what its format says")
+    });
+    Some(krate)
 }
