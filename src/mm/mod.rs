@@ -8,6 +8,8 @@
 //! neither can a handle whose kind is not known to be `Page`: the nack of 2023, mm calls on something that only looks
 //! like a page, is a type error.
 //!
+#![doc = include_str!("../../docs/page.svg")]
+//!
 //! ```
 //! use netmem::mm::{self, Zone};
 //!
