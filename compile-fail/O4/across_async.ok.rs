@@ -1,0 +1,12 @@
+//! allowed: the task has the handle.
+
+use netmem::Netmem;
+
+fn spawn(_task: impl Future<Output = isize> + 'static) {}
+
+fn watch(memory: Netmem) {
+    let borrowed = memory;
+    spawn(async move { borrowed.pp_ref_count() });
+}
+
+fn main() {}
