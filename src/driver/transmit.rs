@@ -88,7 +88,6 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
     /// # Errors
     ///
     /// [`TxRefused`], with the reason and the packet: try again after [`clean`](Self::clean) when the ring was full.
-    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
     pub fn send(&mut self, queue: usize, skb: ReadableSkb) -> Result<(), TxRefused> {
         let Some(queue) = self.queue(queue) else { return Err(TxRefused { reason: NONE, skb }) };
         queue.ring.send(skb).inspect_err(|refused| queue.stats.count(refused.reason))
@@ -99,7 +98,6 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), and when its device memory is not bound to this device, to transmit from.
-    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
     pub fn send_netmem(&mut self, queue: usize, skb: Skb) -> Result<(), TxRefused<Skb>>
     where
         Q: NetmemTx,

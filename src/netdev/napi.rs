@@ -68,7 +68,6 @@ impl Napi {
     ///
     /// The memory, when there is no memory to note it.
     #[doc(alias = "page_pool_enable_direct_recycling")]
-    #[expect(clippy::result_large_err, reason = "set-up: the memory comes back as it is")]
     pub fn attach(&mut self, memory: RxMemory) -> Result<usize, RxMemory> {
         let free = self.slots.iter().position(Option::is_none);
         if free.is_none() && self.slots.try_reserve(1).is_err() {
@@ -94,7 +93,6 @@ impl Napi {
     /// # Errors
     ///
     /// The memory, when no queue ever had that number.
-    #[expect(clippy::result_large_err, reason = "set-up: the memory comes back as it is")]
     pub fn replace(&mut self, queue: usize, memory: RxMemory) -> Result<Option<RxMemory>, RxMemory> {
         match self.slots.get_mut(queue) {
             Some(slot) => Ok(slot.replace(memory)),

@@ -296,7 +296,6 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     /// [`TxRefused`], with the reason and the packet; nothing of it stays mapped.
     #[doc(alias = "ndo_start_xmit")]
     #[doc(alias = "dev_queue_xmit")]
-    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
     pub fn send(&mut self, skb: ReadableSkb) -> Result<(), TxRefused> {
         match self.map(skb.as_skb()) {
             Ok((mapped, pieces)) => {
@@ -315,7 +314,6 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     /// # Errors
     ///
     /// [`TxRefused`], with the reason and the packet; nothing of it stays mapped.
-    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
     pub fn send_netmem(&mut self, skb: Skb) -> Result<(), TxRefused<Skb>>
     where
         Q: NetmemTx,

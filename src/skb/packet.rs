@@ -319,7 +319,6 @@ impl Skb {
     ///
     /// The skb, when a frag is device memory.
     #[doc(alias = "skb_frags_readable")]
-    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
     pub fn into_readable(self) -> Result<ReadableSkb, Skb> {
         ReadableSkb::new(self)
     }

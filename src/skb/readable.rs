@@ -27,7 +27,6 @@ pub struct ReadableSkb(Skb);
 assert_not_impl_any!(ReadableSkb: Clone, Copy, Default, From<Skb>, core::ops::DerefMut, AsMut<Skb>);
 
 impl ReadableSkb {
-    #[expect(clippy::result_large_err, reason = "nothing is lost: the packet comes back")]
     pub(super) fn new(skb: Skb) -> Result<Self, Skb> {
         // Not only "no net_iov": whatever gives no bytes is not readable.
         if skb.frags().all(|frag| frag.bytes().is_some()) {

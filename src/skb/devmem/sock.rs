@@ -162,10 +162,6 @@ impl Sock {
     ///
     /// [`NotQueued`], with the packet, when there is no memory.
     #[doc(alias = "tcp_queue_rcv")]
-    #[expect(
-        clippy::result_large_err,
-        reason = "the packet comes back by value: without memory there is no box for it"
-    )]
     pub fn queue(&mut self, skb: Skb) -> Result<(), NotQueued> {
         if self.queue.try_reserve(1).is_err() {
             return Err(NotQueued(skb));
