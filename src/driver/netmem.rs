@@ -26,7 +26,7 @@ use crate::netdev::{
     RestartError, RxMemory, RxRing, UnbindError, UnreadableRx, Xdp, XdpBuff, XdpOutcome,
 };
 use crate::page_pool::{AnyProvider, MemoryProvider};
-use crate::skb::{IpSummed, Skb};
+use crate::skb::{IpSummed, Skb, check_frame};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -220,9 +220,6 @@ pub enum XdpRefused {
         reason: RestartError,
     },
 }
-
-/// Bytes of an Ethernet header.
-const ETH_HLEN: usize = 14;
 
 /// The frame that is arriving.
 #[expect(clippy::large_enum_variant, reason = "there is one for each queue")]
@@ -591,7 +588,7 @@ impl<H: Hardware> RxQueue<H> {
     fn finish(&mut self, index: usize) -> Option<Skb> {
         match core::mem::replace(&mut self.frame, Frame::None) {
             // No header to tell a protocol by: Linux drivers drop it, too, before eth_type_trans would read it.
-            Frame::Some(skb) if skb.len() < ETH_HLEN => {
+            Frame::Some(skb) if check_frame(skb.len()).is_err() => {
                 self.stats.too_short += 1;
                 None
             }

@@ -9,7 +9,7 @@ use super::netmem::RxStats;
 use crate::netdev::BadCompletion;
 use crate::page_pool::{PagePool, PoolKind, Stats};
 use crate::shim::page_pool_recycle_direct_netmem;
-use crate::skb::{Skb, SkbFrag};
+use crate::skb::{ETH_HLEN, Skb, SkbFrag, check_frame};
 
 /// One receive ring of a port, whatever its stage: what NAPI polls.
 ///
@@ -92,7 +92,7 @@ impl PortStats {
 
     /// Counts a packet on its way out. `None` when it ends within its Ethernet header: no protocol can be told of it.
     pub(super) fn finish(&mut self, skb: Skb) -> Option<Skb> {
-        if skb.len() < ETH_HLEN {
+        if check_frame(skb.len()).is_err() {
             self.rx.too_short += 1;
             return None;
         }
@@ -132,9 +132,6 @@ pub enum RingError {
     },
 }
 
-/// Bytes of an Ethernet header.
-const ETH_HLEN: usize = 14;
-
 /// How many of the first `max` bytes of a frame are its headers: Ethernet, one VLAN tag, IPv4 or IPv6, TCP or UDP. Where the
 /// understanding ends, so do they.
 pub(super) fn eth_get_headlen(frame: &[u8], max: usize) -> usize {
@@ -144,7 +141,7 @@ pub(super) fn eth_get_headlen(frame: &[u8], max: usize) -> usize {
 fn headlen(frame: &[u8]) -> usize {
     let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
     let word = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
-    let (ip, ethertype) = if word(12) == 0x8100 { (18, word(16)) } else { (ETH_HLEN, word(12)) };
+    let (ip, ethertype) = if word(12) == 0x8100 { (18, word(16)) } else { (ETH_HLEN as usize, word(12)) };
     let (transport, protocol) = match (ethertype, byte(ip) >> 4) {
         (0x0800, 4) => {
             let header = usize::from(byte(ip) & 0xf) * 4;

@@ -3,13 +3,12 @@
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use crate::page_pool::{Frag, PagePool, Received};
+use crate::skb::ETH_HLEN;
 use alloc::boxed::Box;
 use core::fmt;
 
 /// Bytes that a driver keeps free in front of each buffer while a program is attached.
 pub const XDP_PACKET_HEADROOM: u32 = 256;
-/// Bytes of an Ethernet header: a program leaves at least as many.
-const ETH_HLEN: u32 = 14;
 
 /// A packet that an XDP program sees: one buffer, readable, and the room around it.
 ///

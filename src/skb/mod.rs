@@ -9,11 +9,13 @@
 
 pub mod checksum;
 pub mod devmem;
+mod ethernet;
 mod frag;
 mod packet;
 mod readable;
 mod zcrx;
 
+pub use ethernet::{ETH_HLEN, FrameTooShort, check_frame};
 pub use frag::MmFrag;
 #[doc(alias = "skb_frag_t")]
 #[doc(alias = "skb_mark_for_recycle")]
