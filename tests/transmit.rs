@@ -449,9 +449,10 @@ struct Limited {
 
 // SAFETY: every call goes to a device that keeps the promise, or maps nothing.
 unsafe impl DmaDevice for Limited {
-    fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+    unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
         self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).ok()?;
-        self.inner.map(page, direction)
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.map(page, direction) }
     }
     unsafe fn unmap(&self, addr: DmaAddr) {
         self.left.fetch_add(1, SeqCst);
@@ -482,6 +483,10 @@ unsafe impl DmaDevice for Limited {
         // SAFETY: promised by the caller.
         unsafe { self.inner.sync_for_device(addr, offset, len) }
     }
+    unsafe fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]) {
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.sync_bytes_for_device(addr, offset, bytes) }
+    }
 }
 
 // SAFETY: as above.
@@ -493,6 +498,9 @@ unsafe impl DmaBus for Limited {
     unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), DmaFault> {
         // SAFETY: promised by the caller.
         unsafe { self.inner.read(addr, bytes) }
+    }
+    fn fault(&self, len: usize) -> DmaFault {
+        self.inner.fault(len)
     }
     fn stats(&self) -> DmaStats {
         self.inner.stats()
@@ -723,7 +731,8 @@ fn a_device_does_not_read_what_is_mapped_for_it_to_write_nor_the_reverse() {
     let page = zone.alloc(0).unwrap();
     for bus in [Arc::new(Iommu::new()) as Arc<dyn DmaBus>, Arc::new(Bounce::new()), Arc::new(Coherent::new())] {
         let mut to = [0; 8];
-        let map = |direction| bus.map(page.page(), direction).unwrap();
+        // SAFETY: the page is allocated until both mappings have ended, below.
+        let map = |direction| unsafe { bus.map(page.page(), direction) }.unwrap();
         let (rx, tx) = (map(DmaDirection::FromDevice), map(DmaDirection::ToDevice));
         // SAFETY: nobody else looks at the page.
         let write = |addr: DmaAddr| unsafe { bus.write(addr.get(), &[0; 8]) };
@@ -740,6 +749,60 @@ fn a_device_does_not_read_what_is_mapped_for_it_to_write_nor_the_reverse() {
         }
         assert_eq!(read(tx), Err(DmaFault::Unmapped { addr: tx.get(), len: 8 }));
     }
+}
+
+/// A device that notes through which bytes it was shown what it is to send.
+struct Shown {
+    inner: Arc<Bounce>,
+    slices: Mutex<Vec<(usize, usize)>>,
+}
+
+// SAFETY: every call goes to a device that keeps the promise.
+unsafe impl DmaDevice for Shown {
+    unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.map(page, direction) }
+    }
+    unsafe fn unmap(&self, addr: DmaAddr) {
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.unmap(addr) }
+    }
+    fn map_peer(&self, _: Arc<dyn PeerMemory>, _: usize, len: usize, _: DmaDirection) -> Result<DmaAddr, MapError> {
+        Err(MapError::NoRoom { len })
+    }
+    unsafe fn unmap_peer(&self, _: DmaAddr) {
+        unreachable!("none was mapped")
+    }
+    fn needs_sync(&self) -> bool {
+        true
+    }
+    unsafe fn sync_for_cpu(&self, _: DmaAddr, _: usize, _: usize) {
+        unreachable!("the device does not write what is sent")
+    }
+    unsafe fn sync_for_device(&self, _: DmaAddr, _: usize, _: usize) {
+        unreachable!("it would read the bytes by a pointer of its own, beside a borrow that may be exclusive")
+    }
+    unsafe fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]) {
+        self.slices.lock().unwrap().push((bytes.as_ptr().addr(), bytes.len()));
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.sync_bytes_for_device(addr, offset, bytes) }
+    }
+}
+
+#[test]
+fn what_is_sent_is_read_through_the_borrow_that_was_given() {
+    let device = Arc::new(Shown { inner: Arc::new(Bounce::new()), slices: Mutex::new(Vec::new()) });
+    let mut page = Zone::new(1).unwrap().alloc(0).unwrap();
+    let reference = netmem::mm::get_page(page.page());
+    let mut map = TxMap::new(device.clone());
+    let bytes = page.bytes_mut();
+    bytes[100..164].fill(1);
+    let (at, slice) = (bytes[100..].as_ptr().addr(), map.map(&reference, &bytes[100..164]).unwrap());
+    bytes[100..164].fill(2); // the borrow is exclusive still, and what the device was shown stays
+    let mut seen = [0; 64];
+    // SAFETY: nobody writes what is mapped, and the device has it in a buffer of its own.
+    unsafe { device.inner.read(slice.addr().get(), &mut seen) }.unwrap();
+    assert_eq!((seen, device.slices.lock().unwrap().clone()), ([1; 64], vec![(at, 64)]));
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! allowed: pages are mapped.
 
-use netmem::DmaAddr;
-use netmem::dma::{DmaDevice, DmaDirection};
+use netmem::dma::TxMap;
 
-fn map(device: &dyn DmaDevice, memory: &netmem::Page) -> Option<DmaAddr> {
-    device.map(memory.into(), DmaDirection::FromDevice)
+fn map(packet: &mut TxMap, memory: &netmem::Page) -> bool {
+    packet.map(memory.into(), &[]).is_ok()
 }
 
 fn main() {}

@@ -4,11 +4,10 @@
 //!
 //! dma_map_page() on device memory. Its exporter has mapped it for the device as a whole; it has an address already.
 
-use netmem::DmaAddr;
-use netmem::dma::{DmaDevice, DmaDirection};
+use netmem::dma::TxMap;
 
-fn map(device: &dyn DmaDevice, memory: &netmem::NetIov) -> Option<DmaAddr> {
-    device.map(memory.into(), DmaDirection::FromDevice)
+fn map(packet: &mut TxMap, memory: &netmem::NetIov) -> bool {
+    packet.map(memory.into(), &[]).is_ok()
 }
 
 fn main() {}

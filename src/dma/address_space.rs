@@ -2,7 +2,7 @@
 
 use super::{DmaDirection, MapError, PeerMemory};
 use crate::memory::{DmaAddr, Page};
-use crate::mm::{PAGE_SIZE, page_address, page_size};
+use crate::mm::{PAGE_SIZE, compound_head, page_address, page_size};
 use crate::sync::{AtomicU64, Lock};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -52,6 +52,12 @@ pub enum DmaFault {
         /// How many bytes.
         len: usize,
     },
+    /// The bus was told to fail, by [`DmaBus::fault`](super::DmaBus::fault).
+    #[error("DMA fault: an access of {len} bytes failed on request, and reached nothing")]
+    Requested {
+        /// How many bytes the access would have had.
+        len: usize,
+    },
 }
 
 /// What a device has counted since it was made.
@@ -79,6 +85,11 @@ impl DmaStats {
 
 /// New addresses are aligned to the size of what is mapped, up to this.
 const MAX_ALIGN: usize = 1 << 31;
+
+/// The end of a range and of the page behind it that is left out, so that running over the end of a mapping faults.
+fn end_with_gap(start: usize, len: usize) -> Option<usize> {
+    start.checked_add(len)?.checked_next_multiple_of(PAGE_SIZE)?.checked_add(PAGE_SIZE)
+}
 
 /// What an address reaches.
 enum Target {
@@ -116,7 +127,8 @@ struct Region {
     maps: u32,
 }
 
-// SAFETY: the pointers name bytes of pages, and are followed only in functions whose callers say who owns those bytes.
+// SAFETY: the pointers name bytes of pages, which stay allocated while the region is in the table, because `DmaDevice::map`
+// demands it. They are followed only in functions whose callers say that nobody else uses those bytes.
 unsafe impl Send for Region {}
 
 /// How new addresses come about.
@@ -129,8 +141,37 @@ pub(super) enum Addresses {
 }
 
 struct Table {
+    /// No two overlap.
     regions: BTreeMap<usize, Region>,
+    /// New addresses start here.
+    first: usize,
+    /// The next new address: behind the one before, so that an address is used again only when all others have been.
     next: usize,
+}
+
+impl Table {
+    /// A new address for `len` bytes, at the next place where nothing is mapped. `None` when there is no such place.
+    fn place(&mut self, len: usize) -> Option<usize> {
+        // Aligned to its size, so that it can be cut into net_iovs of any size.
+        let align = len.min(MAX_ALIGN).next_power_of_two().max(PAGE_SIZE);
+        let addr = self.gap(self.next, len, align).or_else(|| self.gap(self.first, len, align))?;
+        self.next = end_with_gap(addr, len)?;
+        Some(addr)
+    }
+
+    /// The first multiple of `align` from `from` on with room for `len` bytes and the page behind them.
+    fn gap(&self, from: usize, len: usize, align: usize) -> Option<usize> {
+        let mut addr = from.checked_next_multiple_of(align)?;
+        loop {
+            // The last region that begins before the end is the only one that can reach furthest into the range.
+            match self.regions.range(..end_with_gap(addr, len)?).next_back() {
+                Some((start, region)) if end_with_gap(*start, region.len)? > addr => {
+                    addr = end_with_gap(*start, region.len)?.checked_next_multiple_of(align)?;
+                }
+                _ => return Some(addr),
+            }
+        }
+    }
 }
 
 /// Addresses of one device.
@@ -149,7 +190,7 @@ impl AddressSpace {
     pub(super) fn new(addresses: Addresses, first: usize) -> Self {
         AddressSpace {
             addresses,
-            table: Lock::new(Table { regions: BTreeMap::new(), next: first }),
+            table: Lock::new(Table { regions: BTreeMap::new(), first, next: first }),
             maps: AtomicU64::new(0),
             unmaps: AtomicU64::new(0),
             syncs_for_cpu: AtomicU64::new(0),
@@ -177,17 +218,9 @@ impl AddressSpace {
         let addr = self.table.with(|table| {
             let addr = match at {
                 Some(addr) => addr,
-                None => {
-                    // Aligned to its size, so that it can be cut into net_iovs of any size; and a page lies between two
-                    // mappings, so that running over the end of one faults.
-                    let align = len.min(MAX_ALIGN).next_power_of_two().max(PAGE_SIZE);
-                    let addr = table.next.checked_next_multiple_of(align)?;
-                    let end = addr.checked_add(len)?.checked_next_multiple_of(PAGE_SIZE)?.checked_add(PAGE_SIZE)?;
-                    table.next = end;
-                    addr
-                }
+                None => table.place(len)?,
             };
-            // Where an address is the page's own it may be mapped twice, and what the page is part of now counts.
+            // Where an address is the page's own it may be mapped twice.
             let (maps, writes, reads) = match table.regions.get(&addr) {
                 None => (0, false, false),
                 Some(Region { target: Target::Host(was), maps, writes, reads, .. })
@@ -209,6 +242,7 @@ impl AddressSpace {
 
     /// Maps the block of a page.
     pub(super) fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+        let page = compound_head(page);
         let at = match self.addresses {
             Addresses::Identity => Some(crate::mm::page_to_pfn(page) << crate::mm::PAGE_SHIFT),
             Addresses::Fresh => None,
@@ -218,6 +252,7 @@ impl AddressSpace {
 
     /// Maps a buffer in place of the block of a page. `None` when there is no memory for it.
     pub(super) fn map_bounced(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+        let page = compound_head(page);
         let len = page_size(page);
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(len).ok()?;
@@ -298,8 +333,9 @@ impl AddressSpace {
             Target::Host(start) => {
                 // SAFETY: `reach` found the whole range inside the block at `start`.
                 let to = unsafe { start.add(offset) };
-                // SAFETY: the bytes belong to a posted buffer, as the caller says, so their block is allocated and nobody
-                // else reads or writes them; `bytes` is a Rust slice and so is not among them.
+                // SAFETY: the block is allocated, because the caller of `DmaDevice::map` keeps it so until it unmaps, and the
+                // region is in the table. The bytes belong to a posted buffer, as the caller of this says, so nobody else
+                // reads or writes them; `bytes` is a Rust slice and so is not among them.
                 unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), len) };
                 None
             }
@@ -329,8 +365,9 @@ impl AddressSpace {
             Target::Host(start) => {
                 // SAFETY: `reach` found the whole range inside the block at `start`.
                 let from = unsafe { start.add(offset) };
-                // SAFETY: the bytes belong to a posted buffer, as the caller says, so their block is allocated and nobody
-                // writes them; `bytes` is a Rust slice, borrowed exclusively, and so is not among them.
+                // SAFETY: the block is allocated, because the caller of `DmaDevice::map` keeps it so until it unmaps, and the
+                // region is in the table. The bytes belong to a posted buffer, as the caller of this says, so nobody writes
+                // them; `bytes` is a Rust slice, borrowed exclusively, and so is not among them.
                 unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *bytes).cast(), len) };
                 None
             }
@@ -356,18 +393,38 @@ impl AddressSpace {
     /// That of [`DmaDevice::sync_for_cpu`](super::DmaDevice::sync_for_cpu).
     unsafe fn sync(&self, addr: DmaAddr, offset: usize, len: usize, for_cpu: bool) {
         // A range that is not mapped has been counted as a fault; there is nothing to copy.
-        let _ = self.reach(addr.get() + offset, len, Access::Sync, |target, offset| {
+        let _ = self.reach(addr.add(offset).get(), len, Access::Sync, |target, offset| {
             if let Target::Bounced { host, buffer, direction } = target {
                 // SAFETY: `reach` found the whole range inside the block at `host`.
                 let host = unsafe { host.add(offset) };
                 let buffer = NonNull::from(&mut buffer[offset..offset + len]).cast::<u8>();
                 if for_cpu && direction.device_writes() {
-                    // SAFETY: the page is allocated and nobody touches these bytes meanwhile, as the caller says; the
-                    // buffer is memory of its own.
+                    // SAFETY: the block is allocated while its region is in the table, as in `write`; nobody touches these
+                    // bytes meanwhile, as the caller says; the buffer is memory of its own.
                     unsafe { host.copy_from_nonoverlapping(buffer, len) }
                 } else if !for_cpu && direction.device_reads() {
                     // SAFETY: as above, in the other direction.
                     unsafe { buffer.copy_from_nonoverlapping(host, len) }
+                }
+            }
+        });
+    }
+
+    /// Fails an access of `len` bytes, and counts it.
+    pub(super) fn fault(&self, len: usize) -> DmaFault {
+        self.faults.fetch_add(1, Relaxed);
+        DmaFault::Requested { len }
+    }
+
+    /// Shows the device `bytes`, which lie at `offset` of a mapped page. They are read through the slice alone: whatever
+    /// it was borrowed from is not touched by another pointer.
+    pub(super) fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]) {
+        self.syncs_for_device.fetch_add(1, Relaxed);
+        // A range that is not mapped has been counted as a fault; there is nothing to copy.
+        let _ = self.reach(addr.add(offset).get(), bytes.len(), Access::Sync, |target, offset| {
+            if let Target::Bounced { buffer, direction, .. } = target {
+                if direction.device_reads() {
+                    buffer[offset..offset + bytes.len()].copy_from_slice(bytes);
                 }
             }
         });
@@ -400,11 +457,15 @@ impl AddressSpace {
 /// to `needs_sync`.
 macro_rules! device {
     ($ty:ident, needs_sync: $needs_sync:expr, sync: $sync:expr, map: |$this:ident, $page:ident, $direction:ident| $map:expr) => {
-        // SAFETY: addresses come from an address space, which reaches what was mapped and nothing else; when the device
-        // may write is the promise of whoever calls `DmaBus::write`, which is unsafe for that reason; no method panics
-        // or calls out, but to the peer memory that was given to it.
+        // SAFETY: addresses come from an address space, which reaches what was mapped and nothing else, and gives an address
+        // out again only after its mapping has ended. The caller of `DmaBus::write`, which is unsafe for that reason,
+        // promises when the device writes. No method panics or calls out, but to the peer memory that was given to it.
         unsafe impl $crate::dma::DmaDevice for $ty {
-            fn map(&self, $page: &$crate::Page, $direction: $crate::dma::DmaDirection) -> Option<$crate::DmaAddr> {
+            unsafe fn map(
+                &self,
+                $page: &$crate::Page,
+                $direction: $crate::dma::DmaDirection,
+            ) -> Option<$crate::DmaAddr> {
                 let $this = self;
                 $map
             }
@@ -440,6 +501,12 @@ macro_rules! device {
                     unsafe { self.space.sync_for_device(addr, offset, len) }
                 }
             }
+            unsafe fn sync_bytes_for_device(&self, addr: $crate::DmaAddr, offset: usize, bytes: &[u8]) {
+                let $this = self;
+                if $sync {
+                    self.space.sync_bytes_for_device(addr, offset, bytes);
+                }
+            }
         }
 
         // SAFETY: a write or a read reaches exactly what the address space finds, whole or not at all.
@@ -451,6 +518,9 @@ macro_rules! device {
             unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), $crate::dma::DmaFault> {
                 // SAFETY: promised by the caller.
                 unsafe { self.space.read(addr, bytes) }
+            }
+            fn fault(&self, len: usize) -> $crate::dma::DmaFault {
+                self.space.fault(len)
             }
             fn stats(&self) -> $crate::dma::DmaStats {
                 self.space.stats()

@@ -6,14 +6,16 @@ use crate::mm::PHYSICAL_BITS;
 /// A device whose addresses are physical addresses, in a machine that keeps CPU and device coherent. Needs no sync.
 ///
 /// ```
-/// use netmem::{dma::{Coherent, DmaDevice, DmaDirection}, mm::{Zone, page_to_pfn}};
+/// use netmem::{dma::{Coherent, DmaBus, DmaDevice, TxMap}, mm::{Zone, page_to_pfn}};
+/// use std::sync::Arc;
 ///
-/// let (zone, device) = (Zone::new(1)?, Coherent::new());
+/// let (zone, device) = (Zone::new(1)?, Arc::new(Coherent::new()));
 /// let page = zone.alloc(0).expect("one page is free");
-/// let addr = device.map(page.page(), DmaDirection::FromDevice).expect("there is no limit");
-/// assert_eq!(addr.get(), page_to_pfn(page.page()) << 12);
+/// let mut map = TxMap::new(device.clone().driver_side());
+/// let slice = map.map(page.page(), page.bytes())?;
+/// assert_eq!(slice.addr().get(), page_to_pfn(page.page()) << 12);
 /// assert!(!device.needs_sync());
-/// # Ok::<(), netmem::mm::ZoneError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Coherent {
     space: AddressSpace,

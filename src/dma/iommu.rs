@@ -2,20 +2,22 @@
 
 use super::address_space::{AddressSpace, Addresses, device};
 
-/// A device that reaches memory through an IOMMU: each mapping has a new address, which is never used again, so that DMA
-/// after unmap or out of range faults and is counted. Coherent, so it needs no sync.
+/// A device that reaches memory through an IOMMU. Each mapping has a new address, which is used again only when all others
+/// have been, so DMA after unmap or out of range faults and is counted. The device is coherent and needs no sync.
 ///
 /// ```
-/// use netmem::dma::{DmaBus, DmaDevice, DmaDirection, DmaFault, Iommu};
+/// use netmem::dma::{DmaBus, Iommu, TxMap};
 /// use netmem::mm::Zone;
+/// use std::sync::Arc;
 ///
-/// let (zone, device) = (Zone::new(1)?, Iommu::new());
+/// let (zone, device) = (Zone::new(1)?, Arc::new(Iommu::new()));
 /// let page = zone.alloc(0).expect("one page is free");
-/// let first = device.map(page.page(), DmaDirection::FromDevice).expect("there is no limit");
-/// let second = device.map(page.page(), DmaDirection::FromDevice).expect("there is no limit");
-/// assert_ne!(first, second);
+/// let mut map = TxMap::new(device.clone().driver_side());
+/// let first = map.map(page.page(), page.bytes())?;
+/// let second = map.map(page.page(), page.bytes())?;
+/// assert_ne!(first.addr(), second.addr());
 /// assert_eq!(device.stats().mapped(), 2);
-/// # Ok::<(), netmem::mm::ZoneError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Iommu {
     space: AddressSpace,

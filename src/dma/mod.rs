@@ -10,7 +10,7 @@
 //! | --- | --- | --- |
 //! | [`Coherent`] | where the page is | DMA to memory that is not mapped faults, and is counted |
 //! | [`Bounce`] | that of a buffer of its own | a missing or short sync: the CPU reads old bytes |
-//! | [`Iommu`] | a new one each time, never used again | DMA after unmap or out of range faults, and is counted |
+//! | [`Iommu`] | a new one each time, used again only when all others have been | DMA after unmap or out of range faults, and is counted |
 //!
 //! All three are models, and stop bad DMA instead of suffering it. Real hardware without an IOMMU would not.
 //!
@@ -86,16 +86,24 @@ pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) 
 /// An implementation promises that
 /// - an address from [`map`](Self::map) reaches the bytes of that page's block and no others, until it is unmapped;
 /// - an address from [`map_peer`](Self::map_peer) reaches that range of the peer's memory and no others;
-/// - an address each of whose mappings was unmapped reaches nothing, and is not handed out for other memory while a descriptor that names
-///   it is with the device: a pool may go before the ring that holds its buffers;
+/// - an address reaches nothing from the end of its last mapping until it is handed out again. (No descriptor that is with
+///   the device names such an address: what the device has stays mapped until it comes back, rule D5.)
 /// - the device writes a buffer only from its post to its completion (or to the stop of its queue), never between the
 ///   completion and the next post, and reads what is transmitted only from its post to its completion likewise;
 /// - no method panics, or calls into a pool, a provider or a hook.
 pub unsafe trait DmaDevice: Send + Sync {
     /// Makes the block of `page` reachable for the device. `None` when the device has no room for it.
+    ///
+    /// A pool maps its own memory, and [`TxMap`] maps what is transmitted and keeps it: a driver calls neither this nor
+    /// [`unmap`](Self::unmap).
+    ///
+    /// # Safety
+    ///
+    /// The block stays allocated, and is not split, until the caller has ended the mapping: the mapping is a pointer to it
+    /// and does not keep it.
     #[doc(alias = "dma_map_page")]
     #[doc(alias = "dma_map_page_attrs")]
-    fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr>;
+    unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr>;
 
     /// Ends a mapping.
     ///
@@ -146,6 +154,15 @@ pub unsafe trait DmaDevice: Send + Sync {
     /// As for [`sync_for_cpu`](Self::sync_for_cpu).
     #[doc(alias = "dma_sync_single_range_for_device")]
     unsafe fn sync_for_device(&self, addr: DmaAddr, offset: usize, len: usize);
+
+    /// Shows the device `bytes`, which lie at `offset` of a mapped page. They are read through this slice and no other
+    /// pointer, because the caller may have borrowed them from a `&mut [u8]` that it writes afterwards.
+    ///
+    /// # Safety
+    ///
+    /// `addr` is mapped, the range is inside its page's block, and `bytes` are the bytes there.
+    #[doc(alias = "dma_sync_single_for_device")]
+    unsafe fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]);
 }
 
 /// The other end of a [`DmaDevice`]: the wires the device itself reads and writes through. For models of hardware.
@@ -178,6 +195,10 @@ pub unsafe trait DmaBus: DmaDevice {
     ///
     /// If the range is mapped, it belongs to a buffer that has been posted to the device and not completed yet.
     unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), DmaFault>;
+
+    /// Fails an access of `len` bytes on request, as one that reaches nothing: counts the fault and returns it. A model of a
+    /// device that goes astray asks for it, because no address is sure to reach nothing.
+    fn fault(&self, len: usize) -> DmaFault;
 
     /// What the device has counted.
     fn stats(&self) -> DmaStats;

@@ -101,14 +101,15 @@ impl TxMap {
         let inside = |offset: &usize| offset.checked_add(len).is_some_and(|end| end <= page_size(&page));
         let offset = offset.filter(inside).ok_or(TxMapError::OtherPage { len })?;
         let size = u32::try_from(len).map_err(|_| TxMapError::OtherPage { len })?;
-        let addr = self.device.map(&page, DmaDirection::ToDevice).ok_or(TxMapError::NoRoom { len })?;
+        // SAFETY: `page` is a reference to the block, so it stays allocated and nobody splits it. It goes into this value,
+        // which unmaps before it drops the reference.
+        let addr = unsafe { self.device.map(&page, DmaDirection::ToDevice) }.ok_or(TxMapError::NoRoom { len })?;
         // INVARIANT: `addr` is this page's, from this device.
         *slot = Some((addr, page));
         self.len += 1;
         if self.device.needs_sync() {
-            // SAFETY: `addr` is mapped, and the range is inside the block, as was just checked. `bytes` is borrowed, so
-            // nobody writes it meanwhile, and the device does not know of it yet.
-            unsafe { self.device.sync_for_device(addr, offset, len) };
+            // SAFETY: `addr` is mapped. `bytes` lie at `offset` of the block and inside it, as was just checked.
+            unsafe { self.device.sync_bytes_for_device(addr, offset, bytes) };
         }
         Ok(DmaSlice::new(addr.add(offset), size))
     }

@@ -23,8 +23,8 @@ impl DmaAddr {
     ///
     /// # Safety
     ///
-    /// `addr` came from a mapping of the device that will use it. It may be old: a device reaches nothing at an address
-    /// whose mapping has ended ([`DmaDevice`](crate::dma::DmaDevice) promises it).
+    /// `addr` came from a mapping of the device that will use it. It may be old, because an address is only a number: no
+    /// ring posts memory whose mapping has ended (rule D5).
     #[inline(always)]
     pub const unsafe fn new(addr: usize) -> Self {
         DmaAddr(addr)

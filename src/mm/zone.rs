@@ -255,7 +255,7 @@ impl ZoneInner {
         ((page as *const Page).addr() - self.pages.as_ptr().addr()) / size_of::<Page>()
     }
 
-    /// A pointer to a page with the provenance of the page array.
+    /// Returns a pointer to a page. It reaches the 64 bytes of that page and no others: its neighbours are found by index.
     pub(super) fn page_ptr(&self, index: usize) -> NonNull<Page> {
         NonNull::from(&self.pages[index])
     }

@@ -192,9 +192,12 @@ impl Engine {
             let (to_header, behind) = rest.split_at(header);
             let (to_payload, behind) = behind.split_at(behind.len().min(descriptor.payload_len.get() as usize));
             rest = behind;
-            let payload_addr = if is(Trick::DmaFault) { NOWHERE } else { descriptor.payload.get() };
-            let written = dma(&*self.bus, descriptor.header.get(), to_header)
-                .and_then(|()| dma(&*self.bus, payload_addr, to_payload));
+            let written = dma(&*self.bus, descriptor.header.get(), to_header).and_then(|()| {
+                if is(Trick::DmaFault) {
+                    return Err(self.bus.fault(to_payload.len()));
+                }
+                dma(&*self.bus, descriptor.payload.get(), to_payload)
+            });
             if is(Trick::Remove) {
                 self.control.remove();
                 return;
@@ -228,9 +231,6 @@ impl Engine {
     }
 }
 
-/// An address that no device ever maps: they are handed out from below.
-pub(super) const NOWHERE: u64 = u64::MAX - 0xf_ffff;
-
 /// How many bytes of a frame go to the header buffer: the headers where the device understands them, and whatever fits
 /// of a frame that it does not, so that no frame is unreadable as a whole.
 fn split(descriptor: &Descriptor, len: usize, parsed: &Parsed) -> usize {
@@ -249,8 +249,8 @@ fn dma(bus: &dyn DmaBus, addr: u64, bytes: &[u8]) -> Result<(), DmaFault> {
         return Ok(());
     }
     // SAFETY: the address and at least as many bytes are those of a descriptor that was posted and has not been
-    // completed: `deliver` writes before it completes, takes each descriptor once, and drops it then. Or it is `NOWHERE`,
-    // where nothing is mapped.
+    // completed: `deliver` writes before it completes, takes each descriptor once, and drops it then. Only a ring makes
+    // descriptors (`RxDescriptor::new` is private to the crate), and it keeps the buffer until the completion.
     unsafe { bus.write(addr as usize, bytes) }
 }
 

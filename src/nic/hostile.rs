@@ -48,7 +48,7 @@ pub enum Trick {
     Runt,
     /// The report on the frame's checksum is turned round: wrong where it is right, right where it is wrong.
     Checksum,
-    /// The device uses an address that nothing is mapped at, faults, and reports that it failed.
+    /// The device's access faults ([`DmaBus::fault`](crate::dma::DmaBus::fault)), and it reports that it failed.
     DmaFault,
     /// The device is taken out while it writes the frame. It is gone for good, with all that was under way.
     Remove,

@@ -54,6 +54,9 @@ pub struct NicParams {
     pub hostile: Option<Hostile>,
     /// The same for the sending half.
     pub tx_hostile: Option<Hostile>,
+    /// The position at which the registers of each ring start, in both halves. Positions are 32 bits and come round: from just
+    /// below 2^32 a device is seen as after so many descriptors. Hardware resets them to 0.
+    pub first_position: u32,
 }
 
 impl Default for NicParams {
@@ -68,6 +71,7 @@ impl Default for NicParams {
             checksums: true,
             hostile: None,
             tx_hostile: None,
+            first_position: 0,
         }
     }
 }
@@ -197,12 +201,12 @@ impl Nic {
         traffic: Box<dyn Traffic>,
         sink: Option<Box<dyn Sink>>,
     ) -> Result<Self, NicError> {
-        let NicParams { queues, depth, steering, default_queue, pause, max_frame, checksums, hostile, tx_hostile } =
-            params;
+        let NicParams { queues, depth, steering, default_queue, pause, max_frame, checksums, .. } = params;
+        let NicParams { hostile, tx_hostile, first_position: first, .. } = params;
         if !(1..=64).contains(&queues) {
             return Err(NicError::Queues { queues });
         }
-        if !depth.is_power_of_two() || !(2..=32768).contains(&depth) {
+        if !depth.is_power_of_two() || !(2..=wire::MAX_DEPTH).contains(&depth) {
             return Err(NicError::Depth { depth });
         }
         let rules = steering.iter().map(|(port, queue)| (Some(*port), *queue));
@@ -212,9 +216,9 @@ impl Nic {
             }
         }
         let control = Arc::new(Control::default());
-        let slots: Vec<_> = (0..queues).map(|_| Arc::new(QueueSlot::new(depth))).collect();
+        let slots: Vec<_> = (0..queues).map(|_| Arc::new(QueueSlot::new(depth, first))).collect();
         let tx_queues = if sink.is_some() { queues } else { 0 };
-        let tx_slots: Vec<_> = (0..tx_queues).map(|_| Arc::new(QueueSlot::new(depth))).collect();
+        let tx_slots: Vec<_> = (0..tx_queues).map(|_| Arc::new(QueueSlot::new(depth, first))).collect();
         let device = bus.clone().driver_side();
         let mut sender = Sender::new(bus.clone(), control.clone(), &tx_slots);
         sender.max_frame = max_frame;

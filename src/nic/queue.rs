@@ -59,9 +59,11 @@ const GENERATIONS: usize = 2;
 /// One queue of the device. Its rings come and go with their generation; its counters stay.
 pub(super) struct QueueSlot<R> {
     depth: u32,
+    /// The position at which the registers of each generation start.
+    first: u32,
     generations: Mutex<Generations<R>>,
-    /// Moves when the list does.
-    version: AtomicU32,
+    /// Moves when the list does. 64 bits do not come round: a change is never taken for none.
+    version: AtomicU64,
     pub(super) frames: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) no_buffer: AtomicU64,
@@ -76,11 +78,12 @@ struct Generations<R> {
 }
 
 impl<R: Rings> QueueSlot<R> {
-    pub(super) fn new(depth: u32) -> Self {
+    pub(super) fn new(depth: u32, first: u32) -> Self {
         QueueSlot {
             depth,
+            first,
             generations: Mutex::new(Generations { live: Vec::new(), ended: false }),
-            version: AtomicU32::new(0),
+            version: AtomicU64::new(0),
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             no_buffer: AtomicU64::new(0),
@@ -93,7 +96,7 @@ impl<R: Rings> QueueSlot<R> {
     }
 
     /// Moves when a generation was added or removed.
-    pub(super) fn version(&self) -> u32 {
+    pub(super) fn version(&self) -> u64 {
         self.version.load(Acquire)
     }
 
@@ -103,7 +106,7 @@ impl<R: Rings> QueueSlot<R> {
         if generations.live.iter().filter(|one| !one.stopping()).count() >= GENERATIONS {
             return None;
         }
-        let shared = Arc::new(QueueShared::new(self.depth));
+        let shared = Arc::new(QueueShared::new(self.depth, self.first));
         shared.stopped.store(generations.ended, Release);
         generations.live.push(shared.clone());
         self.version.fetch_add(1, Release);
@@ -120,7 +123,7 @@ impl<R: Rings> QueueSlot<R> {
     }
 
     /// The engine begins with the oldest generation that is not to stop. It has none.
-    pub(super) fn begin(&self) -> (Option<Arc<QueueShared<R>>>, u32) {
+    pub(super) fn begin(&self) -> (Option<Arc<QueueShared<R>>>, u64) {
         let generations = self.lock();
         let next = generations.live.iter().find(|one| !one.stopping());
         if let Some(next) = next {
@@ -145,6 +148,8 @@ impl<R: Rings> QueueSlot<R> {
 /// Rings and registers of one generation of a queue: what driver and device share.
 pub(super) struct QueueShared<R> {
     pub(super) depth: u32,
+    /// The position at which the registers start.
+    first: u32,
     pub(super) rings: R,
     /// Register: descriptors below are the device's. Written by the driver.
     pub(super) tail: AtomicU32,
@@ -163,16 +168,17 @@ pub(super) struct QueueShared<R> {
 }
 
 impl<R> QueueShared<R> {
-    fn new(depth: u32) -> Self
+    fn new(depth: u32, first: u32) -> Self
     where
         R: Rings,
     {
         QueueShared {
             depth,
+            first,
             rings: R::new(depth as usize),
-            tail: AtomicU32::new(0),
-            read: AtomicU32::new(0),
-            written: AtomicU32::new(0),
+            tail: AtomicU32::new(first),
+            read: AtomicU32::new(first),
+            written: AtomicU32::new(first),
             stop: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             begun: AtomicBool::new(false),
@@ -203,7 +209,7 @@ pub(super) struct EngineQueue<R> {
     /// The generation that runs; `None` while the queue is stopped.
     pub(super) active: Option<Active<R>>,
     /// The version of the list of generations when it was last looked at.
-    seen: u32,
+    seen: u64,
     /// A frame has waited in vain for a queue that is stopped: others are dropped at once, until it runs again.
     pub(super) given_up: bool,
 }
@@ -240,7 +246,8 @@ impl<R: Rings> EngineQueue<R> {
         self.active = None;
         let (next, seen) = self.slot.begin();
         self.seen = seen;
-        self.active = next.map(|shared| Active { shared, head: 0, next: 0, history: VecDeque::new() });
+        self.active =
+            next.map(|shared| Active { head: shared.first, next: shared.first, shared, history: VecDeque::new() });
     }
 
     /// What the driver has written: the tail, and how far it has read.
@@ -300,7 +307,17 @@ impl<R: Rings> End<R> {
         let shared = slot.add()?;
         // A frame may be waiting for it.
         side.doorbell.raise();
-        Some(End { slot, shared, side, device, posted: 0, next: 0 })
+        Some(End { posted: shared.first, next: shared.first, slot, shared, side, device })
+    }
+
+    /// How many descriptors were written, as far as 32 bits go.
+    fn posted(&self) -> u32 {
+        self.posted.wrapping_sub(self.shared.first)
+    }
+
+    /// How many completions were read, as far as 32 bits go.
+    fn completed(&self) -> u32 {
+        self.next.wrapping_sub(self.shared.first)
     }
 
     fn kick(&self) {
@@ -360,7 +377,7 @@ impl NicQueue {
 
 impl fmt::Debug for NicQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NicQueue").field("posted", &self.0.posted).field("completed", &self.0.next).finish()
+        f.debug_struct("NicQueue").field("posted", &self.0.posted()).field("completed", &self.0.completed()).finish()
     }
 }
 
@@ -370,6 +387,8 @@ impl fmt::Debug for NicQueue {
 // between two frames and takes no descriptor of this generation any more, as it begins with another one then, or when
 // the thread ends. A generation that it never began with is off its list when `stop` returns, and the lock of the list
 // orders the two. Other generations have rings of their own, so no descriptor of this one is ever read through them.
+// `complete` returns what the device has written at this position and nothing older, because laps that follow each other
+// differ, where positions come round as well (`wire::lap` proves it).
 unsafe impl DmaQueue for NicQueue {
     fn device(&self) -> &Arc<dyn DmaDevice> {
         &self.0.device
@@ -416,13 +435,13 @@ impl NetmemTx for NicTxQueue {
 
 impl fmt::Debug for NicTxQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NicTxQueue").field("posted", &self.0.posted).field("completed", &self.0.next).finish()
+        f.debug_struct("NicTxQueue").field("posted", &self.0.posted()).field("completed", &self.0.completed()).finish()
     }
 }
 
 // SAFETY: as for `NicQueue`, with the thread that sends and with reads: it reads what the descriptors of a packet name
 // before it writes the completion with their id, and not afterwards, as it drops them then. It writes to none of it: it
-// has its frame in memory of its own.
+// has its frame in memory of its own. Positions and laps are the same, and so is their proof.
 unsafe impl DmaTxQueue for NicTxQueue {
     fn device(&self) -> &Arc<dyn DmaDevice> {
         &self.0.device

@@ -1,6 +1,6 @@
 //! The sending half of the device: a thread that gathers packets where descriptors say, and puts them on the cable.
 
-use super::engine::{Control, NOWHERE};
+use super::engine::Control;
 use super::hostile::{Fault, Schedule, Trick};
 use super::queue::{Active, EngineQueue, QueueSlot, TxRings};
 use super::traffic::{Sink, TrafficError};
@@ -126,17 +126,19 @@ fn gather(
     if len > max {
         return Ok(false);
     }
+    if astray {
+        return Err(bus.fault(len));
+    }
     frame.resize(len, 0);
     let mut rest = &mut frame[..];
     for piece in pieces {
         let (to, behind) = rest.split_at_mut(piece.len.get() as usize);
         rest = behind;
-        let addr = if astray { NOWHERE } else { piece.addr.get() };
         if !to.is_empty() {
             // SAFETY: the address and as many bytes are those of a descriptor that was posted and has not been completed:
-            // `send` reads before it completes, takes each descriptor once, and drops it then. Or it is `NOWHERE`, where
-            // nothing is mapped.
-            unsafe { bus.read(addr as usize, to) }?;
+            // `send` reads before it completes, takes each descriptor once, and drops it then. Only a ring makes
+            // descriptors (`TxDescriptor::new` is private to the crate), and it keeps the packet until the completion.
+            unsafe { bus.read(piece.addr.get() as usize, to) }?;
         }
     }
     Ok(true)

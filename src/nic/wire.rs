@@ -30,8 +30,9 @@ struct Completion {
     payload_len: U32,
     header_len: U16,
     flags: U16,
-    /// Which lap of the ring this is, counted from 1: what the driver waits for.
-    lap: U32,
+    /// The lap of the ring: what the driver waits for.
+    lap: U16,
+    reserved: U16,
 }
 
 /// Flag of a completion: the frame ends here.
@@ -42,6 +43,26 @@ const FAILED: u16 = 1 << 1;
 const CSUM_CHECKED: u16 = 1 << 2;
 /// Flag of a completion: and it is right.
 const CSUM_OK: u16 = 1 << 3;
+
+/// The longest ring of descriptors.
+pub(super) const MAX_DEPTH: u32 = 1 << 15;
+/// The longest ring of completions: twice as many as descriptors.
+const MAX_COMPLETIONS: u32 = 2 * MAX_DEPTH;
+
+/// The lap of a ring of `len` entries that a position is in, from 1 to [`LAPS`]. It is never 0, so memory that nobody wrote
+/// is in no lap. An entry that is read is of the lap before until the device writes it, so two laps in a row must differ,
+/// and they must differ where positions come round as well.
+fn lap(position: u32, len: u32) -> u16 {
+    (position / len % LAPS) as u16 + 1
+}
+
+/// Laps that are told apart.
+const LAPS: u32 = 1 << 15;
+// Positions are `u32`. A ring is a power of two long, and at most the longest, so the laps of one period of the positions are
+// a multiple of those of the longest ring, and these a multiple of `LAPS`: the number does not jump where positions come
+// round. `LAPS` is more than one, and the last fits.
+const _: () = assert!((1_u64 << u32::BITS) / MAX_COMPLETIONS as u64 % LAPS as u64 == 0);
+const _: () = assert!(MAX_COMPLETIONS.is_power_of_two() && LAPS > 1 && LAPS <= u16::MAX as u32);
 
 const DESCRIPTOR_WORDS: usize = size_of::<Descriptor>() / size_of::<u64>();
 const COMPLETION_WORDS: usize = size_of::<Completion>() / size_of::<u64>();
@@ -110,11 +131,6 @@ impl CompletionRing {
         &self.0[start..start + COMPLETION_WORDS]
     }
 
-    /// Which lap a position is in, counted from 1 so that memory nobody wrote is in none.
-    fn lap(&self, position: u32) -> u32 {
-        (position / self.len()).wrapping_add(1)
-    }
-
     /// The device writes: the word with the lap last, and released.
     pub(super) fn write(&self, position: u32, completion: &RxCompletion) {
         let RxCompletion { end_of_frame, failed, csum_ok, .. } = *completion;
@@ -128,7 +144,8 @@ impl CompletionRing {
             payload_len: completion.payload_len.into(),
             header_len: (completion.header_len.min(u32::from(u16::MAX)) as u16).into(),
             flags: flags.into(),
-            lap: self.lap(position).into(),
+            lap: lap(position, self.len()).into(),
+            reserved: 0.into(),
         };
         let value: [u64; COMPLETION_WORDS] = zerocopy::transmute!(wire);
         let slot = self.at(position);
@@ -142,7 +159,7 @@ impl CompletionRing {
         let slot = self.at(position);
         let last = slot[1].load(Acquire);
         let wire: Completion = zerocopy::transmute!([slot[0].load(Relaxed), last]);
-        if wire.lap.get() != self.lap(position) {
+        if wire.lap.get() != lap(position, self.len()) {
             return None;
         }
         let flags = wire.flags.get();
@@ -239,7 +256,7 @@ impl TxDescriptorRing {
 struct TxDone {
     id: U32,
     flags: U16,
-    /// Which lap of the ring this is, counted from 1, as far as 16 bits go.
+    /// The lap of the ring: what the driver waits for.
     lap: U16,
 }
 
@@ -260,22 +277,17 @@ impl TxCompletionRing {
         &self.0[(position & (self.len() - 1)) as usize]
     }
 
-    /// Never 0: memory that nobody wrote is in no lap.
-    fn lap(&self, position: u32) -> u16 {
-        (position / self.len() % u32::from(u16::MAX)) as u16 + 1
-    }
-
     /// The device writes, and releases what it has done.
     pub(super) fn write(&self, position: u32, completion: TxCompletion) {
         let flags = if completion.failed { FAILED } else { 0 };
-        let wire = TxDone { id: completion.id.into(), flags: flags.into(), lap: self.lap(position).into() };
+        let wire = TxDone { id: completion.id.into(), flags: flags.into(), lap: lap(position, self.len()).into() };
         self.at(position).store(zerocopy::transmute!(wire), Release);
     }
 
     /// The driver reads, once; `None` when the device has not written this position yet.
     pub(super) fn read(&self, position: u32) -> Option<TxCompletion> {
         let wire: TxDone = zerocopy::transmute!(self.at(position).load(Acquire));
-        let written = wire.lap.get() == self.lap(position);
+        let written = wire.lap.get() == lap(position, self.len());
         written.then(|| TxCompletion { id: wire.id.get(), failed: wire.flags.get() != 0 })
     }
 }
@@ -284,34 +296,92 @@ impl TxCompletionRing {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_completion_is_seen_once_a_lap() {
-        let ring = CompletionRing::new(4);
-        let completion = |id| RxCompletion {
-            id,
+    /// What a completion ring does, whatever is in it.
+    trait Completions {
+        fn len(&self) -> u32;
+        fn write(&self, position: u32);
+        /// Whether what [`write`](Self::write) writes at this position is there; `None` while the position is not written.
+        fn read(&self, position: u32) -> Option<bool>;
+    }
+
+    impl Completions for CompletionRing {
+        fn len(&self) -> u32 {
+            self.len()
+        }
+        fn write(&self, position: u32) {
+            self.write(position, &received(position));
+        }
+        fn read(&self, position: u32) -> Option<bool> {
+            self.read(position).map(|completion| completion == received(position))
+        }
+    }
+
+    impl Completions for TxCompletionRing {
+        fn len(&self) -> u32 {
+            self.len()
+        }
+        fn write(&self, position: u32) {
+            self.write(position, sent(position));
+        }
+        fn read(&self, position: u32) -> Option<bool> {
+            self.read(position).map(|completion| completion == sent(position))
+        }
+    }
+
+    fn received(position: u32) -> RxCompletion {
+        RxCompletion {
+            id: position,
             payload_len: 1500,
             header_len: 42,
             end_of_frame: true,
             failed: false,
-            csum_ok: [None, Some(false), Some(true)][id as usize % 3],
-        };
-        for position in 0..40 {
-            assert_eq!(ring.read(position), None);
-            ring.write(position, &completion(position));
-            assert_eq!(ring.read(position), Some(completion(position)));
-            assert_eq!(ring.read(position + 4), None);
+            csum_ok: [None, Some(false), Some(true)][position as usize % 3],
+        }
+    }
+
+    fn sent(position: u32) -> TxCompletion {
+        TxCompletion { id: position, failed: position % 2 == 0 }
+    }
+
+    /// A completion is there once it was written, and not a lap later.
+    fn seen_once_a_lap(ring: &dyn Completions, positions: impl Iterator<Item = u32>) {
+        for position in positions {
+            assert_eq!(ring.read(position), None, "position {position} of {}", ring.len());
+            ring.write(position);
+            assert_eq!(ring.read(position), Some(true), "position {position} of {}", ring.len());
+            let next = position.wrapping_add(ring.len());
+            assert_eq!(ring.read(next), None, "a lap after position {position} of {}", ring.len());
+        }
+    }
+
+    /// The positions of two laps before the `u32` comes round, and of two after it.
+    fn round_the_end(len: u32) -> impl Iterator<Item = u32> {
+        (0..4 * len).map(move |i| (2 * len).wrapping_neg().wrapping_add(i))
+    }
+
+    #[test]
+    fn a_completion_is_seen_once_a_lap() {
+        seen_once_a_lap(&CompletionRing::new(4), 0..300_000);
+        seen_once_a_lap(&TxCompletionRing::new(2), 0..300_000);
+    }
+
+    #[test]
+    fn a_completion_is_seen_once_a_lap_where_positions_come_round() {
+        for shift in 2..=MAX_COMPLETIONS.trailing_zeros() {
+            let len = 1 << shift;
+            seen_once_a_lap(&CompletionRing::new(len as usize), round_the_end(len));
+            seen_once_a_lap(&TxCompletionRing::new(len as usize), round_the_end(len));
         }
     }
 
     #[test]
-    fn a_transmit_completion_is_seen_once_a_lap() {
-        let ring = TxCompletionRing::new(2);
-        let completion = |id| TxCompletion { id, failed: id % 2 == 0 };
-        for position in 0..300_000 {
-            assert_eq!(ring.read(position), None);
-            ring.write(position, completion(position));
-            assert_eq!(ring.read(position), Some(completion(position)));
-            assert_eq!(ring.read(position + 2), None);
+    fn a_descriptor_is_found_where_positions_come_round() {
+        for len in [2_u32, 64, MAX_DEPTH] {
+            let ring = DescriptorRing::new(len as usize);
+            let at = |position| ring.at(position).as_ptr();
+            // A ring is a power of two long, so the entry behind the last position is the first.
+            assert_eq!(at(0), at(u32::MAX.wrapping_add(1)));
+            assert_eq!((at(u32::MAX), at(len)), (at(len - 1), at(0)));
         }
     }
 
@@ -324,6 +394,7 @@ mod tests {
             header_len: 3.into(),
             flags: (END_OF_FRAME | 0x8000).into(),
             lap: 1.into(),
+            reserved: 0.into(),
         };
         let value: [u64; 2] = zerocopy::transmute!(wire);
         ring.0[0].store(value[0], Relaxed);

@@ -88,7 +88,8 @@ impl Core {
             return Err(page);
         }
         if let Some(dma) = &shared.dma {
-            if dma.map && !dma.map(page.page()) {
+            // SAFETY: the page is this pool's from here on.
+            if dma.map && !unsafe { dma.map(page.page()) } {
                 return Err(page);
             }
         }

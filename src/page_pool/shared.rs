@@ -100,11 +100,16 @@ impl PoolDma {
     }
 
     /// Maps a page and notes index and address in it. False when it cannot be mapped; nothing has changed then.
-    pub(super) fn map(&self, page: &Page) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The page is becoming this pool's, which keeps it until [`unmap`](Self::unmap) or [`scrub`](Self::scrub).
+    pub(super) unsafe fn map(&self, page: &Page) -> bool {
         if !self.mapped.with(|mapped| mapped.reserve()) {
             return false;
         }
-        let Some(addr) = self.device.map(page, self.direction) else { return false };
+        // SAFETY: the pool's reference keeps the block, says the caller, until the mapping has ended.
+        let Some(addr) = (unsafe { self.device.map(page, self.direction) }) else { return false };
         let desc = page.desc();
         desc.set_dma_addr(Some(addr));
         // Room was made above, and only the consumer side inserts.

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "std")]
+mod astray;
+#[cfg(feature = "std")]
 mod device;
 mod devmem;
 mod forge;

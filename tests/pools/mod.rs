@@ -75,7 +75,7 @@ impl Watched {
 
 // SAFETY: every address and access is the inner device's, which keeps the promises; a refusal makes no address.
 unsafe impl DmaDevice for Watched {
-    fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+    unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
         let mut refusal = self.refusal.lock().unwrap();
         let number = refusal.0;
         refusal.0 += 1;
@@ -83,7 +83,8 @@ unsafe impl DmaDevice for Watched {
             self.refused.fetch_add(1, SeqCst);
             return None;
         }
-        self.inner.map(page, direction)
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.map(page, direction) }
     }
 
     unsafe fn unmap(&self, addr: DmaAddr) {
@@ -125,6 +126,11 @@ unsafe impl DmaDevice for Watched {
         self.log.lock().unwrap().push((offset, len));
         // SAFETY: promised by the caller.
         unsafe { self.inner.sync_for_device(addr, offset, len) }
+    }
+
+    unsafe fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]) {
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.sync_bytes_for_device(addr, offset, bytes) }
     }
 }
 
