@@ -23,7 +23,7 @@ use super::{Hardware, TxHardware};
 use crate::memory::Page;
 use crate::netdev::{
     self, BadCompletion, BindError, BindOptions, Binding, Completed, ConfigRefused, HeaderSplit, Napi, NetDevice, Poll,
-    RestartError, RxMemory, RxRing, UnbindError, UnreadableRx, Xdp, XdpBuff, XdpOutcome,
+    PostRefused, RestartError, RxMemory, RxRing, UnbindError, UnreadableRx, Xdp, XdpBuff, XdpOutcome,
 };
 use crate::page_pool::{AnyProvider, MemoryProvider};
 use crate::skb::{IpSummed, Skb, check_frame};
@@ -31,7 +31,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use memory::{Plan, Sizes, fill, recycle};
+use memory::{Plan, Sizes, fill};
 
 /// Receives on the queues of a device.
 ///
@@ -104,6 +104,14 @@ pub enum DriverError {
     NoHeaderSplit {
         /// Which.
         queue: usize,
+    },
+    /// The ring refuses buffers of a pool.
+    #[error("queue {queue}: {reason}")]
+    Post {
+        /// Which.
+        queue: usize,
+        /// Why.
+        reason: PostRefused,
     },
     /// No memory for the driver itself.
     #[error("no memory to note {queues} queues")]
@@ -291,8 +299,15 @@ impl<H: Hardware> Driver<H> {
             memory.push(pools);
         }
         let mut driver = Driver { queues, net, first: 0, napi: Napi::new(memory), xdp: None, hardware };
-        driver.poll(1, |_| None);
-        Ok(driver)
+        let mut refused = None;
+        driver.napi.poll(1, |poll| {
+            for (queue, rx) in driver.queues.iter_mut().enumerate() {
+                let reason = rx.refill(queue, poll);
+                refused = refused.take().or(reason.map(|reason| DriverError::Post { queue, reason }));
+            }
+            0
+        });
+        refused.map_or(Ok(driver), Err)
     }
 
     /// Binds memory to a queue while the device runs: [`netdev::bind`].
@@ -440,7 +455,10 @@ impl<H: Hardware> Driver<H> {
                 queue.ready.into_iter().for_each(|skb| poll.recycle(skb));
                 for (payload, header) in queue.ring.into_iter().flat_map(RxRing::stop) {
                     if let Some(memory) = poll.memory(index) {
-                        recycle(memory, payload, header);
+                        memory.payload.recycle_received(payload);
+                        if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+                            headers.recycle_received(header);
+                        }
                     }
                 }
             });
@@ -628,15 +646,17 @@ impl<H: Hardware> RxQueue<H> {
         }
     }
 
-    /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be.
-    fn refill(&mut self, index: usize, poll: &mut Poll<'_>) {
-        let (Some(memory), Some(ring)) = (poll.memory(index), &mut self.ring) else { return };
-        let posted = fill(ring, memory, self.sizes);
+    /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Returns why the
+    /// ring refused one, if it did.
+    fn refill(&mut self, index: usize, poll: &mut Poll<'_>) -> Option<PostRefused> {
+        let (memory, ring) = (poll.memory(index)?, self.ring.as_mut()?);
+        let (posted, refused) = fill(ring, memory, self.sizes);
         self.stats.alloc_failed += u64::from(ring.room() != 0);
         if posted != 0 {
             self.stats.posted += posted;
             ring.kick();
         }
+        refused
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Binding`]: memory of a provider on a queue, under Linux's conditions.
 
 use super::device::{BindingState, Bound};
-use super::{HeaderSplit, NetDevice, RxQueueConfig};
+use super::{HeaderSplit, NetDevice, PostRefused, RxQueueConfig};
 use crate::assert::assert_not_impl_any;
 use crate::memory::Page;
 use crate::page_pool::{AnyProvider, MemoryProvider, PagePool, PoolError};
@@ -111,6 +111,14 @@ pub enum QueueError {
         queue: usize,
         /// Why.
         reason: PoolError,
+    },
+    /// The ring refuses buffers of that memory.
+    #[error("queue {queue}: {reason}")]
+    Post {
+        /// Which queue.
+        queue: usize,
+        /// Why.
+        reason: PostRefused,
     },
     /// Buffers and memory do not go together.
     #[error("buffers of {size} bytes do not fit memory of {max}: bind memory with larger pieces")]

@@ -22,6 +22,7 @@
 
 mod binding;
 mod device;
+mod held;
 mod napi;
 mod ring;
 mod system;

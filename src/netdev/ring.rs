@@ -1,5 +1,6 @@
 //! [`RxRing`]: the buffers that the device has.
 
+use super::held::HeldPools;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 use crate::memory::{Kind, Page, PageOrIov};
@@ -12,7 +13,12 @@ use core::mem::ManuallyDrop;
 /// A receive ring: the queue of the hardware and, for each descriptor in it, the buffer.
 ///
 /// A buffer that is posted is moved in here and gone from the driver (rule O3). It comes back in two ways (rule D5): by
-/// a completion that fits what was posted, or from the ring when it has been stopped. Dropping a ring stops it.
+/// a completion that fits what was posted, or from the ring when it has been stopped. Dropping a ring stops it. Either way
+/// it comes back as [`Received`], because the device may have written it: its bytes are had after a sync (rule D2).
+///
+/// What is posted stays mapped until it comes back, also when its pool is dropped before. A buffer must lie within the bytes
+/// that its pool syncs (`offset` and `max_len` of [`PagePoolParams`](crate::page_pool::PagePoolParams)), because those behind
+/// would never be shown to the CPU.
 ///
 /// The device is not believed. A completion that names a descriptor which does not exist or is not out, or more bytes
 /// than the buffer has, is a [`BadCompletion`]. Descriptors carry a generation, so a completion that comes twice is
@@ -52,11 +58,14 @@ use core::mem::ManuallyDrop;
 ///
 /// # Invariants
 ///
-/// A slot with buffers has been posted to the queue and not been completed. Slots without are in `free`, once.
+/// A slot with buffers has been posted to the queue and not been completed. Slots without are in `free`, once. `held` counts
+/// the buffers of each pool in the slots. There are `depth` slots, or none once the queue has failed to stop.
 pub struct RxRing<Q: DmaQueue, K: Kind = PageOrIov> {
     queue: Q,
+    depth: usize,
     slots: Vec<Slot<K>>,
     free: Vec<u16>,
+    held: HeldPools,
     running: bool,
 }
 
@@ -160,6 +169,24 @@ pub enum PostRefused {
         /// What the buffer has.
         len: u32,
     },
+    /// The device would write where the pool does not sync, so the CPU would read old bytes there (rule D5).
+    #[error(
+        "a buffer at {start}..{end} of its memory leaves {from}..{to}, which its pool syncs: post a shorter one, or make the \
+         pool with an offset and a max_len that hold it"
+    )]
+    NotSynced {
+        /// First byte for the device, within the memory.
+        start: u32,
+        /// The end of the buffer, within the memory.
+        end: u32,
+        /// First byte that the pool syncs.
+        from: u32,
+        /// The end of what the pool syncs.
+        to: u32,
+    },
+    /// ENOMEM: no memory to note one more pool.
+    #[error("no memory to note one more pool in the ring: post buffers of the pools that it has")]
+    NoMemory,
 }
 
 /// Buffers that were not posted; they come back.
@@ -194,7 +221,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         free.try_reserve_exact(depth).ok()?;
         slots.extend((0..depth).map(|_| Slot { generation: 0, buffers: None }));
         free.extend((0..depth as u16).rev());
-        Some(RxRing { queue, slots, free, running: true })
+        Some(RxRing { queue, depth, slots, free, held: HeldPools::new()?, running: true })
     }
 
     /// The device that its buffers must be mapped for.
@@ -209,10 +236,10 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
 
     /// How many descriptors there are.
     pub fn depth(&self) -> usize {
-        self.slots.len()
+        self.depth
     }
 
-    /// How many descriptors the device has; with header buffers each stands for two.
+    /// How many descriptors the device has; with header buffers each stands for two. A queue that failed to stop keeps them.
     pub fn posted(&self) -> usize {
         self.depth() - self.room()
     }
@@ -238,30 +265,53 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         headroom: u32,
         header: Option<Frag<Page>>,
     ) -> Result<(), PostError<K>> {
-        let device = self.queue.device();
-        let mapped = payload.is_mapped_for(device) && header.as_ref().is_none_or(|header| header.is_mapped_for(device));
-        let len = payload.len().saturating_sub(headroom);
-        let reason = match (self.running, mapped) {
-            (false, _) => Some(PostRefused::Halted),
-            (_, false) => Some(PostRefused::NotMapped),
-            _ if headroom != 0 && len == 0 => Some(PostRefused::Headroom { headroom, len: payload.len() }),
-            _ => None,
-        };
-        if let Some(reason) = reason {
+        if let Err(reason) = self.admit(&payload, headroom, header.as_ref()) {
             return Err(PostError { reason, payload, header });
         }
         let Some(index) = self.free.pop() else {
+            self.held.remove(&payload);
+            header.iter().for_each(|header| self.held.remove(header));
             return Err(PostError { reason: PostRefused::Full, payload, header });
         };
+        let len = payload.len() - headroom;
         let slot = &mut self.slots[usize::from(index)];
         slot.generation = slot.generation.wrapping_add(1);
         let id = u32::from(slot.generation) << 16 | u32::from(index);
         let header_slice = header.as_ref().map(|header| DmaSlice::new(header.dma_addr(), header.len()));
         let payload_slice = DmaSlice::new(payload.dma_addr().add(headroom as usize), len);
         let descriptor = RxDescriptor::new(id, payload_slice, header_slice);
-        // INVARIANT: the buffers are in the slot before the device knows of them.
+        // INVARIANT: the buffers are in the slot, and their pools held, before the device knows of them.
         slot.buffers = Some(Buffers { payload, headroom, header });
         self.queue.post(descriptor);
+        Ok(())
+    }
+
+    /// Posts buffers again that came back, whole and unseen, with the headroom that they had.
+    ///
+    /// # Errors
+    ///
+    /// [`PostRefused`]. The buffers have gone back to their pools then, because there is nothing else to do with them.
+    pub fn repost(&mut self, payload: Received<K>, header: Option<Received<Page>>) -> Result<(), PostRefused> {
+        let (payload, received) = payload.into_parts();
+        let header = header.map(|header| header.into_parts().0);
+        self.post_behind(payload, received.start, header).map_err(|refused| refused.reason)
+    }
+
+    /// Checks buffers, and holds their pools.
+    fn admit(&mut self, payload: &Frag<K>, headroom: u32, header: Option<&Frag<Page>>) -> Result<(), PostRefused> {
+        if !self.running {
+            return Err(PostRefused::Halted);
+        }
+        if headroom != 0 && headroom >= payload.len() {
+            return Err(PostRefused::Headroom { headroom, len: payload.len() });
+        }
+        self.held.add(payload, headroom, self.queue.device())?;
+        if let Some(header) = header {
+            if let Err(reason) = self.held.add(header, 0, self.queue.device()) {
+                self.held.remove(payload);
+                return Err(reason);
+            }
+        }
         Ok(())
     }
 
@@ -291,8 +341,10 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         }
         let buffers = slot.buffers.take().ok_or(BadCompletion::NotPosted { index, generation })?;
         let Buffers { payload, headroom, header } = buffers;
-        // INVARIANT: the slot is empty, so it is free.
+        // INVARIANT: the slot is empty, so it is free, and its buffers are not counted any more.
         self.free.push(index as u16);
+        self.held.remove(&payload);
+        header.iter().for_each(|header| self.held.remove(header));
         if failed {
             return Err(BadCompletion::Failed { index, end_of_frame });
         }
@@ -318,20 +370,25 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.quiesce();
     }
 
-    /// Stops the queue, and gives the buffers back that the device had, each as it was posted, headroom and all.
-    pub fn stop(mut self) -> impl Iterator<Item = (Frag<K>, Option<Frag<Page>>)> {
+    /// Stops the queue, and gives the buffers back that the device had. It may have written them, and did not say so: they
+    /// have received no byte, and are [posted again](Self::repost), recycled
+    /// ([`PagePool::recycle_received`](crate::PagePool::recycle_received)) or dropped.
+    pub fn stop(mut self) -> impl Iterator<Item = (Received<K>, Option<Received<Page>>)> {
         self.quiesce();
+        self.held = HeldPools::default();
         let slots = core::mem::take(&mut self.slots);
-        slots.into_iter().filter_map(|slot| slot.buffers).map(|buffers| (buffers.payload, buffers.header))
+        slots.into_iter().filter_map(|slot| slot.buffers).map(|Buffers { payload, headroom, header }| {
+            (Received::new(payload, headroom, 0), header.map(|header| Received::new(header, 0, 0)))
+        })
     }
 
     fn quiesce(&mut self) {
         if core::mem::replace(&mut self.running, false) {
-            // Should the queue panic instead of stopping, the buffers must not be dropped on the way out: the device
-            // may still have them.
-            let slots = ManuallyDrop::new(core::mem::take(&mut self.slots));
+            // Should the queue panic instead of stopping, the buffers must not be dropped on the way out, nor unmapped: the
+            // device may still have them.
+            let kept = ManuallyDrop::new((core::mem::take(&mut self.slots), core::mem::take(&mut self.held)));
             self.queue.stop();
-            self.slots = ManuallyDrop::into_inner(slots);
+            (self.slots, self.held) = ManuallyDrop::into_inner(kept);
         }
     }
 }

@@ -173,10 +173,12 @@ fn reachable(frag: usize, of: &SkbFrag, device: &Arc<dyn DmaDevice>) -> Result<(
 /// # Invariants
 ///
 /// A slot with a packet has been posted to the queue and not been completed. Slots without are in `free`, once. The
-/// descriptors of the packets and `room` add up to the depth.
+/// descriptors of the packets and `room` add up to the depth. There are `depth` slots, or none once the queue has failed to
+/// stop.
 pub struct TxRing<Q: DmaTxQueue> {
     queue: Q,
     zone: Zone,
+    depth: usize,
     slots: Vec<Slot>,
     free: Vec<u16>,
     room: usize,
@@ -266,7 +268,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         free.try_reserve_exact(depth).ok()?;
         slots.extend((0..depth).map(|_| Slot { generation: 0, packet: None }));
         free.extend((0..depth as u16).rev());
-        Some(TxRing { queue, zone, slots, free, room: depth, running: true })
+        Some(TxRing { queue, zone, depth, slots, free, room: depth, running: true })
     }
 
     /// The device that sends.
@@ -281,12 +283,12 @@ impl<Q: DmaTxQueue> TxRing<Q> {
 
     /// How many descriptors there are.
     pub fn depth(&self) -> usize {
-        self.slots.len()
+        self.depth
     }
 
-    /// How many packets the device has.
+    /// How many packets the device has. A queue that failed to stop keeps them.
     pub fn packets(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.depth - self.free.len()
     }
 
     /// Hands a packet to the device, which sees it at the next [`kick`](Self::kick).

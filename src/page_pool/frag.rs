@@ -1,5 +1,6 @@
 //! [`Frag`]: a reference with a range that nobody else has.
 
+use super::mapping::PoolDma;
 use super::{Netmem, Readable};
 use crate::assert::assert_not_impl_any;
 use crate::dma::DmaDevice;
@@ -106,6 +107,12 @@ impl<K: Kind> Frag<K> {
     /// Whether `device` can be given it: the pool has mapped it for that device, and is still there.
     pub fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
         self.netmem.is_mapped_for(device)
+    }
+
+    /// What its pool does with its device; `None` when the pool does not map.
+    #[inline]
+    pub(super) fn pool_dma(&self) -> Option<&Arc<PoolDma>> {
+        self.netmem.pool().dma.as_ref()
     }
 
     /// Splits the range in two: `..at` stays, `at..` is returned, with a reference of its own. `None` when `at` is

@@ -15,6 +15,7 @@ mod core;
 mod frag;
 mod frag_page;
 mod hooks;
+mod mapping;
 mod netmem;
 mod owned;
 mod params;
@@ -66,4 +67,5 @@ pub use stats::Stats;
 
 pub use crate::memory::PoolId;
 
+pub(crate) use mapping::PoolMapping;
 pub(crate) use params::check_order;

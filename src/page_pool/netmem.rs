@@ -117,15 +117,19 @@ impl<K: Kind> Netmem<K> {
 
     /// How many bytes it has.
     pub fn size(&self) -> u32 {
+        self.pool().buffer_size
+    }
+
+    /// The pool that it is of, which lives while this reference does.
+    #[inline]
+    pub(super) fn pool(&self) -> &Shared {
         // SAFETY: this is a reference to memory of a pool.
-        unsafe { Shared::of(self.desc()) }.buffer_size
+        unsafe { Shared::of(self.desc()) }
     }
 
     /// Whether its pool has mapped it for this device, and is still there.
     pub(super) fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        // SAFETY: this is a reference to memory of a pool.
-        let shared = unsafe { Shared::of(self.desc()) };
-        shared.dma.as_ref().is_some_and(|dma| dma.reaches(device))
+        self.pool().dma.as_ref().is_some_and(|dma| dma.reaches(device))
     }
 
     /// Whether this is the only reference of both counts.

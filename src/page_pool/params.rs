@@ -187,6 +187,12 @@ pub enum PoolError {
     /// sync by itself. Here only pools do.)
     #[error("the device needs syncs, and this pool would give it memory without: set DMA_SYNC_DEV and max_len as well")]
     NeverSynced,
+    /// A provider of pages says that its memory wants no sync, for a device that needs it: the CPU would read old bytes.
+    #[error(
+        "the device needs syncs, and a provider of pages says that its memory wants none: let `wants_sync` return true, \
+         because pages are read by the CPU"
+    )]
+    ReadableUnsynced,
     /// The range to sync leaves the memory.
     #[error("offset {offset} and max_len {max_len} leave a memory of {buffer_size} bytes: keep the sum within it")]
     SyncRange {

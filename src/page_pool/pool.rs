@@ -1,9 +1,10 @@
 //! [`PagePool`]: the consumer side of a pool, and its owner.
 
 use super::core::Core;
+use super::mapping::PoolDma;
 use super::provider::Installed;
 use super::ring::Ring;
-use super::shared::{PoolDma, Shared};
+use super::shared::Shared;
 use super::{
     AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Readable, Received, Refused,
     Shutdown, Stats,
@@ -85,11 +86,16 @@ impl<K: PoolKind> PagePool<K> {
         }
         let dma = match &params.device {
             Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
-                let dma = PoolDma::new(device.clone(), &params, &provider);
+                let wants_sync = provider.wants_sync();
+                // Pages are read through the handle, so nobody can say that theirs need no sync (rule D2).
+                if !wants_sync && !provider.is_unreadable() && device.needs_sync() {
+                    return Err(PoolError::ReadableUnsynced);
+                }
+                let dma = PoolDma::new(device.clone(), &params, &provider, wants_sync);
                 if dma.sync_for_cpu && !params.flags.contains(PoolFlags::DMA_SYNC_DEV) {
                     return Err(PoolError::NeverSynced);
                 }
-                Some(dma)
+                Some(Arc::new(dma))
             }
             _ => None,
         };
@@ -200,6 +206,12 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_free_va")]
     pub fn recycle_frag<H: Kind>(&mut self, frag: Frag<H>) {
         self.core.recycle_direct(frag.into_reference(), u32::MAX);
+    }
+
+    /// [`recycle_direct`](Self::recycle_direct) for a buffer that came back from the device and that nobody has looked at.
+    #[inline]
+    pub fn recycle_received<H: Kind>(&mut self, buffer: Received<H>) {
+        self.core.recycle_direct(buffer.into_reference(), u32::MAX);
     }
 
     /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes
@@ -400,7 +412,7 @@ impl<K: PoolKind> PagePool<K> {
         // SAFETY: this is the owner.
         unsafe { Shared::close(shared) };
         if let Some(dma) = &self.core.shared().dma {
-            dma.scrub();
+            dma.end();
         }
         let held = self.core.held;
         // SAFETY: this is the owner; ring and mappings are done with, and the caller promises the rest.

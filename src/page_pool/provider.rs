@@ -166,7 +166,9 @@ pub trait MemoryProvider: Send + Sync {
     }
 
     /// Whether its memory is synced when it changes hands between CPU and device (rule D3): pages and the user's memory
-    /// are, a dma-buf is not. Asked once, when a pool is made.
+    /// are, a dma-buf is not. Asked once, when a pool is made. A provider of pages that answers `false` is refused for a
+    /// device that needs syncs ([`PoolError::ReadableUnsynced`](super::PoolError::ReadableUnsynced)), because the CPU
+    /// reads its memory (rule D2).
     fn wants_sync(&self) -> bool {
         true
     }

@@ -1,6 +1,6 @@
 //! [`Received`]: a buffer that came back from the device.
 
-use super::Frag;
+use super::{Frag, Netmem};
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use core::fmt;
@@ -63,8 +63,14 @@ impl<K: Kind> Received<K> {
         frag
     }
 
-    /// The whole buffer, and which bytes of it were received, after the pool's sync.
-    pub(super) fn into_parts(self) -> (Frag<K>, core::ops::Range<u32>) {
+    /// Gives up the buffer and keeps the reference, to put it. As [`Frag::into_reference`], it leads to no byte.
+    #[inline]
+    pub(crate) fn into_reference(self) -> Netmem<K> {
+        self.frag.into_reference()
+    }
+
+    /// The whole buffer, and which bytes of it were received: after the pool's sync, or to be posted again.
+    pub(crate) fn into_parts(self) -> (Frag<K>, core::ops::Range<u32>) {
         (self.frag, self.start..self.start + self.len)
     }
 }

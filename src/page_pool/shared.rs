@@ -8,15 +8,14 @@
 //! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread. An observer of a shutdown
 //! counts as [`OBSERVER`], far above what can be out: one load tells pieces from observers.
 
+use super::mapping::PoolDma;
 use super::provider::Installed;
 use super::ring::Ring;
 use super::{AnyProvider, BATCH, FreeIov, InitCallback, PagePoolParams, PoolError, PoolHooks, owned};
-use crate::dma::{DmaDevice, same_device};
-use crate::memory::{DmaAddr, Kind, NetmemDesc, NetmemRef, Page, PageOrIov, PoolId, Raw};
+use crate::memory::{Kind, NetmemDesc, NetmemRef, Page, PageOrIov, PoolId, Raw};
 use crate::mm::{self, FreePage, head_is_free_to_keep, page_ref_count};
-use crate::sync::{Alive, AtomicBool, AtomicIsize, AtomicU64, Lock, fence};
+use crate::sync::{Alive, AtomicIsize, AtomicU64, fence};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -25,134 +24,6 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 const LIVE: isize = isize::MAX >> 1;
 /// The part of an observer, of whom there is at most one: more than there can be pieces, less than an owner's.
 const OBSERVER: isize = (LIVE >> 2) + 1;
-
-/// Which pages are mapped, by the index that stands in their magic.
-struct Mapped {
-    slots: Vec<Option<DmaAddr>>,
-    free: Vec<usize>,
-}
-
-impl Mapped {
-    /// Makes room for one more, so that `insert` cannot fail.
-    fn reserve(&mut self) -> bool {
-        !self.free.is_empty() || {
-            let len = self.slots.len();
-            // `free` must be able to take back every slot without allocating: `remove` runs on any thread.
-            len < 1 << NetmemDesc::DMA_INDEX_BITS
-                && self.slots.try_reserve(1).is_ok()
-                && self.free.try_reserve(len + 1).is_ok()
-        }
-    }
-
-    fn insert(&mut self, addr: DmaAddr) -> usize {
-        match self.free.pop() {
-            Some(index) => {
-                self.slots[index] = Some(addr);
-                index
-            }
-            None => {
-                self.slots.push(Some(addr));
-                self.slots.len() - 1
-            }
-        }
-    }
-
-    /// What to unmap, unless the scrub has.
-    fn remove(&mut self, index: usize) -> Option<DmaAddr> {
-        let addr = self.slots.get_mut(index)?.take()?;
-        self.free.push(index);
-        Some(addr)
-    }
-}
-
-/// What a pool does with its device.
-pub(super) struct PoolDma {
-    pub(super) device: Arc<dyn DmaDevice>,
-    /// Pages are mapped by the pool. (net_iovs never are: rule D3.)
-    pub(super) map: bool,
-    /// The device needs syncs, the provider wants them, and the driver asked for them.
-    pub(super) sync: bool,
-    /// The device needs syncs and the provider wants them: for the CPU.
-    pub(super) sync_for_cpu: bool,
-    /// What to sync for the device.
-    offset: u32,
-    max_len: u32,
-    pub(super) direction: crate::dma::DmaDirection,
-    mapped: Lock<Mapped>,
-    /// The owner is gone, and what it mapped is unmapped or about to be.
-    gone: AtomicBool,
-}
-
-impl PoolDma {
-    pub(super) fn new(device: Arc<dyn DmaDevice>, params: &super::PagePoolParams, provider: &AnyProvider) -> Self {
-        let wants = device.needs_sync() && provider.wants_sync();
-        PoolDma {
-            map: matches!(provider, AnyProvider::Page(_)),
-            sync: wants && params.flags.contains(super::PoolFlags::DMA_SYNC_DEV),
-            sync_for_cpu: wants,
-            offset: params.offset,
-            max_len: params.max_len,
-            direction: params.direction,
-            device,
-            mapped: Lock::new(Mapped { slots: Vec::new(), free: Vec::new() }),
-            gone: AtomicBool::new(false),
-        }
-    }
-
-    /// Maps a page and notes index and address in it. False when it cannot be mapped; nothing has changed then.
-    ///
-    /// # Safety
-    ///
-    /// The page is becoming this pool's, which keeps it until [`unmap`](Self::unmap) or [`scrub`](Self::scrub).
-    pub(super) unsafe fn map(&self, page: &Page) -> bool {
-        if !self.mapped.with(|mapped| mapped.reserve()) {
-            return false;
-        }
-        // SAFETY: the pool's reference keeps the block, says the caller, until the mapping has ended.
-        let Some(addr) = (unsafe { self.device.map(page, self.direction) }) else { return false };
-        let desc = page.desc();
-        desc.set_dma_addr(Some(addr));
-        // Room was made above, and only the consumer side inserts.
-        desc.set_dma_index(self.mapped.with(|mapped| mapped.insert(addr)));
-        true
-    }
-
-    /// Unmaps a page that leaves the pool, unless the scrub has.
-    ///
-    /// # Safety
-    ///
-    /// The page is of this pool, mapped by [`map`](Self::map), and the caller holds the last reference to it.
-    unsafe fn unmap(&self, desc: &NetmemDesc) {
-        let index = desc.dma_index();
-        // The device is called under the lock: when the scrub has returned, no unmap is under way.
-        self.mapped.with(|mapped| {
-            if let Some(addr) = mapped.remove(index) {
-                // SAFETY: `remove` gives each address once, and the page is allocated while the caller has it.
-                unsafe { self.device.unmap(addr) }
-            }
-        });
-        desc.set_dma_index(0);
-        desc.set_dma_addr(None);
-    }
-
-    /// Unmaps whatever is still out. By index: the pages belong to others now.
-    pub(super) fn scrub(&self) {
-        self.gone.store(true, Relaxed);
-        self.mapped.with(|mapped| {
-            for slot in &mut mapped.slots {
-                if let Some(addr) = slot.take() {
-                    // SAFETY: each address is taken once; its page is allocated, as some handle on it is out.
-                    unsafe { self.device.unmap(addr) }
-                }
-            }
-        });
-    }
-
-    /// Whether the pool's memory can be posted to this device. Should the pool go right afterwards, the device faults.
-    pub(super) fn reaches(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        same_device(&self.device, device) && !self.gone.load(Relaxed)
-    }
-}
 
 /// What a pool reports to, and what prepares its memory.
 #[derive(Default)]
@@ -166,7 +37,7 @@ pub(super) struct Shared {
     pub(super) ring: Ring,
     refs: AtomicIsize,
     pub(super) provider: Installed,
-    pub(super) dma: Option<PoolDma>,
+    pub(super) dma: Option<Arc<PoolDma>>,
     pub(super) buffer_size: u32,
     pub(super) order: u32,
     pub(super) ring_full: AtomicU64,
@@ -187,7 +58,7 @@ impl Shared {
     pub(super) fn new(
         ring: Ring,
         provider: Installed,
-        dma: Option<PoolDma>,
+        dma: Option<Arc<PoolDma>>,
         buffer_size: u32,
         params: PagePoolParams,
     ) -> Result<NonNull<Self>, PoolError> {
@@ -279,9 +150,8 @@ impl Shared {
     #[inline]
     pub(super) unsafe fn sync_for_device(&self, desc: &NetmemDesc, len: u32) {
         if let Some(dma) = self.dma.as_ref().filter(|dma| dma.sync) {
-            let len = len.min(dma.max_len);
-            // SAFETY: the pool checked that the range is inside its memory; the rest is the caller's promise.
-            unsafe { dma.device.sync_for_device(desc.dma_addr(), dma.offset as usize, len as usize) }
+            // SAFETY: promised by the caller.
+            unsafe { dma.sync_for_device(desc, len) }
         }
     }
 

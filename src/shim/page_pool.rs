@@ -48,7 +48,8 @@ impl PutVia for Anywhere {
     }
 }
 
-/// What a driver puts: a handle, or a frag, which is a reference with a range. C puts the page of either.
+/// What a driver puts: a handle, a frag, which is a reference with a range, or a buffer that came back from the device and
+/// that nobody has looked at. C puts the page of each.
 ///
 /// [`cast`](Self::cast) is that of the thread: page to netmem.
 pub trait Puttable: sealed::Sealed {
@@ -93,6 +94,25 @@ where
 
     #[inline]
     fn cast(self) -> Frag {
+        self.into()
+    }
+
+    #[inline]
+    fn put(self, pool: impl PutVia, sync_len: u32) {
+        pool.put(self.into_reference(), sync_len);
+    }
+}
+
+impl<K: Kind> sealed::Sealed for Received<K> {}
+impl<K: Kind> Puttable for Received<K>
+where
+    Received: From<Received<K>>,
+{
+    type Kind = K;
+    type Netmem = Received;
+
+    #[inline]
+    fn cast(self) -> Received {
         self.into()
     }
 

@@ -80,6 +80,7 @@ why() { # the message of the first panic, else the signal
 
 ring=src/page_pool/ring.rs shared=src/page_pool/shared.rs pool=src/page_pool/pool.rs
 core=src/page_pool/core.rs frag_page=src/page_pool/frag_page.rs
+mapping=src/page_pool/mapping.rs
 netmem=src/page_pool/netmem.rs area=src/page_pool/area.rs page_ref=src/mm/page_ref.rs
 
 mutant 'the word is published without Release' puts_come_back_through_the_ring $ring \
@@ -144,18 +145,33 @@ mutant 'direct recycling sees the last reference without Acquire' direct_recycli
     'count.load(Acquire) == n' 'count.load(Relaxed) == n'
 mutant 'bytes are given without Acquire' bytes_come_after_the_last_use_of_others $netmem \
     'pp_ref_count_ref().load(Acquire) == 1' 'pp_ref_count_ref().load(Relaxed) == 1'
-mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $shared \
+mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $mapping \
     'self.mapped.with(|mapped| {
             if let Some(addr) = mapped.remove(index) {' \
     'drop({
             if let Some(addr) = self.mapped.with(|mapped| mapped.remove(index)) {'
-mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_scrub $shared \
+mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_scrub $mapping \
     'for slot in &mut mapped.slots {
                 if let Some(addr) = slot.take() {' \
     'for slot in &mut mapped.slots {
                 if let Some(addr) = *slot {'
 mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $pool \
-    'dma.scrub();' '{ let _ = dma; }'
+    'dma.end();' '{ let _ = dma; }'
+mutant 'the owner unmaps what a device has' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
+    'self.leave(OWNER);' 'self.scrub(); self.leave(OWNER);'
+mutant 'the last device that has something leaves it mapped' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
+    'AcqRel) == part {' 'AcqRel) == part && part == OWNER {'
+mutant 'a device is done with it without Release' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
+    'fetch_sub(part, AcqRel)' 'fetch_sub(part, core::sync::atomic::Ordering::Acquire)'
+mutant 'it is unmapped without Acquire' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
+    'fetch_sub(part, AcqRel)' 'fetch_sub(part, core::sync::atomic::Ordering::Release)'
+mutant 'a ring holds nothing' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
+    'self.holders.compare_exchange_weak(holders, holders + 1, Relaxed, Relaxed)' 'Ok::<usize, usize>(holders)'
+mutant 'a ring takes its part without a read-modify-write' a_post_against_the_drop_of_the_pool $mapping \
+    'match self.holders.compare_exchange_weak(holders, holders + 1, Relaxed, Relaxed) {' \
+    'match { self.holders.store(holders + 1, Relaxed); Ok::<usize, usize>(holders) } {'
+mutant 'a pool that was dropped is held' a_post_against_the_drop_of_the_pool $mapping \
+    'while holders >= OWNER {' 'while holders < usize::MAX {'
 mutant 'a word of a batch is published without Release' a_batch_comes_back_through_the_ring $ring \
     'slot.turn.owned();
                 slot.word.store(raw.word().as_ptr(), Release)' \

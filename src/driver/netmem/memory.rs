@@ -4,8 +4,10 @@ use super::{Driver, Hardware, RxQueue};
 use crate::dma::{DmaDevice, DmaDirection, DmaQueue};
 use crate::memory::Page;
 use crate::mm::PAGE_SIZE;
-use crate::netdev::{NetDevice, QueueError, QueueMgmt, RxMemory, RxQueueConfig, RxRing, StartError, UnreadableRx};
-use crate::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams};
+use crate::netdev::{
+    NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxQueueConfig, RxRing, StartError, UnreadableRx,
+};
+use crate::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams, Received};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,7 +18,7 @@ pub struct QueueMemory<H: Hardware> {
     /// `None` once the queue was stopped.
     ring: Option<RxRing<H::Queue>>,
     /// What was posted to the ring that was stopped.
-    parked: Vec<(Frag, Option<Frag<Page>>)>,
+    parked: Vec<(Received, Option<Received<Page>>)>,
     memory: RxMemory,
     sizes: Sizes,
 }
@@ -79,7 +81,8 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let mut ring = RxRing::new(rings).ok_or(QueueError::NoMemory { queue })?;
         // Not kicked: the device does not have them before the queue starts.
         match fill(&mut ring, &mut memory, sizes) {
-            0 => Err(QueueError::NoBuffers),
+            (_, Some(reason)) => Err(QueueError::Post { queue, reason }),
+            (0, None) => Err(QueueError::NoBuffers),
             _ => Ok(QueueMemory { ring: Some(ring), parked: Vec::new(), memory, sizes }),
         }
     }
@@ -121,7 +124,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let QueueMemory { ring: _, parked, memory: pools, sizes } = memory;
         for (payload, header) in parked {
             // As many as were posted before. One that is refused goes back to its pool.
-            let _ = ring.post_behind(payload, sizes.headroom, header);
+            let _ = ring.repost(payload, header);
         }
         match self.napi.replace(queue, pools) {
             Ok(_) => {
@@ -189,18 +192,23 @@ impl Plan {
     }
 }
 
-/// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Says how many.
-pub(super) fn fill<Q: DmaQueue>(ring: &mut RxRing<Q>, memory: &mut RxMemory, sizes: Sizes) -> u64 {
+/// Posts buffers until the ring is full, or a pool has no more, or the ring refuses one. Returns how many it posted, and why
+/// it refused one.
+pub(super) fn fill<Q: DmaQueue>(
+    ring: &mut RxRing<Q>,
+    memory: &mut RxMemory,
+    sizes: Sizes,
+) -> (u64, Option<PostRefused>) {
     let mut posted = 0;
     while ring.room() != 0 {
         let Some((payload, header)) = alloc(memory, sizes) else { break };
         if let Err(refused) = ring.post_behind(payload, sizes.headroom, header) {
             recycle(memory, refused.payload, refused.header);
-            break;
+            return (posted, Some(refused.reason));
         }
         posted += 1;
     }
-    posted
+    (posted, None)
 }
 
 /// Both buffers of a descriptor, or none of them.
@@ -221,7 +229,7 @@ fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>
 }
 
 /// Gives both buffers of a descriptor back to the pools of the queue.
-pub(super) fn recycle(memory: &mut RxMemory, payload: Frag, header: Option<Frag<Page>>) {
+fn recycle(memory: &mut RxMemory, payload: Frag, header: Option<Frag<Page>>) {
     memory.payload.recycle_frag(payload);
     if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
         headers.recycle_frag(header);

@@ -1,5 +1,6 @@
 //! What happens between threads, in every order that the memory model allows: the put alone and in batches, the ring,
-//! the references, the page that fragments are cut from, the shutdown and who looks at it, and the unmapping.
+//! the references, the page that fragments are cut from, the shutdown and who looks at it, and the unmapping, also of what a
+//! device still has.
 //!
 //! Each test is a model that loom runs once for each order of the atomic operations of its threads, and each value a
 //! relaxed load may give. Its comment says what bounds it (threads, preemptions: how often a thread is interrupted
@@ -16,12 +17,17 @@
 
 use loom::cell::UnsafeCell;
 use loom::thread::{JoinHandle, spawn, yield_now};
-use netmem::dma::{DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::dma::{
+    DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaQueue, Iommu, MapError, PeerError, PeerMemory, RxCompletion,
+    RxDescriptor,
+};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn, put_page};
+use netmem::netdev::{PostRefused, RxRing};
 use netmem::page_pool::{Batch, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
 use netmem::provider::PageProvider;
 use netmem::{
-    Frag, FreeIov, Kind, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool, PageRef,
+    DmaAddr, Frag, FreeIov, Kind, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool,
+    PageRef,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -648,6 +654,120 @@ fn two_putters_against_the_scrub() {
         drop(pool);
         world.nothing_mapped();
         putters.into_iter().for_each(join);
+        world.nothing_mapped();
+        world.end();
+    });
+}
+
+/// A device that uses what is mapped until its queue has stopped. loom sees that as a read, and the end of a mapping as a
+/// write.
+struct Wire {
+    inner: Arc<Iommu>,
+    used: UnsafeCell<()>,
+}
+
+// SAFETY: there is no data in the cell; loom checks who reads and who writes.
+unsafe impl Sync for Wire {}
+// SAFETY: as above.
+unsafe impl Send for Wire {}
+
+// SAFETY: every call goes to a device that keeps the promise.
+unsafe impl DmaDevice for Wire {
+    unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.map(page, direction) }
+    }
+    unsafe fn unmap(&self, addr: DmaAddr) {
+        self.used.with_mut(|_| ());
+        // SAFETY: promised by the caller.
+        unsafe { self.inner.unmap(addr) }
+    }
+    fn map_peer(&self, _: Arc<dyn PeerMemory>, _: usize, len: usize, _: DmaDirection) -> Result<DmaAddr, MapError> {
+        Err(MapError::NoRoom { len })
+    }
+    unsafe fn unmap_peer(&self, _: DmaAddr) {}
+    fn needs_sync(&self) -> bool {
+        false
+    }
+    unsafe fn sync_for_cpu(&self, _: DmaAddr, _: usize, _: usize) {}
+    unsafe fn sync_for_device(&self, _: DmaAddr, _: usize, _: usize) {}
+    unsafe fn sync_bytes_for_device(&self, _: DmaAddr, _: usize, _: &[u8]) {}
+}
+
+/// A queue of that device, whose device writes the buffer last when it is told to stop.
+struct Queue {
+    wire: Arc<Wire>,
+    device: Arc<dyn DmaDevice>,
+    posted: Option<DmaAddr>,
+}
+
+// SAFETY: it touches what was posted before `stop` returns, and completes nothing.
+unsafe impl DmaQueue for Queue {
+    fn device(&self) -> &Arc<dyn DmaDevice> {
+        &self.device
+    }
+    fn depth(&self) -> usize {
+        1
+    }
+    fn post(&mut self, descriptor: RxDescriptor) {
+        self.posted = Some(descriptor.payload().addr());
+    }
+    fn kick(&mut self) {}
+    fn complete(&mut self) -> Option<RxCompletion> {
+        None
+    }
+    fn stop(&mut self) {
+        if let Some(addr) = self.posted {
+            self.wire.used.with(|_| ());
+            // SAFETY: the buffer is posted, and has not been completed.
+            unsafe { self.wire.inner.write(addr.get(), &[1]) }.expect("what the device has is mapped");
+        }
+    }
+}
+
+/// A ring of that device, and a pool that maps for it.
+fn ring_and_pool(world: &World) -> (RxRing<Queue, Page>, PagePool<Page>) {
+    let wire = Arc::new(Wire { inner: world.device.clone().unwrap(), used: UnsafeCell::new(()) });
+    let queue = Queue { wire: wire.clone(), device: wire.clone(), posted: None };
+    let params = PagePoolParams { pool_size: 1, ..PagePoolParams::for_device(wire, PAGE_SIZE as u32) };
+    (RxRing::new(queue).unwrap(), world.pool_with(params))
+}
+
+/// Bounds: 2 threads, all preemptions.
+///
+/// One thread drops the pool, and the other stops a ring that has posted a page of it: the page is mapped until the ring has
+/// stopped, and unmapped when both are done, by whichever is last.
+#[test]
+fn a_ring_that_stops_against_the_drop_of_the_pool() {
+    check("a_ring_that_stops_against_the_drop_of_the_pool", None, || {
+        let world = World::with_device(1);
+        let (mut ring, mut pool) = ring_and_pool(&world);
+        ring.post(pool.alloc_frag(PAGE_SIZE as u32).unwrap(), None).unwrap();
+        let owner = spawn(move || drop(pool));
+        let back = ring.stop().next().unwrap();
+        join(owner);
+        world.nothing_mapped();
+        drop(back);
+        world.end();
+    });
+}
+
+/// Bounds: 2 threads, 3 preemptions.
+///
+/// One thread drops the pool, and the other posts a page of it: either it is refused, or it is mapped until it is back.
+#[test]
+fn a_post_against_the_drop_of_the_pool() {
+    check("a_post_against_the_drop_of_the_pool", Some(3), || {
+        let world = World::with_device(1);
+        let (mut ring, mut pool) = ring_and_pool(&world);
+        let frag = pool.alloc_frag(PAGE_SIZE as u32).unwrap();
+        let owner = spawn(move || drop(pool));
+        match ring.post(frag, None) {
+            Ok(()) => {}
+            Err(refused) => assert_eq!(refused.reason, PostRefused::NotMapped),
+        }
+        drop(ring);
+        join(owner);
         world.nothing_mapped();
         world.end();
     });
