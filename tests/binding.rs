@@ -1,7 +1,7 @@
 //! Binding memory to queues while they run: rule P3 where it is checked at run time, and what is left afterwards.
 
 use netmem::dma::{Bounce, DmaBus, Iommu};
-use netmem::driver::netmem::{Driver, DriverError, QueueConfig};
+use netmem::driver::netmem::{Driver, DriverError, QueueConfig, XdpRefused};
 use netmem::driver::{Hardware, ReadableOnly};
 use netmem::mm::Zone;
 use netmem::netdev::{
@@ -9,7 +9,7 @@ use netmem::netdev::{
     RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict, Xdp, XdpBuff,
 };
 use netmem::nic::frame::{parse, udp_checksum_ok};
-use netmem::nic::traffic::{Expect, Generator, GeneratorParams, PayloadSize};
+use netmem::nic::traffic::{Expect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem::nic::{Nic, NicParams, NicQueue};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
 use netmem::provider::{Chunk, DmabufProvider, Memfd, MemfdView, PageProvider};
@@ -69,8 +69,12 @@ impl Rig {
     fn nic(&self, packets: u64) -> Nic {
         let params = GeneratorParams { seed: SEED, packets, size: self.size, ports: PORTS.to_vec() };
         let traffic = Generator::new(params, 9216).unwrap();
+        let longest = match self.size {
+            PayloadSize::Fixed(len) | PayloadSize::Range { max: len, .. } => len,
+        };
         let params = NicParams {
             queues: 2,
+            max_frame: (longest + 42).max(2048),
             depth: 32,
             steering: vec![(PORTS[0], 0), (PORTS[1], 1)],
             default_queue: None,
@@ -708,22 +712,187 @@ fn a_program_sees_packets_first() {
     }
 }
 
+/// Frames of these lengths, each with its number in every byte, when it is told to begin.
+struct Lengths {
+    lengths: std::ops::Range<usize>,
+    begin: Option<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Traffic for Lengths {
+    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
+        frame.clear();
+        if let Some(begin) = &self.begin {
+            if begin.recv_timeout(Duration::from_millis(10)).is_err() {
+                return Ok(Next::Idle);
+            }
+            self.begin = None;
+        }
+        let Some(len) = self.lengths.next() else { return Ok(Next::End) };
+        frame.resize(len, len as u8);
+        Ok(Next::Frame)
+    }
+    fn describe(&self) -> String {
+        "frames of a test".into()
+    }
+}
+
+#[test]
+fn a_program_sees_whole_ethernet_headers_only() {
+    let rig = Rig::new(Bounce::new(), PayloadSize::Fixed(100));
+    let (begin, gate) = std::sync::mpsc::channel();
+    let traffic = Lengths { lengths: 1..100, begin: Some(gate) };
+    let params = NicParams { max_frame: 2048, pause: Some(Duration::from_secs(60)), ..NicParams::default() };
+    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
+    let (seen, mut small) = (Arc::new(AtomicUsize::new(0)), PagePool::<Page>::new(rig.params(), rig.pages()).unwrap());
+    let count = seen.clone();
+    let xdp = Xdp::new(move |buff| {
+        count.fetch_add(1, Relaxed);
+        // Reads the type of the frame, as a program may.
+        assert_eq!(buff.bytes()[12..14], [buff.len() as u8; 2]);
+        let short = small.alloc_frag(13).unwrap();
+        assert_eq!(XdpBuff::try_from(short).unwrap_err().len(), 13, "a program makes no such frame either");
+        Verdict::Pass(buff)
+    });
+    driver.attach_xdp(Some(xdp)).unwrap();
+    begin.send(()).unwrap();
+    let mut passed = Vec::new();
+    while !driver.hardware().has_ended() || driver.hardware().has_completions() {
+        driver.poll(16, |skb| {
+            passed.push(skb.len());
+            Some(skb)
+        });
+        driver.hardware().wait(Duration::from_millis(1));
+    }
+    assert_eq!(passed, (14..100).collect::<Vec<_>>());
+    let stats = driver.stats(0).unwrap();
+    assert_eq!((seen.load(Relaxed), stats.too_short, stats.packets, stats.failed), (86, 13, 86, 0));
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn d2_an_end_that_grows_shows_nothing_that_was_not_received() {
+    let rig = Rig::new(Bounce::new(), PayloadSize::Fixed(100));
+    let (begin, gate) = std::sync::mpsc::channel();
+    let traffic = Lengths { lengths: 60..160, begin: Some(gate) };
+    let params = NicParams { depth: 8, max_frame: 2048, pause: Some(Duration::from_secs(60)), ..NicParams::default() };
+    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
+    let xdp = Xdp::new(|mut buff| {
+        let (len, byte) = (buff.len() as usize, buff.len() as u8);
+        assert!(buff.bytes().iter().all(|at| *at == byte));
+        // What the program leaves in the room is there when the buffer is used the next time, at the other end.
+        buff.adjust_head(20).unwrap();
+        let room = (buff.headroom() as i32, buff.tailroom() as i32);
+        buff.adjust_head(-room.0).unwrap();
+        buff.adjust_tail(room.1).unwrap();
+        let bytes = buff.bytes_mut();
+        let (front, rest) = bytes.split_at_mut(room.0 as usize - 20);
+        let (frame, behind) = rest.split_at_mut(len);
+        assert!(frame.iter().all(|at| *at == byte), "what was part of the frame before is as it was");
+        assert!(front.iter().chain(behind.iter()).all(|at| *at == 0), "what was not is 0");
+        front.fill(0xaa);
+        behind.fill(0xbb);
+        Verdict::Drop(buff)
+    });
+    driver.attach_xdp(Some(xdp)).unwrap();
+    begin.send(()).unwrap();
+    while !driver.hardware().has_ended() || driver.hardware().has_completions() {
+        driver.poll(16, Some);
+        driver.hardware().wait(Duration::from_millis(1));
+    }
+    assert_eq!(driver.stats(0).unwrap().xdp_drop, 100);
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
+    const DEPTH: usize = 32;
+    let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(100));
+    let traffic = Lengths { lengths: 60..2000, begin: None };
+    let params = NicParams {
+        depth: DEPTH as u32,
+        max_frame: 2048,
+        pause: Some(Duration::from_secs(60)),
+        ..NicParams::default()
+    };
+    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
+    let (mut lengths, mut most) = (Vec::new(), 0);
+    for change in 0..100 {
+        // The device uses what it has before each change, and the driver takes but a few frames of it.
+        while driver.hardware().queue_stats(0).unwrap().frames == lengths.len() as u64 && !driver.hardware().has_ended()
+        {
+            driver.hardware().wait(Duration::from_millis(1));
+        }
+        driver.poll(4, |skb| {
+            lengths.push(skb.len());
+            None
+        });
+        let xdp = (change % 2 == 0).then(|| Xdp::new(Verdict::Pass));
+        driver.attach_xdp(xdp).map_err(|error| error.reason).unwrap();
+        most = most.max(rig.zone.frames() - rig.zone.free_frames());
+    }
+    // Each buffer is a page of its own with headroom, and a cache may hold a refill.
+    assert!(most <= 2 * DEPTH + 64, "{most} pages are held");
+    while !driver.hardware().has_ended() || driver.hardware().has_completions() || lengths.len() < 1940 {
+        if driver.poll(16, |skb| {
+            lengths.push(skb.len());
+            None
+        }) == 0
+        {
+            driver.hardware().wait(Duration::from_millis(1));
+        }
+    }
+    assert_eq!(lengths, (60..2000).collect::<Vec<_>>(), "each frame once and in order");
+    assert_eq!(driver.posted(0), Some((DEPTH, DEPTH)), "the ring is full again");
+    drop(driver);
+    rig.assert_clean();
+}
+
+/// A device that says that its frames are shorter than they are.
+struct SaysLess(Nic);
+
+impl Hardware for SaysLess {
+    type Queue = NicQueue;
+    fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
+        self.0.rx_queue(index)
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_frame: 2048, ..self.0.capabilities() }
+    }
+}
+
+impl UnreadableRx for SaysLess {}
+
 #[test]
 fn a_program_does_not_see_frames_of_several_buffers() {
     let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(5000));
     let mut driver = Driver::new(rig.nic(100), vec![rig.queue(false), rig.queue(false)]).unwrap();
+    let refused = driver.attach_xdp(Some(Xdp::new(Verdict::Pass))).unwrap_err();
+    assert_eq!(refused.reason, XdpRefused::FrameSize { queue: 0, max_frame: 5042, buffer: 2048 });
+    assert!(refused.xdp.is_some() && !driver.net_device().has_xdp());
+    assert!(refused.to_string().contains("lower the longest frame"), "{refused}");
+    assert!(driver.attach_xdp(None).unwrap().is_none(), "there is none to detach, and that is fine");
+    drop(driver);
+
+    // A device that has longer frames than it said: the program sees no piece of one.
+    let nic = SaysLess(rig.nic(100));
+    let mut driver = Driver::new(nic, vec![rig.queue(false), rig.queue(false)]).unwrap();
     driver.attach_xdp(Some(Xdp::new(|_| panic!("it sees a piece of a frame")))).unwrap();
     let mut before = 0;
     loop {
-        let over = driver.hardware().has_ended();
+        let over = driver.hardware().0.has_ended();
         let work = driver.poll(16, |_| {
             before += 1;
             None
         });
-        if work == 0 && over && !driver.hardware().has_completions() {
+        if work == 0 && over && !driver.hardware().0.has_completions() {
             break;
         }
-        driver.hardware().wait(Duration::from_millis(5));
+        driver.hardware().0.wait(Duration::from_millis(5));
     }
     let refused: u64 = (0..2).map(|queue| driver.stats(queue).unwrap().xdp_multi_buffer).sum();
     assert_eq!(before + refused, 100);

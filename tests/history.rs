@@ -276,7 +276,7 @@ fn row_11_a_transmitted_frame_is_only_counted() {
             TrySendError::Full(frame) | TrySendError::Disconnected(frame) => frame,
         })
     });
-    let outcomes: Vec<_> = (0..10).map(|_| xdp.run(whole(&mut pool).into())).collect();
+    let outcomes: Vec<_> = (0..10).map(|_| xdp.run(whole(&mut pool).try_into().unwrap())).collect();
     assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, XdpOutcome::Sent)).count(), 8);
     assert_eq!(sent.try_iter().count(), 8);
     drop(outcomes);
@@ -291,7 +291,7 @@ fn row_12_a_queue_is_torn_down_with_frames_in_it() {
     let mut xdp = Xdp::new(|frame| Verdict::Redirect(frame, 1))
         .on_redirect(move |frame, _| queue.send(frame).map_err(|closed| closed.0));
     for _ in 0..8 {
-        assert!(matches!(xdp.run(whole(&mut pool).into()), XdpOutcome::Redirected));
+        assert!(matches!(xdp.run(whole(&mut pool).try_into().unwrap()), XdpOutcome::Redirected));
     }
     let mut bulk = Batch::new();
     pool.alloc_bulk(&mut bulk);
@@ -719,7 +719,7 @@ fn row_46_the_head_is_moved_and_the_sync_is_not() {
         Ok(()) => Verdict::Pass(frame),
         Err(_) => Verdict::Drop(frame),
     });
-    let XdpOutcome::Passed(frame) = xdp.run(frame.into()) else { panic!("there is room to move") };
+    let XdpOutcome::Passed(frame) = xdp.run(frame.try_into().unwrap()) else { panic!("there is room to move") };
     let device = Arc::new(Bounce::new());
     let mut map = TxMap::new(device.clone());
     // There is no offset to get wrong: what is synced are the bytes that are sent.

@@ -301,6 +301,29 @@ mod the_suite {
     }
 
     #[test]
+    fn asks_pages_for_syncs() {
+        struct Dry(Arc<PageProvider>);
+        impl MemoryProvider for Dry {
+            type Kind = Page;
+            fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+                self.0.init(params)
+            }
+            fn alloc(&self, out: &mut Refill<'_, Page>) {
+                self.0.alloc(out);
+            }
+            fn release(&self, page: FreePage) {
+                self.0.release(page);
+            }
+            fn wants_sync(&self) -> bool {
+                false
+            }
+        }
+        let make = || Arc::new(Dry(PageProvider::new(Zone::new(512).unwrap())));
+        let found = conformance::check(make, &PagePoolParams::default()).unwrap_err();
+        assert_eq!(found, Violation::WantsNoSync);
+    }
+
+    #[test]
     fn asks_for_another_device() {
         struct Any(Mutex<Vec<FreeIov>>);
         impl MemoryProvider for Any {

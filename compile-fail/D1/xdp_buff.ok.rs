@@ -3,8 +3,8 @@
 use netmem::Frag;
 use netmem::netdev::XdpBuff;
 
-fn packet(frag: Frag<netmem::Page>) -> XdpBuff {
-    frag.into()
+fn packet(frag: Frag<netmem::Page>) -> Option<XdpBuff> {
+    frag.try_into().ok()
 }
 
 fn main() {}

@@ -7,8 +7,8 @@
 use netmem::Frag;
 use netmem::netdev::XdpBuff;
 
-fn packet(frag: Frag<netmem::NetIov>) -> XdpBuff {
-    frag.into()
+fn packet(frag: Frag<netmem::NetIov>) -> Option<XdpBuff> {
+    frag.try_into().ok()
 }
 
 fn main() {}

@@ -219,6 +219,19 @@ pub enum XdpRefused {
         /// Which.
         queue: usize,
     },
+    /// A program sees a frame in one piece, and the longest does not fit a buffer: it would vanish.
+    #[error(
+        "queue {queue}: frames of up to {max_frame} bytes do not fit its buffers of {buffer}, and a program sees a frame in \
+         one piece: lower the longest frame of the device (its MTU), or use larger buffers"
+    )]
+    FrameSize {
+        /// Which.
+        queue: usize,
+        /// Bytes of the longest frame.
+        max_frame: u32,
+        /// Bytes of a buffer, without headroom.
+        buffer: u32,
+    },
     /// A queue could not be restarted with headroom, or without. The others are as before.
     #[error("queue {queue}: {reason}")]
     Restart {
@@ -355,19 +368,26 @@ impl<H: Hardware> Driver<H> {
     /// Attaches an XDP program, or detaches it with `None`, and gives the one that was attached. All queues are restarted, with
     /// headroom of [`XDP_PACKET_HEADROOM`](netdev::XDP_PACKET_HEADROOM) bytes, or without.
     ///
-    /// The program sees frames that fit one buffer; longer ones are dropped and counted
-    /// ([`xdp_multi_buffer`](RxStats::xdp_multi_buffer)).
+    /// The program sees each frame in one piece. A frame that is no whole Ethernet header is dropped before
+    /// ([`too_short`](RxStats::too_short)), and so is one that comes in several buffers although the device said that none is
+    /// that long ([`xdp_multi_buffer`](RxStats::xdp_multi_buffer)).
     ///
     /// # Errors
     ///
-    /// [`XdpError`], with the reason and the program: while memory of a provider is bound, or headers are split off. What
-    /// was attached is attached still.
+    /// [`XdpError`], with the reason and the program: while memory of a provider is bound, or headers are split off, or when
+    /// the longest frame of the device does not fit a buffer. What was attached is attached still.
     #[doc(alias = "ndo_bpf")]
     #[doc(alias = "dev_xdp_attach")]
     pub fn attach_xdp(&mut self, xdp: Option<Xdp>) -> Result<Option<Xdp>, XdpError> {
         let split = |net: &NetDevice| (0..net.queues()).find(|&queue| net.header_split(queue) != HeaderSplit::Off);
         if let (Some(queue), Some(_)) = (split(&self.net), &xdp) {
             return Err(XdpError { reason: XdpRefused::HeaderSplit { queue }, xdp });
+        }
+        let max_frame = self.net.capabilities().max_frame;
+        let small = self.queues.iter().position(|queue| queue.sizes.buffer < max_frame);
+        if let (Some(queue), Some(_)) = (small, &xdp) {
+            let reason = XdpRefused::FrameSize { queue, max_frame, buffer: self.queues[queue].sizes.buffer };
+            return Err(XdpError { reason, xdp });
         }
         let had = self.net.has_xdp();
         if let Err(reason) = self.net.set_xdp(xdp.is_some()) {
@@ -542,12 +562,16 @@ impl<H: Hardware> RxQueue<H> {
             self.stats.xdp_multi_buffer += u64::from(first);
             return;
         }
+        // The frame ends here, whatever becomes of it: should the program panic, the next one is none of its victims.
+        self.frame = Frame::None;
+        if check_frame(completed.payload.len() as usize).is_err() {
+            self.stats.too_short += 1;
+            return memory.payload.recycle_received(completed.payload);
+        }
         let Ok(buff) = XdpBuff::receive(&memory.payload, completed.payload) else {
             self.stats.failed += 1;
             return;
         };
-        // The frame ends here, whatever becomes of it: should the program panic, the next one is none of its victims.
-        self.frame = Frame::None;
         match xdp.run(buff) {
             XdpOutcome::Passed(frag) => {
                 let mut skb = Skb::new();
@@ -646,12 +670,19 @@ impl<H: Hardware> RxQueue<H> {
         }
     }
 
+    /// Buffers that the backlog holds. As many descriptors stay free, so that restarts in a row hold no more memory than two
+    /// rings do, and the device waits.
+    fn backlog(&self) -> usize {
+        self.ready.iter().map(|skb| skb.frags().count().max(1)).sum()
+    }
+
     /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Returns why the
     /// ring refused one, if it did.
     fn refill(&mut self, index: usize, poll: &mut Poll<'_>) -> Option<PostRefused> {
+        let backlog = self.backlog();
         let (memory, ring) = (poll.memory(index)?, self.ring.as_mut()?);
-        let (posted, refused) = fill(ring, memory, self.sizes);
-        self.stats.alloc_failed += u64::from(ring.room() != 0);
+        let (posted, refused) = fill(ring, memory, self.sizes, backlog);
+        self.stats.alloc_failed += u64::from(ring.room() > backlog);
         if posted != 0 {
             self.stats.posted += posted;
             ring.kick();

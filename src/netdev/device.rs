@@ -3,6 +3,7 @@
 use crate::assert::assert_not_impl_any;
 use crate::netdev::XDP_PACKET_HEADROOM;
 use crate::page_pool::AnyProvider;
+use crate::skb::ETH_HLEN;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,12 +21,19 @@ pub struct Capabilities {
     /// Buffers can be larger than a page, as a queue asks when it is bound.
     #[doc(alias = "QCFG_RX_PAGE_SIZE")]
     pub rx_page_size: bool,
+    /// Bytes of the longest frame that the device receives, with its Ethernet header: what follows from its MTU. An XDP program
+    /// is attached only where such a frame fits one buffer.
+    #[doc(alias = "max_mtu")]
+    pub max_frame: u32,
 }
 
+/// An MTU of 1500, an Ethernet header and two VLAN tags.
+const MAX_FRAME: u32 = 1500 + ETH_HLEN + 2 * 4;
+
 impl Default for Capabilities {
-    /// Restarts and header split, no other size of buffers.
+    /// Restarts and header split, no other size of buffers, and frames of up to 1522 bytes.
     fn default() -> Self {
-        Capabilities { queue_restart: true, header_split: true, rx_page_size: false }
+        Capabilities { queue_restart: true, header_split: true, rx_page_size: false, max_frame: MAX_FRAME }
     }
 }
 

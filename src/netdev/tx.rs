@@ -7,7 +7,7 @@ use crate::dma::{
 };
 use crate::memory::{Backing, Page};
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
-use crate::skb::{IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag};
+use crate::skb::{FrameTooShort, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag, check_frame};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -54,9 +54,9 @@ pub enum TxError {
         /// How many are free.
         room: usize,
     },
-    /// It has no bytes.
-    #[error("a packet without bytes: give it at least an Ethernet header")]
-    Empty,
+    /// It is no frame of Ethernet.
+    #[error(transparent)]
+    TooShort(#[from] FrameTooShort),
     /// No page to copy the linear part to.
     #[error("no memory to copy a linear part of {len} bytes from the heap to: build the skb around a page instead")]
     NoMemory {
@@ -344,17 +344,15 @@ impl<Q: DmaTxQueue> TxRing<Q> {
                 self.post(skb, mapped, &pieces);
                 Ok(())
             }
-            // The linear part is what the packet was built around.
-            Err(_) => skb.take_head().map_or(Ok(()), |head| Err(XdpBuff::from(head))),
+            // The linear part is what the packet was built around, and long enough still.
+            Err(_) => skb.take_head().map_or(Ok(()), |head| XdpBuff::try_from(head).map_or(Ok(()), Err)),
         }
     }
 
     /// Maps each page of a packet. What was mapped when it fails is unmapped on the way out.
     fn map(&self, skb: &Skb) -> Result<(Mapped, Pieces), TxError> {
         let device = self.queue.device();
-        if skb.is_empty() {
-            return Err(TxError::Empty);
-        }
+        check_frame(skb.len())?;
         if let IpSummed::Partial { start, offset } = skb.ip_summed() {
             let (len, end) = (skb.len(), usize::from(start) + usize::from(offset) + 2);
             if end > len {

@@ -3,7 +3,7 @@
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use crate::page_pool::{Frag, PagePool, Received};
-use crate::skb::ETH_HLEN;
+use crate::skb::{ETH_HLEN, check_frame};
 use alloc::boxed::Box;
 use core::fmt;
 
@@ -14,8 +14,11 @@ pub const XDP_PACKET_HEADROOM: u32 = 256;
 ///
 /// It is of host memory by type: a frag of device memory does not become one (rule D1). The program sees the bytes that
 /// were received and synced (rule D2); by [`adjust_head`](Self::adjust_head) and [`adjust_tail`](Self::adjust_tail) it
-/// moves the two ends within the buffer that the driver posted. The bytes behind what was received are whatever was there before,
-/// so growing the tail clears them first.
+/// moves the two ends within the buffer that the driver posted. The bytes around what was received are whatever was there
+/// before, so an end that grows over them clears them first.
+///
+/// It is a frame of Ethernet ([`check_frame`](crate::skb::check_frame)): a program may read the whole header of each packet
+/// that it sees, and leaves a whole header.
 ///
 /// Where an `xdp_frame` goes when it is done with, C learns from `xdp_rxq_info` and a registered memory model
 /// (`MEM_TYPE_PAGE_POOL`). Here the frag knows its pool: nothing is registered, and returning a frame is dropping it.
@@ -24,7 +27,7 @@ pub const XDP_PACKET_HEADROOM: u32 = 256;
 /// use netmem::{mm::Zone, netdev::{AdjustError, XdpBuff}, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
 ///
 /// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
-/// let mut buff = XdpBuff::from(pool.alloc_frag(1024).expect("pages are free"));
+/// let mut buff = XdpBuff::try_from(pool.alloc_frag(1024).expect("pages are free")).expect("it is long enough");
 /// buff.adjust_head(100)?; // decapsulate
 /// buff.adjust_head(-28)?; // encapsulate
 /// buff.bytes_mut()[..28].fill(0);
@@ -37,14 +40,17 @@ pub const XDP_PACKET_HEADROOM: u32 = 256;
 ///
 /// # Invariants
 ///
-/// `start <= end <= frag.len()`.
+/// `seen <= start`, `start + ETH_HLEN <= end`, and `end <= frag.len()`. The bytes from `seen` to `end` were synced, written or
+/// cleared.
 pub struct XdpBuff {
     frag: Frag<Page>,
+    seen: u32,
     start: u32,
     end: u32,
 }
 
-assert_not_impl_any!(XdpBuff: Clone, Copy, Default, From<Frag<NetIov>>, From<Frag<PageOrIov>>, core::ops::Deref);
+assert_not_impl_any!(XdpBuff: Clone, Copy, Default, core::ops::Deref);
+assert_not_impl_any!(XdpBuff: From<Frag<Page>>, TryFrom<Frag<NetIov>>, TryFrom<Frag<PageOrIov>>);
 
 /// An end of a packet that was not moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,21 +71,24 @@ impl XdpBuff {
     ///
     /// # Errors
     ///
-    /// What was received, when a program cannot have it: it is device memory, or not of this pool.
+    /// What was received, when a program cannot have it: it is device memory, or no whole Ethernet header. `None` when it is
+    /// not of this pool.
     pub(crate) fn receive<K: Kind>(pool: &PagePool, buffer: Received<K>) -> Result<Self, Option<Frag>>
     where
         Frag: From<Frag<K>>,
     {
         // Not of this pool: it is gone to its own.
         let (frag, range) = pool.sync_in_place(buffer).map_err(|_| None)?;
+        let cut = |mut frag: Frag| {
+            frag.advance(range.start);
+            frag.truncate(range.end - range.start);
+            Err(Some(frag))
+        };
         match Frag::<Page>::try_from(Frag::from(frag)) {
-            // INVARIANT: a range inside the frag.
-            Ok(frag) => Ok(XdpBuff { frag, start: range.start, end: range.end }),
-            Err(mut iov) => {
-                iov.advance(range.start);
-                iov.truncate(range.end - range.start);
-                Err(Some(iov.into()))
-            }
+            Ok(frag) if check_frame((range.end - range.start) as usize).is_err() => cut(frag.into()),
+            // INVARIANT: a range inside the frag, long enough, and just synced.
+            Ok(frag) => Ok(XdpBuff { frag, seen: range.start, start: range.start, end: range.end }),
+            Err(iov) => cut(iov.into()),
         }
     }
 
@@ -112,7 +121,7 @@ impl XdpBuff {
     }
 
     /// Moves the start of the packet by `delta` bytes: forward if it is positive, into the headroom if it is negative. Bytes
-    /// that are taken in are whatever was there: the program writes them.
+    /// that are taken in are 0, but for those that were part of the packet before.
     ///
     /// # Errors
     ///
@@ -122,7 +131,13 @@ impl XdpBuff {
         let start = i64::from(self.start) + i64::from(delta);
         let most = i64::from(self.end) - i64::from(ETH_HLEN);
         match u32::try_from(start) {
-            Ok(to) if start <= most => self.start = to, // INVARIANT: not behind the end
+            Ok(to) if start <= most => {
+                if to < self.seen {
+                    self.frag.bytes_mut()[to as usize..self.seen as usize].fill(0);
+                    self.seen = to;
+                }
+                self.start = to; // INVARIANT: a whole header before the end, and nothing of it unseen
+            }
             _ => return Err(AdjustError { delta, room: self.headroom(), len: self.len() }),
         }
         Ok(())
@@ -143,7 +158,7 @@ impl XdpBuff {
                 if to > self.end {
                     self.frag.bytes_mut()[self.end as usize..to as usize].fill(0);
                 }
-                self.end = to; // INVARIANT: inside the frag, not before the start
+                self.end = to; // INVARIANT: inside the frag, a whole header behind the start
             }
             _ => return Err(AdjustError { delta, room: self.tailroom(), len: self.len() }),
         }
@@ -153,7 +168,7 @@ impl XdpBuff {
     /// The packet as a frag: to send, to attach to an skb, or to return. The room around it is nobody's from here on.
     #[doc(alias = "xdp_convert_buff_to_frame")]
     pub fn into_frag(self) -> Frag<Page> {
-        let XdpBuff { mut frag, start, end } = self;
+        let XdpBuff { mut frag, seen: _, start, end } = self;
         frag.advance(start);
         frag.truncate(end - start);
         frag
@@ -161,11 +176,17 @@ impl XdpBuff {
 }
 
 #[diagnostic::do_not_recommend]
-impl From<Frag<Page>> for XdpBuff {
-    /// A packet that fills the frag: no room on either side.
-    fn from(frag: Frag<Page>) -> Self {
-        // INVARIANT: the whole of it.
-        XdpBuff { start: 0, end: frag.len(), frag }
+impl TryFrom<Frag<Page>> for XdpBuff {
+    /// The frag, when it ends within an Ethernet header.
+    type Error = Frag<Page>;
+
+    /// Makes a packet that fills the frag: no room on either side.
+    fn try_from(frag: Frag<Page>) -> Result<Self, Frag<Page>> {
+        match check_frame(frag.len() as usize) {
+            // INVARIANT: the whole of it, which is long enough. Its bytes are the caller's.
+            Ok(()) => Ok(XdpBuff { seen: 0, start: 0, end: frag.len(), frag }),
+            Err(_) => Err(frag),
+        }
     }
 }
 
@@ -288,7 +309,7 @@ mod tests {
         let mut pool = PagePool::<Page>::new(params, PageProvider::new(Zone::new(64).unwrap())).unwrap();
         let mut frag = pool.alloc_frag(1024).unwrap();
         frag.bytes_mut().fill(0xee);
-        let mut buff = XdpBuff { frag, start: 256, end: 356 };
+        let mut buff = XdpBuff { frag, seen: 256, start: 256, end: 356 };
         for (delta, fits) in
             [(-257, false), (i32::MIN, false), (87, false), (i32::MAX, false), (86, true), (-342, true)]
         {

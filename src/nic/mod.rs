@@ -46,7 +46,7 @@ pub struct NicParams {
     /// Flow control: how long the cable waits when there are not enough buffers for a frame (PAUSE frames), or its
     /// queue is being restarted, before the frame is dropped. `None` drops it at once.
     pub pause: Option<Duration>,
-    /// The longest frame taken, in bytes.
+    /// The longest frame taken, in bytes. An XDP program needs one that fits a buffer of the queue.
     pub max_frame: usize,
     /// Whether the device checks what it receives: the checksum of UDP and TCP.
     pub checksums: bool,
@@ -143,6 +143,7 @@ pub struct Nic {
     slots: Vec<Arc<QueueSlot<RxRings>>>,
     tx_slots: Vec<Arc<QueueSlot<TxRings>>>,
     device: Arc<dyn DmaDevice>,
+    max_frame: usize,
     engine: Option<JoinHandle<Result<(), TrafficError>>>,
     sender: Option<JoinHandle<Result<(), TrafficError>>>,
 }
@@ -231,7 +232,7 @@ impl Nic {
         engine.checksums = checksums;
         engine.hostile = hostile.map(Schedule::new);
         // Should the second thread not start, dropping the NIC ends the first.
-        let mut nic = Nic { control, slots, tx_slots, device, engine: None, sender: None };
+        let mut nic = Nic { control, slots, tx_slots, device, max_frame, engine: None, sender: None };
         let thread = std::thread::Builder::new().name("nic".into());
         nic.engine = Some(thread.spawn(move || engine.run(traffic)).map_err(NicError::Thread)?);
         if let Some(sink) = sink {
@@ -329,7 +330,8 @@ impl Hardware for Nic {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { queue_restart: true, header_split: true, rx_page_size: true }
+        let max_frame = u32::try_from(self.max_frame).unwrap_or(u32::MAX);
+        Capabilities { queue_restart: true, header_split: true, rx_page_size: true, max_frame }
     }
 }
 

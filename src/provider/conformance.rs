@@ -90,6 +90,11 @@ pub enum Violation {
     /// It accepts a device that its memory is not mapped for.
     #[error("init accepts a pool of another device: refuse with Refused::OtherDevice what is not mapped for it")]
     AcceptsOtherDevice,
+    /// Its memory is read by the CPU, and it says that it needs no sync.
+    #[error(
+        "wants_sync says no for pages, which the CPU reads: say yes, as no device that needs syncs could be used (rule D2)"
+    )]
+    WantsNoSync,
     /// Its pieces are not what it says.
     #[error(
         "the pool handed {refused} pieces back that it wanted: they are not of {size} bytes, of another device, or held by somebody else"
@@ -389,6 +394,9 @@ fn refusals<P: MemoryProvider>(provider: &P, params: &PagePoolParams) -> Result<
         if ask(&PagePoolParams { device, ..params.clone() }).is_ok() {
             return Err(Violation::AcceptsOtherDevice);
         }
+    }
+    if !unreadable && !provider.wants_sync() {
+        return Err(Violation::WantsNoSync);
     }
     Ok(first)
 }

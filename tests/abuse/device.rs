@@ -29,7 +29,7 @@ fn frames(packets: u64) -> Box<Generator> {
 
 fn nic(host: &Host, traffic: Box<dyn Traffic>) -> Nic {
     Nic::start(
-        NicParams { depth: 16, pause: Some(Duration::from_secs(60)), ..NicParams::default() },
+        NicParams { depth: 16, pause: Some(Duration::from_secs(60)), max_frame: 2048, ..NicParams::default() },
         host.bus.clone(),
         traffic,
     )
@@ -310,7 +310,7 @@ fn programs_that_do_what_they_like() {
             0 => panic!("program"),
             1 => {
                 // Passed, and kept: by handing in another one.
-                let mut other = XdpBuff::from(own.alloc_frag(FRAME as u32).unwrap());
+                let mut other = XdpBuff::try_from(own.alloc_frag(FRAME as u32).unwrap()).unwrap();
                 other.bytes_mut().fill(0xee);
                 keeps.lock().unwrap().push(replace(&mut buff, other));
                 Verdict::Drop(buff)

@@ -70,7 +70,8 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
     }
 
     fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<QueueMemory<H>, QueueError> {
-        let plan = &self.queues.get(queue).ok_or(QueueError::NoRings { queue })?.plan;
+        let rx = self.queues.get(queue).ok_or(QueueError::NoRings { queue })?;
+        let (plan, backlog) = (&rx.plan, rx.backlog());
         let sizes = plan.sizes(config);
         let mut memory = plan.make(queue, config)?;
         let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload.buffer_size());
@@ -80,9 +81,9 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let rings = self.hardware.rx_queue(queue).ok_or(QueueError::NoRings { queue })?;
         let mut ring = RxRing::new(rings).ok_or(QueueError::NoMemory { queue })?;
         // Not kicked: the device does not have them before the queue starts.
-        match fill(&mut ring, &mut memory, sizes) {
+        match fill(&mut ring, &mut memory, sizes, backlog) {
             (_, Some(reason)) => Err(QueueError::Post { queue, reason }),
-            (0, None) => Err(QueueError::NoBuffers),
+            (0, None) if !has_some(&mut memory, sizes) => Err(QueueError::NoBuffers),
             _ => Ok(QueueMemory { ring: Some(ring), parked: Vec::new(), memory, sizes }),
         }
     }
@@ -192,15 +193,16 @@ impl Plan {
     }
 }
 
-/// Posts buffers until the ring is full, or a pool has no more, or the ring refuses one. Returns how many it posted, and why
-/// it refused one.
+/// Posts buffers until the ring has room for no more than `spare`, or a pool has no more, or the ring refuses one. Returns how
+/// many it posted, and why it refused one.
 pub(super) fn fill<Q: DmaQueue>(
     ring: &mut RxRing<Q>,
     memory: &mut RxMemory,
     sizes: Sizes,
+    spare: usize,
 ) -> (u64, Option<PostRefused>) {
     let mut posted = 0;
-    while ring.room() != 0 {
+    while ring.room() > spare {
         let Some((payload, header)) = alloc(memory, sizes) else { break };
         if let Err(refused) = ring.post_behind(payload, sizes.headroom, header) {
             recycle(memory, refused.payload, refused.header);
@@ -226,6 +228,12 @@ fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>
             None
         }
     }
+}
+
+/// Whether there are buffers for one descriptor.
+fn has_some(memory: &mut RxMemory, sizes: Sizes) -> bool {
+    let buffers = alloc(memory, sizes);
+    buffers.map(|(payload, header)| recycle(memory, payload, header)).is_some()
 }
 
 /// Gives both buffers of a descriptor back to the pools of the queue.
