@@ -26,6 +26,7 @@
 //! [compile-fail/P3]: ../../../../compile-fail/P3
 //! [compile-fail/S1]: ../../../../compile-fail/S1
 //! [compile-fail/S2]: ../../../../compile-fail/S2
+//! [tests/abuse/device.rs]: ../../../../tests/abuse/device.rs
 //! [tests/abuse/handles.rs]: ../../../../tests/abuse/handles.rs
 //! [tests/binding.rs]: ../../../../tests/binding.rs
 //! [tests/devmem.rs]: ../../../../tests/devmem.rs

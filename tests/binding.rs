@@ -14,7 +14,7 @@ use netmem::nic::{Nic, NicParams, NicQueue};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
 use netmem::provider::{Chunk, DmabufProvider, Memfd, MemfdView, PageProvider};
 use netmem::skb::{Skb, SkbFrag};
-use netmem::{Backing, FreePage, Page};
+use netmem::{Backing, FreePage, Page, PageOrIov};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -244,7 +244,7 @@ fn a_thousand_rebinds_lose_nothing_iommu() {
 }
 
 /// Binds to queue 1, which must be refused.
-fn refused<D: QueueMgmt + UnreadableRx>(device: &mut D, rig: &Rig, queue: usize) -> BindRefused {
+fn refused<D: QueueMgmt<Rx: UnreadableRx>>(device: &mut D, rig: &Rig, queue: usize) -> BindRefused {
     let error = netdev::bind(device, queue, rig.any(), BindOptions::default()).unwrap_err();
     assert!(error.provider.is_unreadable(), "it comes back");
     error.reason
@@ -308,10 +308,9 @@ struct Limited {
     gone: bool,
 }
 
-impl UnreadableRx for Limited {}
-
 impl Hardware for Limited {
     type Queue = NicQueue;
+    type Rx = PageOrIov;
 
     fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
         self.nic.rx_queue(index)
@@ -397,9 +396,8 @@ struct Faulty {
     start_fails: usize,
 }
 
-impl UnreadableRx for Faulty {}
-
 impl QueueMgmt for Faulty {
+    type Rx = PageOrIov;
     type Memory = <Driver<Nic> as QueueMgmt>::Memory;
 
     fn net_device(&self) -> &NetDevice {
@@ -439,6 +437,7 @@ impl QueueMgmt for Faulty {
 struct Spare(NetDevice, Option<RxQueueConfig>);
 
 impl QueueMgmt for Spare {
+    type Rx = PageOrIov;
     type Memory = PagePool;
 
     fn net_device(&self) -> &NetDevice {
@@ -857,6 +856,7 @@ struct SaysLess(Nic);
 
 impl Hardware for SaysLess {
     type Queue = NicQueue;
+    type Rx = PageOrIov;
     fn rx_queue(&mut self, index: usize) -> Option<NicQueue> {
         self.0.rx_queue(index)
     }
@@ -864,8 +864,6 @@ impl Hardware for SaysLess {
         Capabilities { max_frame: 2048, ..self.0.capabilities() }
     }
 }
-
-impl UnreadableRx for SaysLess {}
 
 #[test]
 fn a_program_does_not_see_frames_of_several_buffers() {

@@ -695,10 +695,9 @@ unsafe impl netmem::dma::DmaQueue for Nonsense {
 
 struct NonsenseHardware(Option<Nonsense>);
 
-impl netmem::netdev::UnreadableRx for NonsenseHardware {}
-
 impl Hardware for NonsenseHardware {
     type Queue = Nonsense;
+    type Rx = netmem::PageOrIov;
     fn rx_queue(&mut self, _index: usize) -> Option<Nonsense> {
         self.0.take()
     }

@@ -1,5 +1,5 @@
 //! forbids: D1
-//! expect: E0277 "the trait bound `XdpBuff: From<Frag<netmem::NetIov>>` is not satisfied"
+//! expect: E0277 "the trait bound `XdpBuff: TryFrom<Frag<netmem::NetIov>>` is not satisfied"
 //! lifted by: counterfactual
 //!
 //! A program would see device memory. It reads what it sees.

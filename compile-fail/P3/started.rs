@@ -9,7 +9,7 @@ use netmem::driver::{Hardware, ReadableOnly};
 use netmem::netdev::UnreadableRx;
 use netmem::nic::Nic;
 
-fn start<H: Hardware + UnreadableRx>(hardware: H, queues: Vec<QueueConfig>) -> bool {
+fn start<H: Hardware<Rx: UnreadableRx>>(hardware: H, queues: Vec<QueueConfig>) -> bool {
     Driver::new(hardware, queues).is_ok()
 }
 

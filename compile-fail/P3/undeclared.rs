@@ -10,7 +10,7 @@ use netmem::netdev::{BindOptions, QueueMgmt, UnreadableRx, bind};
 use netmem::nic::Nic;
 use netmem::page_pool::AnyProvider;
 
-fn receive_into<D: QueueMgmt + UnreadableRx>(driver: &mut D, memory: AnyProvider) -> bool {
+fn receive_into<D: QueueMgmt<Rx: UnreadableRx>>(driver: &mut D, memory: AnyProvider) -> bool {
     bind(driver, 1, memory, BindOptions::default()).is_ok()
 }
 

@@ -17,14 +17,18 @@ pub mod transmit;
 #[doc(inline)]
 pub use hns3::page;
 
-use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaQueue, DmaTxQueue};
-use crate::netdev::{Capabilities, UnreadableRx};
+use crate::memory::Page;
+use crate::netdev::{Capabilities, RxKind};
 
 /// What a driver needs of its device.
 pub trait Hardware {
     /// One receive queue.
     type Queue: DmaQueue;
+
+    /// The kind of memory that its driver's queues receive into: `PageOrIov` for a device that splits headers off and does not
+    /// care where payload goes, which declares unreadable memory (rule P3), else `Page`.
+    type Rx: RxKind;
 
     /// Starts receive queue `index`, with empty rings.
     ///
@@ -59,10 +63,9 @@ pub struct ReadableOnly<H>(
     pub H,
 );
 
-assert_not_impl_any!(ReadableOnly<()>: UnreadableRx);
-
 impl<H: Hardware> Hardware for ReadableOnly<H> {
     type Queue = H::Queue;
+    type Rx = Page;
 
     fn rx_queue(&mut self, index: usize) -> Option<H::Queue> {
         self.0.rx_queue(index)

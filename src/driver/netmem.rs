@@ -23,7 +23,7 @@ use super::{Hardware, TxHardware};
 use crate::memory::Page;
 use crate::netdev::{
     self, BadCompletion, BindError, BindOptions, Binding, Completed, ConfigRefused, HeaderSplit, Napi, NetDevice, Poll,
-    PostRefused, RestartError, RxMemory, RxRing, UnbindError, UnreadableRx, Xdp, XdpBuff, XdpOutcome,
+    PostRefused, RestartError, RxKind, RxMemory, RxRing, UnbindError, UnreadableRx, Xdp, XdpBuff, XdpOutcome,
 };
 use crate::page_pool::{AnyProvider, MemoryProvider};
 use crate::skb::{IpSummed, Skb, check_frame};
@@ -39,7 +39,7 @@ use memory::{Plan, Sizes, fill};
 pub struct Driver<H: Hardware> {
     // Dropped in this order: the rings stop the device, then providers are told, before the pools unmap what it wrote to.
     queues: Vec<RxQueue<H>>,
-    net: NetDevice,
+    net: NetDevice<H::Rx>,
     /// The queue that the next poll begins with, so that no queue starves another.
     first: usize,
     napi: Napi,
@@ -260,21 +260,18 @@ impl<H: Hardware> Driver<H> {
     /// [`DriverError`]. Hardware and pools are dropped then, and their memory is back with its providers.
     pub fn new(hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError>
     where
-        H: UnreadableRx,
+        H: Hardware<Rx: UnreadableRx>,
     {
         Self::start_all(hardware, config)
     }
 
-    /// The same for a device that does not declare unreadable memory (rule P3).
+    /// The same for a device whose kind is `Page`, which does not declare unreadable memory (rule P3).
     ///
     /// # Errors
     ///
     /// [`DriverError`]; also when the memory of a queue cannot be read.
     pub fn readable(hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
-        match config.iter().position(|config| config.memory.payload.is_unreadable()) {
-            Some(queue) => Err(DriverError::Unreadable { queue }),
-            None => Self::start_all(hardware, config),
-        }
+        Self::start_all(hardware, config)
     }
 
     fn start_all(mut hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
@@ -297,8 +294,10 @@ impl<H: Hardware> Driver<H> {
                 return Err(DriverError::OtherDevice { queue });
             }
             if pools.payload.is_unreadable() {
+                let provider = H::Rx::provider(pools.payload.provider().clone());
+                let provider = provider.map_err(|_| DriverError::Unreadable { queue })?;
                 // The queue is new, so nothing is bound to it.
-                let _ = net.started_on(queue, pools.payload.provider().clone());
+                let _ = net.started_on(queue, provider);
             }
             let plan = Plan::new(&pools, ring.device().clone(), buffer_size, header_size);
             queues.push(RxQueue {
@@ -332,7 +331,7 @@ impl<H: Hardware> Driver<H> {
     /// [`BindError`], with the reason and the provider. The queue goes on as before.
     pub fn bind(&mut self, queue: usize, provider: AnyProvider, options: BindOptions) -> Result<Binding, BindError>
     where
-        H: UnreadableRx,
+        H: Hardware<Rx: UnreadableRx>,
     {
         netdev::bind(self, queue, provider, options)
     }
@@ -379,7 +378,8 @@ impl<H: Hardware> Driver<H> {
     #[doc(alias = "ndo_bpf")]
     #[doc(alias = "dev_xdp_attach")]
     pub fn attach_xdp(&mut self, xdp: Option<Xdp>) -> Result<Option<Xdp>, XdpError> {
-        let split = |net: &NetDevice| (0..net.queues()).find(|&queue| net.header_split(queue) != HeaderSplit::Off);
+        let split =
+            |net: &NetDevice<H::Rx>| (0..net.queues()).find(|&queue| net.header_split(queue) != HeaderSplit::Off);
         if let (Some(queue), Some(_)) = (split(&self.net), &xdp) {
             return Err(XdpError { reason: XdpRefused::HeaderSplit { queue }, xdp });
         }

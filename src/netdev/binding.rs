@@ -1,10 +1,10 @@
 //! [`Binding`]: memory of a provider on a queue, under Linux's conditions.
 
 use super::device::{BindingState, Bound};
-use super::{HeaderSplit, NetDevice, PostRefused, RxQueueConfig};
+use super::{HeaderSplit, NetDevice, PostRefused, RxKind, RxQueueConfig, UnreadableRx};
 use crate::assert::assert_not_impl_any;
 use crate::memory::Page;
-use crate::page_pool::{AnyProvider, MemoryProvider, PagePool, PoolError};
+use crate::page_pool::{AnyProvider, MemoryProvider, PagePool, PoolError, PoolKind};
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::Ordering::Release;
@@ -17,16 +17,21 @@ use core::sync::atomic::Ordering::Release;
 /// that was made is used once, and freeing it is dropping it (`ndo_queue_mem_free`). C checks at run time that all four
 /// functions are there; a type that lacks one does not compile.
 pub trait QueueMgmt {
+    /// The kind of memory that its queues receive into: `PageOrIov` declares that it may be unreadable
+    /// ([`UnreadableRx`](super::UnreadableRx), rule P3), `Page` does not.
+    #[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
+    type Rx: RxKind;
+
     /// What a queue runs on: its ring, with buffers in it, and the pools that they are of. Dropping it frees it.
     #[doc(alias = "ndo_queue_mem_free")]
     #[doc(alias = "ndo_queue_mem_size")]
     type Memory;
 
     /// The core's side of the device.
-    fn net_device(&self) -> &NetDevice;
+    fn net_device(&self) -> &NetDevice<Self::Rx>;
 
     /// The same, to change.
-    fn net_device_mut(&mut self) -> &mut NetDevice;
+    fn net_device_mut(&mut self) -> &mut NetDevice<Self::Rx>;
 
     /// Whether the hardware is there.
     #[doc(alias = "netif_device_present")]
@@ -40,7 +45,7 @@ pub trait QueueMgmt {
     ///
     /// [`QueueError`]; nothing has changed then.
     #[doc(alias = "ndo_queue_mem_alloc")]
-    fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<Self::Memory, QueueError>;
+    fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig<Self::Rx>) -> Result<Self::Memory, QueueError>;
 
     /// The pool that payload comes from, in memory that was made.
     fn payload_pool(memory: &Self::Memory) -> &PagePool;
@@ -61,21 +66,6 @@ pub trait QueueMgmt {
     #[doc(alias = "ndo_queue_start")]
     fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), StartError<Self::Memory>>;
 }
-
-/// A driver, or a device, that declares unreadable memory (rule P3): frames may be received into memory that the CPU
-/// cannot read.
-///
-/// Whoever implements it says: payload is handed on by offset and length and never looked at, headers are split off to
-/// host memory, and nothing falls back to a copy. In Linux a driver says so with `PP_FLAG_ALLOW_UNREADABLE_NETMEM` in the
-/// parameters of each pool.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not declare that it receives into unreadable memory (rule P3)",
-    label = "device memory cannot be bound to its queues",
-    note = "if it splits headers off and never looks at payload, declare it: `impl UnreadableRx for ...`",
-    note = "memory that the CPU can read needs no declaration: use `bind_pages`, or start with `Driver::readable`",
-    note = "see docs/rules.md#p3"
-)]
-pub trait UnreadableRx {}
 
 /// What is asked for beside the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -331,13 +321,13 @@ impl Drop for Binding {
 /// # Errors
 ///
 /// [`BindError`], with the reason and the provider.
-pub fn bind<D: QueueMgmt + UnreadableRx>(
+pub fn bind<D: QueueMgmt<Rx: UnreadableRx>>(
     device: &mut D,
     queue: usize,
     provider: AnyProvider,
     options: BindOptions,
 ) -> Result<Binding, BindError> {
-    open(device, queue, provider, options)
+    open(device, queue, D::Rx::any(provider), options)
 }
 
 /// Binds memory that the CPU can read to a queue: [`bind`] without the declaration, which such memory does not need. The
@@ -352,22 +342,22 @@ pub fn bind_pages<D: QueueMgmt>(
     provider: Arc<dyn MemoryProvider<Kind = Page>>,
     options: BindOptions,
 ) -> Result<Binding, BindError> {
-    open(device, queue, AnyProvider::Page(provider), options)
+    open(device, queue, provider.into(), options)
 }
 
 fn open<D: QueueMgmt>(
     device: &mut D,
     queue: usize,
-    provider: AnyProvider,
+    provider: <D::Rx as PoolKind>::Provider,
     BindOptions { rx_page_size }: BindOptions,
 ) -> Result<Binding, BindError> {
     if let Err(reason) = check(device, queue, rx_page_size) {
-        return Err(BindError { reason, provider });
+        return Err(BindError { reason, provider: provider.into() });
     }
     let config = RxQueueConfig { provider: Some(provider.clone()), rx_page_size, headroom: 0 };
     let old = match reconfig(device, queue, &config) {
         Ok(old) => old,
-        Err(error) => return Err(BindError { reason: error.into(), provider }),
+        Err(error) => return Err(BindError { reason: error.into(), provider: provider.into() }),
     };
     let state = Arc::new(BindingState::default());
     if let Some(queue) = device.net_device_mut().queue_mut(queue) {
@@ -463,10 +453,15 @@ pub fn restart<D: QueueMgmt>(device: &mut D, queue: usize) -> Result<(), Restart
 
 /// Restarts a queue on fresh memory, set up as `config` says, and gives the old memory: it is freed after whoever must know
 /// of it knows.
-fn reconfig<D: QueueMgmt>(device: &mut D, queue: usize, config: &RxQueueConfig) -> Result<D::Memory, RestartError> {
+fn reconfig<D: QueueMgmt>(
+    device: &mut D,
+    queue: usize,
+    config: &RxQueueConfig<D::Rx>,
+) -> Result<D::Memory, RestartError> {
     let new = device.queue_mem_alloc(queue, config).map_err(RestartError::Alloc)?;
     // page_pool_check_memory_provider
-    if config.provider.as_ref().is_some_and(|asked| !same_provider(asked, D::payload_pool(&new).provider())) {
+    let asked = config.provider.clone().map(Into::into);
+    if asked.is_some_and(|asked| !same_provider(&asked, D::payload_pool(&new).provider())) {
         return Err(RestartError::OtherProvider);
     }
     let old = device.queue_stop(queue).map_err(RestartError::Stop)?;

@@ -1,8 +1,9 @@
 //! [`NetDevice`]: the receive side of a device as the core sees it.
 
 use crate::assert::assert_not_impl_any;
+use crate::memory::{Page, PageOrIov};
 use crate::netdev::XDP_PACKET_HEADROOM;
-use crate::page_pool::AnyProvider;
+use crate::page_pool::{AnyProvider, MemoryProvider, PoolKind};
 use crate::skb::ETH_HLEN;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -52,20 +53,97 @@ pub enum HeaderSplit {
     },
 }
 
-/// How a queue is to be set up: what a driver is told when it makes the queue's memory. Only the core makes one, so that
-/// nobody passes memory to a driver that was not bound (rule P3).
-#[derive(Clone, Debug)]
-pub struct RxQueueConfig {
-    pub(crate) provider: Option<AnyProvider>,
+/// The kind of memory that the queues of a driver receive into: [`Page`], or `PageOrIov` for a driver that declares unreadable
+/// memory ([`UnreadableRx`], rule P3). Sealed.
+#[diagnostic::on_unimplemented(
+    message = "the queues of a driver receive into `Page` or into `PageOrIov`, not into `{Self}`",
+    label = "a driver has pages of its own to go back to",
+    note = "see docs/rules.md#p3"
+)]
+pub trait RxKind: PoolKind<Provider: Clone + Send + Sync + From<Arc<dyn MemoryProvider<Kind = Page>>>> {
+    /// Takes a provider that the queues can have, or gives it back.
+    ///
+    /// # Errors
+    ///
+    /// The provider, when its memory cannot be read and the kind is `Page`.
+    fn provider(provider: AnyProvider) -> Result<Self::Provider, AnyProvider>;
+}
+
+#[diagnostic::do_not_recommend]
+impl RxKind for Page {
+    fn provider(provider: AnyProvider) -> Result<Self::Provider, AnyProvider> {
+        match provider {
+            AnyProvider::Page(provider) => Ok(provider),
+            AnyProvider::NetIov(_) => Err(provider),
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl RxKind for PageOrIov {
+    fn provider(provider: AnyProvider) -> Result<AnyProvider, AnyProvider> {
+        Ok(provider)
+    }
+}
+
+/// The kind of a driver that declares unreadable memory (rule P3): `PageOrIov`. Frames may be received into memory that the
+/// CPU cannot read.
+///
+/// The driver says so where it says how it makes memory: [`QueueMgmt::Rx`](super::QueueMgmt::Rx) is the kind of what it is told to
+/// receive into. So nobody else can say it on its behalf: a wrapper that says `PageOrIov` is told of memory that it cannot
+/// pass on to a driver that said `Page`. It means: payload is handed on by offset and length and never looked at, headers
+/// are split off to host memory, and nothing falls back to a copy. In Linux a driver says so with
+/// `PP_FLAG_ALLOW_UNREADABLE_NETMEM` in the parameters of each pool.
+#[diagnostic::on_unimplemented(
+    message = "a driver whose queues hold `{Self}` does not declare that it receives into unreadable memory (rule P3)",
+    label = "device memory cannot be bound to its queues",
+    note = "if it splits headers off and never looks at payload, declare it: `type Rx = PageOrIov`",
+    note = "memory that the CPU can read needs no declaration: use `bind_pages`, or start with `Driver::readable`",
+    note = "see docs/rules.md#p3"
+)]
+pub trait UnreadableRx: RxKind {
+    /// Takes a provider of either kind.
+    #[doc(hidden)]
+    fn any(provider: AnyProvider) -> Self::Provider;
+}
+
+#[diagnostic::do_not_recommend]
+impl UnreadableRx for PageOrIov {
+    fn any(provider: AnyProvider) -> AnyProvider {
+        provider
+    }
+}
+
+/// How a queue is to be set up: what a driver is told when it makes the queue's memory. Only the core makes one, and its kind
+/// is that of the driver, so nobody passes device memory to a driver that did not declare it (rule P3).
+pub struct RxQueueConfig<K: RxKind = PageOrIov> {
+    pub(crate) provider: Option<K::Provider>,
     pub(crate) rx_page_size: u32,
     pub(crate) headroom: u32,
 }
 
-assert_not_impl_any!(RxQueueConfig: Default);
+assert_not_impl_any!(RxQueueConfig: Default, Into<RxQueueConfig<Page>>, TryInto<RxQueueConfig<Page>>);
+assert_not_impl_any!(RxQueueConfig<Page>: Default);
 
-impl RxQueueConfig {
+impl<K: RxKind> Clone for RxQueueConfig<K> {
+    fn clone(&self) -> Self {
+        RxQueueConfig { provider: self.provider.clone(), ..*self }
+    }
+}
+
+impl<K: RxKind> fmt::Debug for RxQueueConfig<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RxQueueConfig")
+            .field("provider", &self.provider.clone().map(Into::<AnyProvider>::into))
+            .field("rx_page_size", &self.rx_page_size)
+            .field("headroom", &self.headroom)
+            .finish()
+    }
+}
+
+impl<K: RxKind> RxQueueConfig<K> {
     /// Where payload memory comes from; `None` for the driver's own pages.
-    pub fn provider(&self) -> Option<&AnyProvider> {
+    pub fn provider(&self) -> Option<&K::Provider> {
         self.provider.as_ref()
     }
 
@@ -127,28 +205,27 @@ impl BindingState {
 }
 
 /// A provider on a queue.
-pub(super) struct Bound {
-    pub(super) provider: AnyProvider,
+pub(super) struct Bound<K: RxKind> {
+    pub(super) provider: K::Provider,
     pub(super) rx_page_size: u32,
     /// `None` when the queue was started on it: nobody can unbind it.
     pub(super) state: Option<Arc<BindingState>>,
 }
 
-impl Bound {
+impl<K: RxKind> Bound<K> {
     /// Takes the provider off its queue. To be called before the pool goes.
     pub(super) fn uninstall(self) {
         if let Some(state) = &self.state {
             state.over.store(true, Release);
         }
-        self.provider.uninstall();
+        self.provider.into().uninstall();
     }
 }
 
-#[derive(Default)]
-pub(super) struct QueueState {
+pub(super) struct QueueState<K: RxKind> {
     header_split: HeaderSplit,
     af_xdp: bool,
-    pub(super) bound: Option<Bound>,
+    pub(super) bound: Option<Bound<K>>,
 }
 
 /// The receive side of a device as the core sees it: what decides whether memory may be bound, and what is.
@@ -159,26 +236,27 @@ pub(super) struct QueueState {
 /// ```
 /// use netmem::netdev::{Capabilities, ConfigRefused, HeaderSplit, NetDevice};
 ///
-/// let mut device = NetDevice::new(Capabilities { header_split: false, ..Default::default() }, 2).expect("memory is free");
+/// let capabilities = Capabilities { header_split: false, ..Default::default() };
+/// let mut device: NetDevice = NetDevice::new(capabilities, 2).expect("memory is free");
 /// let refused = device.set_header_split(0, HeaderSplit::On { threshold: 0 });
 /// assert_eq!(refused, Err(ConfigRefused::NoHeaderSplit));
 /// assert!(device.bound(0).is_none());
 /// ```
-pub struct NetDevice {
+pub struct NetDevice<K: RxKind = PageOrIov> {
     capabilities: Capabilities,
     leaving: bool,
     xdp: bool,
-    queues: Vec<QueueState>,
+    queues: Vec<QueueState<K>>,
 }
 
 assert_not_impl_any!(NetDevice: Clone, Default);
 
-impl NetDevice {
+impl<K: RxKind> NetDevice<K> {
     /// A registered device with `queues` receive queues. `None` when there is no memory to note them.
     pub fn new(capabilities: Capabilities, queues: usize) -> Option<Self> {
         let mut states = Vec::new();
         states.try_reserve_exact(queues).ok()?;
-        states.resize_with(queues, QueueState::default);
+        states.resize_with(queues, || QueueState { header_split: HeaderSplit::Off, af_xdp: false, bound: None });
         Some(NetDevice { capabilities, leaving: false, xdp: false, queues: states })
     }
 
@@ -214,18 +292,18 @@ impl NetDevice {
 
     /// The provider that is bound to a queue.
     #[doc(alias = "netif_rxq_has_mp")]
-    pub fn bound(&self, queue: usize) -> Option<&AnyProvider> {
-        Some(&self.queues.get(queue)?.bound.as_ref()?.provider)
+    pub fn bound(&self, queue: usize) -> Option<AnyProvider> {
+        Some(self.queues.get(queue)?.bound.as_ref()?.provider.clone().into())
     }
 
     /// Whether the memory that is bound to a queue cannot be read. (In Linux: whether anything is bound.)
     #[doc(alias = "netif_rxq_has_unreadable_mp")]
     pub fn is_unreadable(&self, queue: usize) -> bool {
-        self.bound(queue).is_some_and(AnyProvider::is_unreadable)
+        self.bound(queue).is_some_and(|provider| provider.is_unreadable())
     }
 
     /// How a queue is set up now.
-    pub(crate) fn queue_config(&self, queue: usize) -> RxQueueConfig {
+    pub(crate) fn queue_config(&self, queue: usize) -> RxQueueConfig<K> {
         let bound = self.queues.get(queue).and_then(|queue| queue.bound.as_ref());
         RxQueueConfig {
             provider: bound.map(|bound| bound.provider.clone()),
@@ -235,7 +313,7 @@ impl NetDevice {
     }
 
     /// Notes that a queue was started on memory of a provider: as bound as any, and nobody has a value to unbind it with.
-    pub(crate) fn started_on(&mut self, queue: usize, provider: AnyProvider) -> Result<(), ConfigRefused> {
+    pub(crate) fn started_on(&mut self, queue: usize, provider: K::Provider) -> Result<(), ConfigRefused> {
         let state = self.unbound(queue)?;
         state.bound = Some(Bound { provider, rx_page_size: 0, state: None });
         Ok(())
@@ -301,19 +379,19 @@ impl NetDevice {
     }
 
     /// A queue to which nothing is bound.
-    fn unbound(&mut self, queue: usize) -> Result<&mut QueueState, ConfigRefused> {
+    fn unbound(&mut self, queue: usize) -> Result<&mut QueueState<K>, ConfigRefused> {
         let queues = self.queues.len();
         let state = self.queues.get_mut(queue).ok_or(ConfigRefused::QueueRange { queue, queues })?;
         if state.bound.is_some() { Err(ConfigRefused::Bound { queue }) } else { Ok(state) }
     }
 
-    pub(super) fn queue_mut(&mut self, queue: usize) -> Option<&mut QueueState> {
+    pub(super) fn queue_mut(&mut self, queue: usize) -> Option<&mut QueueState<K>> {
         self.queues.get_mut(queue)
     }
 
     /// A queue whose binding was dropped, from `first` on.
     pub(super) fn dropped(&self, first: usize) -> Option<usize> {
-        let dropped = |queue: &QueueState| {
+        let dropped = |queue: &QueueState<K>| {
             let state = queue.bound.as_ref().and_then(|bound| bound.state.as_ref());
             state.is_some_and(|state| state.is_dropped())
         };
@@ -321,13 +399,13 @@ impl NetDevice {
     }
 }
 
-impl Drop for NetDevice {
+impl<K: RxKind> Drop for NetDevice<K> {
     fn drop(&mut self) {
         self.unregister();
     }
 }
 
-impl fmt::Debug for NetDevice {
+impl<K: RxKind> fmt::Debug for NetDevice<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetDevice")
             .field("queues", &self.queues.len())

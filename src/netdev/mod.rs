@@ -33,8 +33,6 @@ mod xdp;
 pub use binding::Binding;
 #[doc(alias = "netdev_queue_mgmt_ops")]
 pub use binding::QueueMgmt;
-#[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
-pub use binding::UnreadableRx;
 #[doc(alias = "netif_mp_open_rxq")]
 #[doc(alias = "net_devmem_bind_dmabuf_to_queue")]
 #[doc(alias = "netdev_nl_bind_rx_doit")]
@@ -56,7 +54,9 @@ pub use device::HeaderSplit;
 pub use device::NetDevice;
 #[doc(alias = "netdev_queue_config")]
 pub use device::RxQueueConfig;
-pub use device::{Capabilities, ConfigRefused};
+#[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
+pub use device::UnreadableRx;
+pub use device::{Capabilities, ConfigRefused, RxKind};
 #[doc(alias = "napi_struct")]
 #[doc(alias = "netif_napi_add")]
 pub use napi::Napi;

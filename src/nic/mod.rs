@@ -19,7 +19,8 @@ pub use queue::{NicQueue, NicTxQueue};
 
 use crate::dma::{DmaBus, DmaDevice};
 use crate::driver::{Hardware, TxHardware};
-use crate::netdev::{Capabilities, UnreadableRx};
+use crate::memory::PageOrIov;
+use crate::netdev::Capabilities;
 use engine::{Control, Engine};
 use hostile::Schedule;
 use queue::{QueueSlot, RxRings, TxRings};
@@ -317,6 +318,8 @@ fn counters<R>(slot: &QueueSlot<R>) -> NicQueueStats {
 
 impl Hardware for Nic {
     type Queue = NicQueue;
+    /// Headers of frames that it understands are split off, and payload goes where the descriptor says, whatever that is.
+    type Rx = PageOrIov;
 
     /// A fresh generation of queue `index`, with empty rings. While another one runs this one waits, and buffers can be
     /// posted to it; it takes over when that has stopped. One that is dropped has changed nothing. `None` when there is
@@ -334,10 +337,6 @@ impl Hardware for Nic {
         Capabilities { queue_restart: true, header_split: true, rx_page_size: true, max_frame }
     }
 }
-
-/// Headers of frames that it understands are split off, and payload goes where the descriptor says, whatever that is.
-#[diagnostic::do_not_recommend]
-impl UnreadableRx for Nic {}
 
 impl TxHardware for Nic {
     type TxQueue = NicTxQueue;

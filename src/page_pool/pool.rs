@@ -108,8 +108,24 @@ impl<K: PoolKind> PagePool<K> {
 
     /// One piece of memory; `None` when ring and provider have none, or the device cannot map it.
     ///
-    /// It has been synced for the device if the pool was made with `DMA_SYNC_DEV` for a device that needs it. Its bytes
-    /// are whatever their last owner left.
+    /// It has been synced for the device if the pool was made with `DMA_SYNC_DEV` for a device that needs it.
+    ///
+    /// # Its bytes
+    ///
+    /// They are what the last owner left there: an earlier packet of this queue, or whatever the provider's memory held before.
+    /// Nothing is cleared, as in Linux. A driver that hands out bytes which neither it nor the device has written shows one
+    /// user what another received. On a device that needs syncs they may also be older than what the device wrote.
+    ///
+    /// ```
+    /// # use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
+    /// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+    /// let mut first = pool.alloc_frag(4096).expect("pages are free");
+    /// first.bytes_mut().fill(0x5e);
+    /// pool.recycle_frag(first);
+    /// let next = pool.alloc_frag(4096).expect("the cache has it");
+    /// assert_eq!(next.bytes()[0], 0x5e, "nobody has cleared it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[doc(alias = "page_pool_alloc_netmems")]
     #[doc(alias = "page_pool_alloc_pages")]
@@ -122,7 +138,8 @@ impl<K: PoolKind> PagePool<K> {
     }
 
     /// A range of `size` bytes that starts at a multiple of 64; many share one piece of memory. `None` when `size` is 0
-    /// or more than a piece has, or when there is no memory. Its bytes are whatever their last owner left.
+    /// or more than a piece has, or when there is no memory. Its bytes are what the last owner left there
+    /// ([`alloc`](Self::alloc)).
     #[inline]
     #[doc(alias = "page_pool_alloc_frag_netmem")]
     #[doc(alias = "page_pool_alloc_frag")]
@@ -138,7 +155,7 @@ impl<K: PoolKind> PagePool<K> {
 
     /// A range of at least `size` bytes: a whole piece when two of that size would not fit into one, else a fragment. The
     /// last fragment of a piece gets what is left of it, so [`Frag::len`] is what the packet truly costs. `None` as for
-    /// [`alloc_frag`](Self::alloc_frag).
+    /// [`alloc_frag`](Self::alloc_frag). Its bytes are what the last owner left there ([`alloc`](Self::alloc)).
     #[doc(alias = "page_pool_alloc")]
     #[doc(alias = "page_pool_alloc_netmem")]
     #[doc(alias = "page_pool_dev_alloc")]
@@ -164,7 +181,8 @@ impl<K: PoolKind> PagePool<K> {
         Some(unsafe { Frag::new(netmem, offset, len) })
     }
 
-    /// Adds pieces of memory to a batch until it is full, or there is no more. Says how many it added.
+    /// Adds pieces of memory to a batch until it is full, or there is no more. Says how many it added. Their bytes are what
+    /// the last owner left there ([`alloc`](Self::alloc)).
     #[doc(alias = "page_pool_alloc_netmems")]
     pub fn alloc_bulk(&mut self, batch: &mut Batch<K>) -> usize {
         let count = self.core.alloc_bulk(batch.spare());

@@ -54,7 +54,6 @@ pub(crate) const RULES: &[Rule] = &[
 /// such a golden changes whenever the quoted line does.
 pub(crate) const QUOTES_SOURCE: &[(&str, &str)] = &[
     ("D1_method", "a method whose bound fails: rustc shows the type that does not satisfy it, `pub struct NetIov {`"),
-    ("D1_xdp_buff", "a type with a single `From`: rustc shows that impl, `do_not_recommend` or not"),
     ("S2_undeclared", "a bound of a method: rustc shows where it stands"),
     ("N2_poll_to_thread", "an auto trait: rustc names each type on the way to the field that is not `Send`"),
 ];

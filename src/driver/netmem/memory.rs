@@ -5,7 +5,7 @@ use crate::dma::{DmaDevice, DmaDirection, DmaQueue};
 use crate::memory::Page;
 use crate::mm::PAGE_SIZE;
 use crate::netdev::{
-    NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxQueueConfig, RxRing, StartError, UnreadableRx,
+    NetDevice, PostRefused, QueueError, QueueMgmt, RxKind, RxMemory, RxQueueConfig, RxRing, StartError,
 };
 use crate::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams, Received};
 use alloc::sync::Arc;
@@ -50,18 +50,16 @@ pub(super) struct Sizes {
     pub(super) headroom: u32,
 }
 
-/// The declaration of the device is the declaration of its driver: this one never looks at payload.
-#[diagnostic::do_not_recommend]
-impl<H: Hardware + UnreadableRx> UnreadableRx for Driver<H> {}
-
 impl<H: Hardware> QueueMgmt for Driver<H> {
+    /// The declaration of the device is the declaration of its driver: this one never looks at payload.
+    type Rx = H::Rx;
     type Memory = QueueMemory<H>;
 
-    fn net_device(&self) -> &NetDevice {
+    fn net_device(&self) -> &NetDevice<H::Rx> {
         &self.net
     }
 
-    fn net_device_mut(&mut self) -> &mut NetDevice {
+    fn net_device_mut(&mut self) -> &mut NetDevice<H::Rx> {
         &mut self.net
     }
 
@@ -69,7 +67,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         !self.hardware.is_gone()
     }
 
-    fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig) -> Result<QueueMemory<H>, QueueError> {
+    fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig<H::Rx>) -> Result<QueueMemory<H>, QueueError> {
         let rx = self.queues.get(queue).ok_or(QueueError::NoRings { queue })?;
         let (plan, backlog) = (&rx.plan, rx.backlog());
         let sizes = plan.sizes(config);
@@ -156,7 +154,7 @@ impl Plan {
         Plan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
     }
 
-    fn sizes(&self, config: &RxQueueConfig) -> Sizes {
+    fn sizes<K: RxKind>(&self, config: &RxQueueConfig<K>) -> Sizes {
         let buffer = match config.rx_page_size() {
             0 => self.buffer_size,
             size => size,
@@ -165,17 +163,17 @@ impl Plan {
     }
 
     /// Makes pools for a queue.
-    fn make(&self, queue: usize, config: &RxQueueConfig) -> Result<RxMemory, QueueError> {
+    fn make<K: RxKind>(&self, queue: usize, config: &RxQueueConfig<K>) -> Result<RxMemory, QueueError> {
         let refused = |reason| QueueError::Pool { queue, reason };
         let mut params = self.params.clone();
-        let provider = match config.provider() {
+        let provider = match config.provider().cloned().map(Into::<AnyProvider>::into) {
             Some(provider) if provider.is_unreadable() && self.headers.is_none() => {
                 return Err(QueueError::NoHeaders { queue });
             }
             Some(provider) => {
                 params.rx_page_size = config.rx_page_size();
                 params.max_len = params.max_len.max(params.rx_page_size);
-                provider.clone()
+                provider
             }
             None => {
                 params.order = (self.piece / PAGE_SIZE as u32).ilog2();
