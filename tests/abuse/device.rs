@@ -432,7 +432,7 @@ fn a_ring_that_its_own_device_drops() {
 /// Attempt: a ring that was halted on the device's own thread, and panicked, is asked what it has, and used. Holds: it counts what the
 /// device may still have, takes nothing, gives nothing, and says so.
 #[test]
-fn a_ring_that_failed_to_halt() {
+fn a_ring_that_its_own_device_halts() {
     type Ring = RxRing<NicQueue, Page>;
     struct Halts(mpsc::Receiver<Ring>, mpsc::Sender<Ring>);
     impl Traffic for Halts {
