@@ -1,6 +1,6 @@
 //! [`FreeIov`]: memory without pages that is nobody's, and the areas it is cut into.
 
-use super::owned;
+use super::{BindingId, owned};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
@@ -74,15 +74,17 @@ struct AreaBox {
     niov_size: usize,
     /// Which area this is, of all that there ever were.
     serial: u64,
-    /// Which binding it is part of, 0 for none.
-    binding_id: u32,
+    /// The binding that it is part of. Its number is in use as long as the area is there.
+    binding: Option<Arc<BindingId>>,
     mapping: DmaMapping,
     /// Made of a `Box<[NetIov]>`, and made into one again in `drop`.
     niovs: NonNull<[NetIov]>,
     alive: Alive,
 }
 
-/// How many areas there have been. Unlike the address of one, a number is not used again.
+/// How many areas there have been: the serial of the next one. [`ZcrxProvider`](crate::provider::zcrx::ZcrxProvider) knows
+/// its net_iovs by it. Unlike the address of an area, a serial is not used again. 64 bits do not come round: at one area a
+/// nanosecond they last 584 years.
 static AREAS: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 
 impl Drop for AreaBox {
@@ -108,11 +110,12 @@ impl NetIovArea {
         ty: NetIovType,
         base_virtual: usize,
     ) -> Result<Vec<FreeIov>, AreaError> {
-        Self::carve_bound(mapping, niov_size, ty, base_virtual, 0)
+        Self::carve_inner(mapping, niov_size, ty, base_virtual, None)
     }
 
-    /// Cuts a mapping that is part of a binding: as [`carve`](Self::carve), and user space is told `binding_id` with
-    /// each frag, so that it knows which memory the offset is in. 0 stands for no binding.
+    /// Cuts a mapping that is part of a binding: as [`carve`](Self::carve), and user space is told the number of
+    /// `binding` with each frag, so that it knows which memory the offset is in. The area keeps the value, so the number
+    /// is not given to another binding before the last net_iov is gone (rule O5).
     ///
     /// # Errors
     ///
@@ -123,7 +126,17 @@ impl NetIovArea {
         niov_size: usize,
         ty: NetIovType,
         base_virtual: usize,
-        binding_id: u32,
+        binding: Arc<BindingId>,
+    ) -> Result<Vec<FreeIov>, AreaError> {
+        Self::carve_inner(mapping, niov_size, ty, base_virtual, Some(binding))
+    }
+
+    fn carve_inner(
+        mapping: DmaMapping,
+        niov_size: usize,
+        ty: NetIovType,
+        base_virtual: usize,
+        binding: Option<Arc<BindingId>>,
     ) -> Result<Vec<FreeIov>, AreaError> {
         if !niov_size.is_power_of_two() || !(PAGE_SIZE..=1 << 31).contains(&niov_size) {
             return Err(AreaError::Size { size: niov_size });
@@ -153,7 +166,7 @@ impl NetIovArea {
             left: AtomicUsize::new(count),
             niov_size,
             serial: AREAS.fetch_add(1, Relaxed),
-            binding_id,
+            binding,
             mapping,
             niovs,
             alive: Alive::new(),
@@ -179,19 +192,19 @@ impl NetIovArea {
     }
 }
 
-/// The binding that a net_iov is part of, 0 for none, and the number of its area.
+/// The number of the binding that a net_iov is part of, 0 for none, and the serial of its area.
 ///
 /// # Safety
 ///
 /// `iov` came into a pool as a [`FreeIov`], and has not left it.
 pub(super) unsafe fn binding_and_area(iov: &NetIov) -> (u32, u64) {
-    // CAST: `carve_bound` stamps the pointer to the container, whose first field the area is.
+    // CAST: `carve_inner` stamps the pointer to the container, whose first field the area is.
     let container = iov.owner().cast::<AreaBox>();
     // SAFETY: a `FreeIov` is part of an `AreaBox`, which lives while the net_iov is free or in a pool; nobody has the
     // container exclusively before it is dropped.
     let container = unsafe { &*container };
     container.alive.used();
-    (container.binding_id, container.serial)
+    (container.binding.as_ref().map_or(0, |binding| binding.get()), container.serial)
 }
 
 impl FreeIov {
@@ -224,7 +237,7 @@ impl FreeIov {
     }
 
     fn container(&self) -> &AreaBox {
-        // CAST: `carve_bound` stamps the pointer to the container, whose first field the area is.
+        // CAST: `carve_inner` stamps the pointer to the container, whose first field the area is.
         let container = self.net_iov().owner().cast::<AreaBox>();
         // SAFETY: every `FreeIov` is part of an `AreaBox`, which lives while it does; nobody has it exclusively.
         let container = unsafe { &*container };
@@ -237,12 +250,13 @@ impl FreeIov {
         self.container().niov_size
     }
 
-    /// The binding that it is part of, 0 for none.
-    pub(crate) fn binding_id(&self) -> u32 {
-        self.container().binding_id
+    /// Whether it is part of this very binding. Asks for the value, not for its number: the area keeps the value, so no
+    /// other binding can be where it is.
+    pub(crate) fn is_of(&self, binding: &Arc<BindingId>) -> bool {
+        self.container().binding.as_ref().is_some_and(|own| Arc::ptr_eq(own, binding))
     }
 
-    /// The number of the area that it is part of: no other area's, ever.
+    /// The serial of the area that it is part of: no other area's, ever.
     pub(crate) fn area_serial(&self) -> u64 {
         self.container().serial
     }
@@ -265,7 +279,7 @@ impl Drop for FreeIov {
             fence(Acquire);
             // SAFETY: it was just read through.
             let container = unsafe { NonNull::new_unchecked(container) };
-            // SAFETY: `carve_bound` leaked it; no net_iov of it is left, and the fence orders every use of them before this.
+            // SAFETY: `carve_inner` leaked it; no net_iov of it is left, and the fence orders every use of them before this.
             unsafe { owned::reclaim(container) }
         }
     }
@@ -283,4 +297,5 @@ const _: () = {
     shared::<NetIovArea>();
     shared::<AtomicUsize>();
     shared::<DmaMapping>();
+    shared::<BindingId>();
 };

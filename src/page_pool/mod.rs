@@ -11,6 +11,7 @@
 
 mod area;
 mod batch;
+mod binding;
 mod core;
 mod frag;
 mod frag_page;
@@ -34,6 +35,9 @@ pub use area::{AreaError, FreeIov};
 #[doc(alias = "XDP_BULK_QUEUE_SIZE")]
 pub use batch::BATCH;
 pub use batch::Batch;
+#[doc(alias = "dmabuf_id")]
+pub use binding::BindingId;
+pub use binding::NoBindingId;
 pub use frag::{Frag, RangeError};
 pub use hooks::{InitCallback, PoolHooks};
 #[doc(alias = "netmem_ref")]

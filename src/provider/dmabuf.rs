@@ -1,6 +1,6 @@
 //! [`DmabufProvider`]: memory of another device.
 
-use super::BindingId;
+use super::{BindingId, NoBindingId};
 use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory, same_device};
 use crate::memory::{NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
@@ -42,7 +42,8 @@ use core::fmt;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DmabufProvider {
-    id: BindingId,
+    /// What each net_iov of the binding has, too: the provider knows them by it.
+    id: Arc<BindingId>,
     device: Arc<dyn DmaDevice>,
     niov_size: u32,
     total: usize,
@@ -73,9 +74,9 @@ pub enum BindError {
         /// What was asked for.
         size: usize,
     },
-    /// ENOMEM.
-    #[error("no memory to note the binding: free some, and bind again")]
-    NoMemory,
+    /// ENOMEM or EBUSY: the binding got no number.
+    #[error(transparent)]
+    Id(#[from] NoBindingId),
     /// There is nothing to bind.
     #[error("the dma-buf has no chunks: give at least one range of its memory")]
     Empty,
@@ -126,8 +127,8 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, BindError> {
-        let id = BindingId::new().ok_or(BindError::NoMemory)?;
-        let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, id.get())?;
+        let id = Arc::new(BindingId::new()?);
+        let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, &id)?;
         // The lowest offset is handed out first.
         free.reverse();
         Ok(Arc::new(DmabufProvider {
@@ -139,7 +140,8 @@ impl DmabufProvider {
         }))
     }
 
-    /// The number by which user space names the binding: not 0, and no other binding's while this lives.
+    /// The number by which user space names the binding: not 0, and no other binding's while this or a net_iov of it
+    /// lives.
     #[doc(alias = "dmabuf_id")]
     pub fn id(&self) -> u32 {
         self.id.get()
@@ -168,7 +170,7 @@ pub(super) fn carve(
     chunks: &[Chunk],
     niov_size: usize,
     direction: DmaDirection,
-    binding_id: u32,
+    id: &Arc<BindingId>,
 ) -> Result<Vec<FreeIov>, BindError> {
     if !niov_size.is_power_of_two() || !(MIN_NIOV..=MAX_NIOV).contains(&niov_size) {
         return Err(BindError::NiovSize { size: niov_size });
@@ -183,7 +185,7 @@ pub(super) fn carve(
         }
         let mapping = DmaMapping::with_direction(device.clone(), memory.clone(), offset, len, direction)
             .map_err(|source| BindError::Map { chunk, source })?;
-        let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, binding_id)
+        let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id.clone())
             .map_err(|source| BindError::Area { chunk, source })?;
         free.try_reserve(niovs.len())
             .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
@@ -224,9 +226,9 @@ impl MemoryProvider for DmabufProvider {
 
     #[doc(alias = "mp_dmabuf_devmem_release_page")]
     fn release(&self, iov: FreeIov) {
-        // Anybody can call this. A net_iov of another binding is dropped, outside the lock: among those of this one it
-        // might be refused by every pool, and hide them.
-        let mut iov = Some(iov).filter(|iov| iov.binding_id() == self.id.get());
+        // Anybody can call this. A net_iov of another binding is dropped, outside the lock: a pool over this one would
+        // give it to a queue, and user space would be told of memory that it is not.
+        let mut iov = Some(iov).filter(|iov| iov.is_of(&self.id));
         self.free.with(|free| {
             // There is room for all of them, and no more come back than were taken out.
             if free.len() < self.total {
@@ -275,5 +277,55 @@ impl fmt::Debug for DmabufProvider {
             .field("total", &self.total)
             .field("available", &self.available())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dma::{Coherent, PeerError};
+
+    struct Vram;
+    impl PeerMemory for Vram {
+        fn len(&self) -> usize {
+            4096
+        }
+        fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), PeerError> {
+            Err(PeerError { offset, len: bytes.len() })
+        }
+    }
+
+    const WHOLE: [Chunk; 1] = [Chunk { offset: 0, len: 4096 }];
+
+    fn device() -> Arc<dyn DmaDevice> {
+        Arc::new(Coherent::new())
+    }
+
+    /// A number that comes round while a net_iov of the first binding lives, which [`BindingId`] does not let happen.
+    #[test]
+    fn a_binding_does_not_know_its_memory_by_the_number() {
+        let (device, id) = (device(), Arc::new(BindingId::new().unwrap()));
+        let carve = |id| carve(&device, &(Arc::new(Vram) as Arc<_>), &WHOLE, 4096, DmaDirection::FromDevice, id).unwrap();
+        let mut old = carve(&id);
+        let twin = Arc::new(id.twin());
+        let free = Lock::new(carve(&twin));
+        let binding = DmabufProvider { id: twin, device: device.clone(), niov_size: 4096, total: 1, free };
+        assert_eq!(binding.id(), id.get());
+        let own = binding.free.with(Vec::pop).unwrap();
+        binding.release(old.pop().unwrap());
+        assert_eq!(binding.available(), 0, "memory of the first binding is not taken for that of the second");
+        binding.release(own);
+        assert_eq!(binding.available(), 1);
+    }
+
+    #[test]
+    fn the_number_of_a_binding_is_in_use_until_its_last_net_iov_is_gone() {
+        let binding = DmabufProvider::bind(device(), Arc::new(Vram), &WHOLE, 4096).unwrap();
+        let id = binding.id();
+        let iov = binding.free.with(Vec::pop).unwrap();
+        drop(binding);
+        assert_ne!(BindingId::next_from(id), id, "a net_iov of that binding is still there");
+        drop(iov);
+        assert_eq!(BindingId::next_from(id), id);
     }
 }

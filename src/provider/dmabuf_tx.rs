@@ -45,7 +45,7 @@ pub struct DmabufTxBinding {
 assert_not_impl_any!(DmabufTxBinding: Clone, Copy, Default, From<super::DmabufProvider>);
 
 struct Inner {
-    id: BindingId,
+    id: Arc<BindingId>,
     device: Arc<dyn DmaDevice>,
     niov_size: u32,
     /// By their offset in the memory.
@@ -93,8 +93,8 @@ impl DmabufTxBinding {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Self, BindError> {
-        let id = BindingId::new().ok_or(BindError::NoMemory)?;
-        let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, id.get())?;
+        let id = Arc::new(BindingId::new()?);
+        let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, &id)?;
         niovs.sort_unstable_by_key(|niov| start(niov, niov_size as u32));
         // `carve` allows at most 2 MiB.
         Ok(DmabufTxBinding { inner: Arc::new(Inner { id, device, niov_size: niov_size as u32, niovs }) })

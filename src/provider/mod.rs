@@ -12,7 +12,6 @@
 //!
 #![doc = include_str!("../../docs/provider.md")]
 
-mod binding;
 pub mod conformance;
 mod dmabuf;
 mod dmabuf_tx;
@@ -22,7 +21,7 @@ mod memfd;
 mod page;
 pub mod zcrx;
 
-pub use binding::BindingId;
+pub use crate::page_pool::{BindingId, NoBindingId};
 pub use dmabuf::BindError;
 #[doc(alias = "scatterlist")]
 pub use dmabuf::Chunk;
