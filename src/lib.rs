@@ -198,6 +198,7 @@ extern crate alloc;
 extern crate std;
 
 mod assert;
+mod piece;
 mod sync;
 
 pub mod dma;

@@ -1,4 +1,4 @@
-//! zcrx: what a program gets, what it gives back and what happens when it lies, leaves or is slow. Rules C4, O3 and O5
+//! zcrx: what a program gets, what it gives back and what happens when it lies, leaves or is slow. Rules C4, O3, O5 and S4
 //! where they are checked at run time.
 
 use netmem::dma::{Bounce, Coherent, DmaBus, DmaDevice, DmaDirection, Iommu, PeerError, PeerMemory};
@@ -9,8 +9,8 @@ use netmem::nic::traffic::{Generator, GeneratorParams, PayloadSize};
 use netmem::nic::{Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, Refused};
 use netmem::provider::zcrx::{
-    CopyError, PostError, RefillUser, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxEvent, ZcrxEvents, ZcrxParams,
-    ZcrxRqe,
+    CopyError, PieceError, PostError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxEvent, ZcrxEvents, ZcrxParams,
+    ZcrxPiece, ZcrxRqe, ZcrxUser,
 };
 use netmem::provider::{Chunk, DmabufProvider, DmabufTxBinding, Memfd, PageProvider};
 use netmem::skb::{Skb, ZcrxError, ZcrxReceive};
@@ -21,12 +21,14 @@ use std::time::Duration;
 /// More than a pool takes at once, so that some are free to copy to.
 const NIOVS: usize = 80;
 const ENTRIES: u32 = 128;
+/// Twice as many, if nothing else is said.
+const CQ_ENTRIES: u32 = 256;
 
 struct Rig {
     bus: Arc<Bounce>,
     memory: Arc<Memfd>,
     zcrx: Zcrx,
-    user: RefillUser,
+    user: ZcrxUser,
     pool: PagePool<NetIov>,
 }
 
@@ -42,9 +44,35 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    fn post(&mut self, size: u32) -> ZcrxCqe {
+    /// A piece, of which the program keeps the number.
+    fn post_number(&mut self, size: u32) -> ZcrxCqe {
         let frag = self.pool.alloc_frag(size).expect("some are free");
         self.zcrx.post(frag).unwrap()
+    }
+
+    /// A piece, as the program has it.
+    fn post(&mut self, size: u32) -> ZcrxPiece {
+        let told = self.post_number(size);
+        let piece = self.receive();
+        assert_eq!(piece.cqe(), told);
+        piece
+    }
+
+    fn receive(&mut self) -> ZcrxPiece {
+        self.user.receive().unwrap().expect("one was told")
+    }
+
+    /// Everything that was told.
+    fn received(&mut self) -> Vec<ZcrxPiece> {
+        std::iter::from_fn(|| self.user.receive().unwrap()).collect()
+    }
+
+    /// Everything that the pool can get, handed to the program.
+    fn post_all(&mut self) -> Vec<ZcrxPiece> {
+        for frag in self.drain() {
+            self.zcrx.post(frag).unwrap();
+        }
+        self.received()
     }
 
     /// Everything that the pool can get.
@@ -53,24 +81,29 @@ impl Rig {
     }
 }
 
-fn read(memory: &Memfd, piece: ZcrxCqe) -> Vec<u8> {
-    let mut bytes = vec![0; piece.len as usize];
-    memory.map().unwrap().read(piece.offset() as usize, &mut bytes).unwrap();
+/// The bytes of a piece, which are those at its offset in the program's memory.
+fn read(memory: &Memfd, piece: &ZcrxPiece) -> Vec<u8> {
+    let (mut bytes, mut there) = (vec![0; piece.len() as usize], vec![0; piece.len() as usize]);
+    piece.read(0, &mut bytes).unwrap();
+    memory.map().unwrap().read(piece.offset() as usize, &mut there).unwrap();
+    assert_eq!(bytes, there);
     bytes
 }
 
 #[test]
 fn what_the_program_has_the_pool_does_not_reuse() {
     let mut rig = rig();
-    let pieces: Vec<_> = rig.drain().into_iter().map(|frag| rig.zcrx.post(frag).unwrap()).collect();
-    let mut offsets: Vec<_> = pieces.iter().map(|piece| (piece.area(), piece.offset(), piece.len)).collect();
+    let mut pieces = rig.post_all();
+    let mut offsets: Vec<_> = pieces.iter().map(|piece| (piece.area(), piece.offset(), piece.len())).collect();
     offsets.sort();
     assert_eq!(offsets, (0..NIOVS as u64).map(|i| (0, i << 12, 4096)).collect::<Vec<_>>());
     assert!(rig.pool.alloc().is_none());
     assert_eq!((rig.zcrx.provider().with_user(), rig.zcrx.provider().available()), (NIOVS, 0));
-    rig.user.give_back(pieces[5]).unwrap();
+    let piece = pieces.swap_remove(5);
+    let told = piece.cqe();
+    piece.give_back();
     let again = rig.pool.alloc().expect("one came back").into_frag().unwrap();
-    assert_eq!(rig.zcrx.post(again).unwrap(), pieces[5], "that one");
+    assert_eq!(rig.zcrx.post(again).unwrap(), told, "that one");
     assert!(rig.pool.alloc().is_none());
 }
 
@@ -81,7 +114,7 @@ fn pieces_of_one_net_iov_come_back_one_by_one() {
     assert_eq!((second.offset() - first.offset(), third.offset() & 4095), (1536, 0));
     assert_eq!(rig.zcrx.provider().with_user(), 2);
     for (piece, with_user) in [(second, 2), (first, 1), (third, 0)] {
-        rig.user.give_back(piece).unwrap();
+        drop(piece);
         rig.zcrx.flush();
         assert_eq!(rig.zcrx.provider().with_user(), with_user);
     }
@@ -91,9 +124,7 @@ fn pieces_of_one_net_iov_come_back_one_by_one() {
 #[test]
 fn a_refill_counts_nothing_twice_and_is_synced() {
     let mut rig = rig();
-    for piece in rig.drain().into_iter().map(|frag| rig.zcrx.post(frag).unwrap()).collect::<Vec<_>>() {
-        rig.user.give_back(piece).unwrap();
-    }
+    drop(rig.post_all());
     let (before, syncs) = (rig.pool.stats(), rig.bus.stats().syncs_for_device);
     assert_eq!((rig.pool.inflight(), syncs), (NIOVS, NIOVS as u64), "fresh ones are counted and synced");
     let all = rig.drain();
@@ -108,7 +139,7 @@ fn a_refill_counts_nothing_twice_and_is_synced() {
 #[test]
 fn entries_that_name_nothing_are_skipped_and_counted() {
     let mut rig = rig();
-    let pieces: Vec<_> = (0..4).map(|_| rig.post(4096)).collect();
+    let pieces: Vec<_> = (0..4).map(|_| rig.post_number(4096)).collect();
     let free = (0..NIOVS as u64).find(|i| pieces.iter().all(|piece| piece.offset() >> 12 != *i)).unwrap();
     let ring = rig.user.ring().clone();
     let entries = [
@@ -143,7 +174,7 @@ fn entries_that_name_nothing_are_skipped_and_counted() {
 #[test]
 fn head_and_tail_may_be_anything() {
     let mut rig = rig();
-    let piece = rig.post(4096);
+    let piece = rig.post_number(4096);
     let ring = rig.user.ring().clone();
     for tail in [u32::MAX, 1 << 31, ENTRIES + 1, ENTRIES - 1, 0] {
         ring.store_head(tail ^ 0x5555);
@@ -163,7 +194,7 @@ fn head_and_tail_may_be_anything() {
 #[test]
 fn a_flush_stops_behind_an_entry_that_names_nothing() {
     let mut rig = rig();
-    let (first, second) = (rig.post(4096), rig.post(4096));
+    let (first, second) = (rig.post_number(4096), rig.post_number(4096));
     let ring = rig.user.ring().clone();
     for (position, entry) in [first.rqe(), ZcrxRqe { pad: 1, ..Default::default() }, second.rqe()].iter().enumerate() {
         ring.store(position as u32, *entry);
@@ -175,17 +206,160 @@ fn a_flush_stops_behind_an_entry_that_names_nothing() {
     assert_eq!((rig.zcrx.provider().with_user(), ring.head()), (0, 3));
 }
 
+/// Dropping a piece cannot fail: what has no room in the refill ring waits, and is written later.
 #[test]
-fn a_program_that_behaves_is_told_when_the_ring_is_full() {
+fn pieces_wait_while_the_refill_ring_is_full() {
     let mut rig = rig();
-    let piece = rig.post(4096);
-    for _ in 0..ENTRIES {
-        rig.user.give_back(piece).unwrap();
-    }
-    assert_eq!(rig.user.give_back(piece), Err(piece));
+    // Of 64 bytes, so that there are more pieces than entries.
+    let pieces: Vec<_> = (0..ENTRIES + 10).map(|_| rig.post(64)).collect();
+    assert_eq!(rig.user.pieces(), 138);
+    let mut pieces = pieces.into_iter();
+    pieces.by_ref().take(128).for_each(ZcrxPiece::give_back);
+    assert_eq!((rig.user.pieces(), rig.user.settle()), (10, 0));
+    drop(pieces);
+    assert_eq!((rig.user.pieces(), rig.user.settle()), (0, 10), "the ring has 128 entries");
     rig.zcrx.flush();
-    assert_eq!((rig.zcrx.stats().returned, rig.zcrx.stats().not_held), (1, u64::from(ENTRIES) - 1));
-    assert_eq!(rig.user.give_back(piece), Ok(()));
+    assert_eq!(rig.zcrx.stats().returned, 128);
+    // The program looks whether something arrived, and that is enough.
+    assert!(rig.user.receive().unwrap().is_none());
+    assert_eq!(rig.user.settle(), 0);
+    rig.zcrx.flush();
+    let stats = rig.zcrx.stats();
+    assert_eq!((stats.returned, stats.skipped(), rig.zcrx.provider().with_user()), (138, 0, 0));
+}
+
+#[test]
+fn s4_a_completion_is_one_piece_and_a_piece_comes_back_once() {
+    let mut rig = rig();
+    let told: Vec<_> = (0..3).map(|_| rig.post_number(100)).collect();
+    let pieces = rig.received();
+    assert_eq!(pieces.iter().map(ZcrxPiece::cqe).collect::<Vec<_>>(), told);
+    assert!(rig.user.receive().unwrap().is_none(), "each was taken out once");
+    // Given back by name, dropped, and dropped on another thread.
+    let [first, second, third] = <[_; 3]>::try_from(pieces).unwrap();
+    first.give_back();
+    drop(second);
+    std::thread::spawn(move || drop(third)).join().unwrap();
+    rig.zcrx.flush();
+    let stats = rig.zcrx.stats();
+    assert_eq!((stats.entries, stats.returned, stats.skipped()), (3, 3, 0));
+    assert_eq!((rig.user.pieces(), rig.zcrx.provider().with_user()), (0, 0));
+    // One that is forgotten is the program's until the instance is closed.
+    std::mem::forget(rig.post(100));
+    assert_eq!((rig.user.pieces(), rig.zcrx.provider().with_user()), (1, 1));
+    let provider = rig.zcrx.provider().clone();
+    drop(rig.zcrx);
+    assert_eq!(provider.with_user(), 0);
+}
+
+/// Two pieces of one net_iov. A value comes back once, so the other one is safe. A program that writes the number itself
+/// gives the other one back: the kernel has a count for the net_iov, as Linux has, and does not know pieces apart. What is
+/// lost is the program's own, and what comes back too often is counted.
+#[test]
+fn s4_a_piece_by_value_and_a_piece_by_number() {
+    for lies in [false, true] {
+        let mut rig = rig();
+        let (first, second) = (rig.post(2048), rig.post(2048));
+        assert_eq!(first.offset() >> 12, second.offset() >> 12, "both are in one net_iov");
+        let _others = (rig.pool.alloc_frag(4096).unwrap(), rig.drain());
+        let entry = first.cqe().rqe();
+        first.give_back();
+        if lies {
+            let ring = rig.user.ring();
+            ring.store(1, entry);
+            ring.store_tail(2);
+        }
+        rig.zcrx.flush();
+        assert_eq!(rig.zcrx.provider().with_user(), usize::from(!lies));
+        // The pool does not hand the net_iov out again while the program has a piece of it.
+        assert_eq!(rig.pool.alloc().is_some(), lies);
+        assert_eq!(rig.zcrx.stats().not_held, 0, "two pieces, two entries: a count says no more");
+        if lies {
+            // The third entry for two pieces: now it shows.
+            let ring = rig.user.ring();
+            ring.store(2, second.cqe().rqe());
+            ring.store_tail(3);
+            rig.zcrx.flush();
+            assert_eq!(rig.zcrx.stats().not_held, 1);
+        }
+    }
+}
+
+/// A piece of the program's memory is not a piece of another instance's.
+#[test]
+fn s4_a_piece_goes_back_to_its_own_instance() {
+    let (mut one, mut two) = (rig(), rig());
+    let piece = one.post(100);
+    let other = two.post(100);
+    std::mem::swap(&mut one.user, &mut two.user);
+    drop(piece);
+    drop(other);
+    one.zcrx.flush();
+    two.zcrx.flush();
+    for rig in [one, two] {
+        assert_eq!((rig.zcrx.stats().returned, rig.zcrx.stats().skipped()), (1, 0));
+    }
+}
+
+#[test]
+fn a_piece_is_read_within_its_bounds_and_until_the_instance_is_closed() {
+    let mut rig = rig();
+    assert_eq!(rig.zcrx.copy(b"0123456789"), Ok(10));
+    let piece = rig.receive();
+    let mut bytes = [0; 4];
+    assert_eq!((piece.read(6, &mut bytes), bytes), (Ok(()), *b"6789"));
+    assert_eq!(piece.read(10, &mut []), Ok(()));
+    for (at, len) in [(7, 4), (10, 1), (11, 0), (u32::MAX, 1), (0, 11), (u32::MAX, 0)] {
+        assert_eq!(piece.read(at, &mut vec![0; len]), Err(PieceError::Range { at, len, has: 10 }));
+    }
+    // An area that does not begin where its memory does.
+    let memory = Memfd::new("more", 3 << 12).unwrap();
+    memory.write((1 << 12) + 5, b"here").unwrap();
+    let area = UserArea { offset: 1 << 12, len: 2 << 12, ..UserArea::whole(memory) };
+    assert_eq!(rig.zcrx.add_area(area), Ok(1));
+    let pieces = rig.post_all();
+    let first = pieces.iter().find(|piece| (piece.area(), piece.offset()) == (1, 0)).expect("all are out");
+    assert_eq!((first.read(5, &mut bytes), bytes), (Ok(()), *b"here"));
+
+    let Rig { zcrx, .. } = rig;
+    drop(zcrx);
+    assert_eq!(piece.read(0, &mut bytes), Err(PieceError::Closed));
+}
+
+/// The completion ring holds back what the program does not take out, and nothing is lost.
+#[test]
+fn a_full_completion_ring_hands_pieces_back() {
+    let bus = Arc::new(Coherent::new());
+    let device = bus.clone().driver_side();
+    let params = ZcrxParams { cq_entries: 2, ..ZcrxParams::new(device.clone(), 8) };
+    let area = UserArea::whole(Memfd::new("program", 8 << 12).unwrap());
+    let (zcrx, mut user) = Zcrx::register(params, area).unwrap();
+    let mut pool = PagePool::<NetIov>::new(PagePoolParams::for_device(device, 4096), zcrx.provider().clone()).unwrap();
+    let mut frags: Vec<_> = (0..4).map(|_| pool.alloc_frag(64).unwrap()).collect();
+    zcrx.post(frags.pop().unwrap()).unwrap();
+    zcrx.post(frags.pop().unwrap()).unwrap();
+    let refused = zcrx.post(frags.pop().unwrap()).unwrap_err();
+    assert!(matches!(refused, PostError::QueueFull(_)), "{refused}");
+    let first = user.receive().unwrap().unwrap();
+    zcrx.post(refused.into_frag()).unwrap();
+    let ring = user.completions().clone();
+    // A head that is not inside the ring is not believed: the ring counts as full, and the lie is counted.
+    let head = ring.head();
+    for lie in [head.wrapping_sub(1), ring.tail().wrapping_add(1), head ^ 1 << 31, u32::MAX] {
+        ring.store_head(lie);
+        let refused = zcrx.post(frags.pop().unwrap()).unwrap_err();
+        assert!(matches!(refused, PostError::QueueFull(_)), "{refused}");
+        frags.push(refused.into_frag());
+        assert!(matches!(zcrx.copy(b"x"), Err(CopyError::QueueFull | CopyError::NoBuffer)));
+    }
+    assert!(zcrx.stats().bad_cq_head >= 4, "{:?}", zcrx.stats());
+    ring.store_head(head);
+    let rest: Vec<_> = std::iter::from_fn(|| user.receive().unwrap()).collect();
+    assert_eq!((rest.len(), zcrx.provider().with_user()), (2, 1));
+    zcrx.post(frags.pop().unwrap()).unwrap();
+    drop((first, rest, user.receive().unwrap(), frags));
+    zcrx.flush();
+    assert_eq!((zcrx.stats().returned, zcrx.stats().skipped(), zcrx.provider().with_user()), (4, 0, 0));
 }
 
 #[test]
@@ -227,17 +401,25 @@ fn what_is_not_in_the_programs_memory_is_copied_there() {
     skb.add_rx_frag(rig.pool.alloc_frag(2000).unwrap()).unwrap();
 
     let mut receive = ZcrxReceive::new(skb);
-    let mut queue = Vec::with_capacity(2);
-    assert_eq!(receive.run(&rig.zcrx, &mut queue).unwrap(), 3100);
+    // Two entries are free.
+    let before: Vec<_> = (0..CQ_ENTRIES - 2).map(|_| rig.post_number(8)).collect();
+    assert_eq!(receive.run(&rig.zcrx).unwrap(), 3100);
     assert_eq!(receive.left(), 2000);
-    let error = receive.run(&rig.zcrx, &mut queue).unwrap_err();
+    let error = receive.run(&rig.zcrx).unwrap_err();
     assert!(matches!(error, ZcrxError::Copy(CopyError::QueueFull)), "{error}");
     assert_eq!(receive.left(), 2000, "the packet is still there");
-    let copies = std::mem::replace(&mut queue, Vec::with_capacity(1));
-    assert_eq!((receive.run(&rig.zcrx, &mut queue).unwrap(), receive.left()), (2000, 0));
-    assert_eq!(receive.run(&rig.zcrx, &mut queue).unwrap(), 0);
-    assert_eq!(read(&rig.memory, copies[0]), [1; 100]);
-    assert_eq!(read(&rig.memory, copies[1]), [2; 3000]);
+    let mut copies = rig.received();
+    assert_eq!((receive.run(&rig.zcrx).unwrap(), receive.left()), (2000, 0));
+    assert_eq!(receive.run(&rig.zcrx).unwrap(), 0);
+    copies.drain(..before.len()).for_each(ZcrxPiece::give_back);
+    let passed = rig.receive();
+    assert_eq!(read(&rig.memory, &copies[0]), [1; 100]);
+    assert_eq!(read(&rig.memory, &copies[1]), [2; 3000]);
+    // More came back than the refill ring has entries.
+    assert_eq!(rig.user.settle(), before.len() - ENTRIES as usize);
+    rig.zcrx.flush();
+    assert_eq!(rig.user.settle(), 0);
+    rig.zcrx.flush();
 
     // The linear part is copied in any case; only the frag counts.
     let stats = rig.zcrx.stats();
@@ -249,26 +431,25 @@ fn what_is_not_in_the_programs_memory_is_copied_there() {
 
     // A copy was nobody's, and is free again when it comes back.
     let available = rig.zcrx.provider().available();
-    for piece in copies {
-        rig.user.give_back(piece).unwrap();
-    }
+    drop(copies);
     rig.zcrx.flush();
     assert_eq!((rig.zcrx.provider().with_user(), rig.zcrx.provider().available()), (1, available + 2));
+    drop(passed);
 }
 
 #[test]
 fn a_copy_that_finds_no_room_takes_what_there_is() {
     let mut rig = rig();
     let mut all = rig.drain();
-    let mut queue = Vec::with_capacity(100);
-    assert_eq!(rig.zcrx.copy(&[0; 10], &mut queue), Err(CopyError::NoBuffer));
+    assert_eq!(rig.zcrx.copy(&[0; 10]), Err(CopyError::NoBuffer));
     drop(all.drain(..3));
     // Those went into the pool's ring, and come out of the pool when it goes.
-    let Rig { zcrx, pool, bus, .. } = rig;
+    let Rig { zcrx, pool, bus, mut user, .. } = rig;
     drop(pool);
-    assert_eq!(zcrx.copy(&[7; 20000], &mut queue), Ok(3 * 4096));
-    assert_eq!(queue.iter().map(|piece| piece.len).collect::<Vec<_>>(), [4096; 3]);
-    assert_eq!(zcrx.copy(&[], &mut queue), Ok(0));
+    assert_eq!(zcrx.copy(&[7; 20000]), Ok(3 * 4096));
+    let copies: Vec<_> = std::iter::from_fn(|| user.receive().unwrap()).collect();
+    assert_eq!(copies.iter().map(ZcrxPiece::len).collect::<Vec<_>>(), [4096; 3]);
+    assert_eq!(zcrx.copy(&[]), Ok(0));
     drop((all, zcrx));
     assert_eq!(bus.stats().mapped(), 0);
 }
@@ -289,11 +470,11 @@ fn a_copy_that_fails_gives_its_buffer_back() {
     let device = Arc::new(Coherent::new()).driver_side();
     let area = UserArea { dmabuf: true, ..UserArea::whole(Arc::new(Gone)) };
     let (zcrx, _user) = Zcrx::register(ZcrxParams::new(device.clone(), 8), area).unwrap();
-    let mut queue = Vec::with_capacity(8);
-    assert_eq!(zcrx.copy(&[1], &mut queue), Err(CopyError::Unreadable));
-    let (zcrx, _user) = Zcrx::register(ZcrxParams::new(device, 8), UserArea::whole(Arc::new(Gone))).unwrap();
-    assert!(matches!(zcrx.copy_frag(&[1], &mut queue), Err(CopyError::Memory(_))));
-    assert_eq!((zcrx.provider().available(), zcrx.stats().copy_count, queue.len()), (1, 0, 0));
+    assert_eq!(zcrx.copy(&[1]), Err(CopyError::Unreadable));
+    let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device, 8), UserArea::whole(Arc::new(Gone))).unwrap();
+    assert!(matches!(zcrx.copy_frag(&[1]), Err(CopyError::Memory(_))));
+    assert!(user.receive().unwrap().is_none());
+    assert_eq!((zcrx.provider().available(), zcrx.stats().copy_count), (1, 0));
 }
 
 #[test]
@@ -309,9 +490,8 @@ fn memory_of_somebody_else_comes_back() {
     skb.add_rx_frag(rig.pool.alloc_frag(10).unwrap()).unwrap();
     skb.add_rx_frag(refused.into_frag()).unwrap();
     let mut receive = ZcrxReceive::new(skb);
-    let mut queue = Vec::with_capacity(8);
-    assert_eq!(receive.run(&rig.zcrx, &mut queue).unwrap(), 10);
-    let error = receive.run(&rig.zcrx, &mut queue).unwrap_err();
+    assert_eq!(receive.run(&rig.zcrx).unwrap(), 10);
+    let error = receive.run(&rig.zcrx).unwrap_err();
     assert!(matches!(error, ZcrxError::NotOurs { frag: 1 }), "{error}");
     assert_eq!((receive.left(), other.outstanding()), (64, 1));
 }
@@ -325,7 +505,7 @@ fn memory_that_was_bound_for_transmit_is_not_lost_on_the_way() {
     let mut skb = Skb::new();
     skb.add_bound_frag(binding.frags(0, 100).unwrap().next().unwrap()).unwrap();
     let mut receive = ZcrxReceive::new(skb);
-    let error = receive.run(&rig.zcrx, &mut Vec::with_capacity(8)).unwrap_err();
+    let error = receive.run(&rig.zcrx).unwrap_err();
     assert!(matches!(error, ZcrxError::NotOurs { frag: 0 }), "{error}");
     assert_eq!(receive.left(), 100);
 }
@@ -334,16 +514,16 @@ fn memory_that_was_bound_for_transmit_is_not_lost_on_the_way() {
 fn closing_takes_everything_back() {
     let mut rig = rig();
     let pieces = [rig.post(4096), rig.post(1000), rig.post(1000)];
-    let mut queue = Vec::with_capacity(8);
-    rig.zcrx.copy(&[9; 5000], &mut queue).unwrap();
+    rig.zcrx.copy(&[9; 5000]).unwrap();
     let out = rig.pool.alloc().unwrap();
-    let Rig { bus, zcrx, mut user, pool, memory } = rig;
+    let Rig { bus, zcrx, user, pool, memory } = rig;
     let provider = zcrx.provider().clone();
     assert_eq!(provider.with_user(), 4);
     drop(zcrx);
     assert_eq!((provider.with_user(), pool.outstanding()), (0, 1), "one is out");
     // The program may go on writing; nobody looks.
-    user.give_back(pieces[0]).unwrap();
+    drop(pieces);
+    assert_eq!(user.settle(), 0);
     drop(pool);
     drop(out);
     assert_eq!(provider.available(), NIOVS);
@@ -383,7 +563,7 @@ fn a_provider_off_its_queue_gives_no_pool_anything() {
     rig.pool.provider().uninstall();
     let in_cache = rig.drain();
     assert_eq!(in_cache.len(), 63, "what the pool had");
-    rig.user.give_back(piece).unwrap();
+    drop(piece);
     assert!(rig.pool.alloc().is_none());
     assert_eq!(rig.zcrx.provider().with_user(), 1, "still the program's");
     let area = UserArea::whole(Memfd::new("more", 4096).unwrap());
@@ -397,12 +577,10 @@ fn several_areas_have_numbers() {
     let mut rig = rig();
     assert_eq!(rig.zcrx.add_area(UserArea::whole(Memfd::new("more", 4 << 12).unwrap())), Ok(1));
     assert_eq!((rig.zcrx.provider().total(), rig.zcrx.provider().available()), (NIOVS + 4, NIOVS + 4));
-    let pieces: Vec<_> = rig.drain().into_iter().map(|frag| rig.zcrx.post(frag).unwrap()).collect();
+    let pieces = rig.post_all();
     let of = |area| pieces.iter().filter(|piece| piece.area() == area).count();
     assert_eq!((pieces.len(), of(0), of(1)), (NIOVS + 4, NIOVS, 4));
-    for piece in &pieces {
-        rig.user.give_back(*piece).unwrap();
-    }
+    drop(pieces);
     rig.zcrx.flush();
     assert_eq!((rig.zcrx.provider().with_user(), rig.zcrx.stats().skipped()), (0, 0));
     // The pool's ring took 64 of them.
@@ -422,6 +600,10 @@ fn what_cannot_be_registered_is_refused_with_a_reason() {
     assert_eq!(refused(ZcrxParams { rq_entries: 0, ..base.clone() }, all()), RegisterError::Entries { entries: 0 });
     let entries = 32769;
     assert_eq!(refused(ZcrxParams { rq_entries: entries, ..base.clone() }, all()), RegisterError::Entries { entries });
+    for entries in [0, 65537, u32::MAX] {
+        let params = ZcrxParams { cq_entries: entries, ..base.clone() };
+        assert_eq!(refused(params, all()), RegisterError::CqEntries { entries });
+    }
     for len in [1, 2048, 12288] {
         assert_eq!(refused(ZcrxParams { rx_buf_len: len, ..base.clone() }, all()), RegisterError::BufLen { len });
     }
@@ -436,7 +618,7 @@ fn what_cannot_be_registered_is_refused_with_a_reason() {
     assert_eq!(bus.stats().mapped(), 0);
 
     let (zcrx, user) = Zcrx::register(ZcrxParams { rq_entries: 9, ..base }, area(0, 8 << 12)).unwrap();
-    assert_eq!(user.ring().len(), 16, "made into a power of two");
+    assert_eq!((user.ring().len(), user.completions().len()), (16, 16), "made into a power of two");
     let overlap = RegisterError::Overlap { offset: 7 << 12, len: 4096, area: 0 };
     assert_eq!(zcrx.add_area(area(7 << 12, 4096)), Err(overlap));
     assert_eq!(zcrx.add_area(UserArea { dmabuf: true, ..area(8 << 12, 4096) }), Err(RegisterError::Mixed));
@@ -469,21 +651,26 @@ fn pools_and_program_run_at_the_same_time() {
     let area = UserArea::whole(Memfd::new("program", 64 << 12).unwrap());
     let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device.clone(), 64), area).unwrap();
     let mut pool = PagePool::<NetIov>::new(PagePoolParams::for_device(device, 4096), zcrx.provider().clone()).unwrap();
-    let (tell, hear) = std::sync::mpsc::channel::<ZcrxCqe>();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let last = done.clone();
     let with_program: Arc<Vec<_>> = Arc::new((0..64).map(|_| std::sync::atomic::AtomicBool::new(false)).collect());
     let marks = with_program.clone();
     let program = std::thread::spawn(move || {
         let mut count = 0;
-        for piece in hear {
-            let mark = &marks[piece.offset() as usize >> 12];
-            mark.store(false, std::sync::atomic::Ordering::SeqCst);
-            let mut back = user.give_back(piece);
-            while let Err(piece) = back {
-                std::thread::yield_now();
-                back = user.give_back(piece);
+        loop {
+            let ended = last.load(std::sync::atomic::Ordering::SeqCst);
+            match user.receive().unwrap() {
+                Some(piece) => {
+                    let mark = &marks[piece.offset() as usize >> 12];
+                    mark.store(false, std::sync::atomic::Ordering::SeqCst);
+                    piece.give_back();
+                    count += 1;
+                }
+                None if ended => break,
+                None => std::thread::yield_now(),
             }
-            count += 1;
         }
+        assert_eq!(user.settle(), 0);
         count
     });
     let mut posted = 0;
@@ -495,10 +682,10 @@ fn pools_and_program_run_at_the_same_time() {
         let frag = memory.into_frag().expect("nobody else has it");
         let mark = &with_program[frag.netmem().net_iov().index()];
         assert!(!mark.swap(true, std::sync::atomic::Ordering::SeqCst), "the program has it still");
-        tell.send(zcrx.post(frag).unwrap()).unwrap();
+        zcrx.post(frag).expect("64 net_iovs and 128 entries");
         posted += 1;
     }
-    drop(tell);
+    done.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(program.join().unwrap(), 50_000);
     zcrx.flush();
     let stats = zcrx.stats();
@@ -530,10 +717,11 @@ fn a_frame_reaches_the_program_without_a_copy() {
                 None => nic.wait(Duration::from_millis(10)),
             }
         };
-        let piece = zcrx.post(pool.sync_for_cpu(completed.payload).unwrap()).unwrap();
-        let seen = read(&memory, piece);
+        zcrx.post(pool.sync_for_cpu(completed.payload).unwrap()).unwrap();
+        let piece = user.receive().unwrap().expect("one was posted");
+        let seen = read(&memory, &piece);
         assert_eq!((seen.len(), &seen[12..14]), (742, &[8, 0][..]), "frame {number} is IPv4");
-        user.give_back(piece).unwrap();
+        piece.give_back();
     }
     assert_eq!((zcrx.stats().returned + zcrx.provider().with_user() as u64, zcrx.stats().skipped()), (40, 0));
     assert_eq!((zcrx.stats().copy_count, bus.stats().faults), (0, 0));

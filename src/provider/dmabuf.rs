@@ -305,7 +305,8 @@ mod tests {
     #[test]
     fn a_binding_does_not_know_its_memory_by_the_number() {
         let (device, id) = (device(), Arc::new(BindingId::new().unwrap()));
-        let carve = |id| carve(&device, &(Arc::new(Vram) as Arc<_>), &WHOLE, 4096, DmaDirection::FromDevice, id).unwrap();
+        let carve =
+            |id| carve(&device, &(Arc::new(Vram) as Arc<_>), &WHOLE, 4096, DmaDirection::FromDevice, id).unwrap();
         let mut old = carve(&id);
         let twin = Arc::new(id.twin());
         let free = Lock::new(carve(&twin));

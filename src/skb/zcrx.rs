@@ -3,14 +3,13 @@
 use super::{MAX_SKB_FRAGS, Skb, SkbFrag};
 use crate::memory::{Backing, NetIov};
 use crate::page_pool::Frag;
-use crate::provider::zcrx::{CopyError, PostError, Zcrx, ZcrxCqe};
-use alloc::vec::Vec;
+use crate::provider::zcrx::{CopyError, PostError, Zcrx};
 use core::fmt;
 
 /// A packet that is being handed to a program that receives by [zcrx](crate::provider::zcrx).
 ///
 /// What the device wrote into the program's memory is passed as it is. What it did not, the linear part and frags that
-/// the CPU can read, is copied there. It may take several calls, as the program's completion queue and its buffers are
+/// the CPU can read, is copied there. It may take several calls, as the program's completion ring and its buffers are
 /// finite; dropping this gives the rest of the packet up.
 ///
 /// ```
@@ -22,15 +21,15 @@ use core::fmt;
 ///
 /// let device = Arc::new(Coherent::new()).driver_side();
 /// let memory = Memfd::new("program", 16 << 12)?;
-/// let (zcrx, _user) = Zcrx::register(ZcrxParams::new(device, 64), UserArea::whole(memory.clone()))?;
+/// let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device, 64), UserArea::whole(memory.clone()))?;
 ///
 /// let skb = Skb::copy_from(&[7; 5000]).expect("there is memory");
-/// let mut queue = Vec::with_capacity(8);
 /// let mut receive = ZcrxReceive::new(skb);
-/// assert_eq!(receive.run(&zcrx, &mut queue)?, 5000);
-/// assert_eq!(queue.iter().map(|piece| piece.len).collect::<Vec<_>>(), [4096, 904]);
+/// assert_eq!(receive.run(&zcrx)?, 5000);
+/// let (first, second) = (user.receive()?.expect("4096 bytes"), user.receive()?.expect("the rest"));
+/// assert_eq!((first.len(), second.len()), (4096, 904));
 /// let mut seen = [0; 904];
-/// memory.map()?.read(queue[1].offset() as usize, &mut seen)?;
+/// second.read(0, &mut seen)?;
 /// assert_eq!(seen, [7; 904]);
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,17 +82,17 @@ impl ZcrxReceive {
         self.skb.linear().len() - self.linear + frags - self.copied
     }
 
-    /// Hands over as much as it can, one completion a piece, while `queue` has capacity. Gives how many bytes it was; 0
-    /// when none are left.
+    /// Hands over as much as it can, one completion a piece, while the program's completion ring has room. Returns how
+    /// many bytes it was; 0 when none are left.
     ///
     /// # Errors
     ///
     /// [`ZcrxError`], when nothing was handed over. Make room and call again.
     #[doc(alias = "io_zcrx_recv_skb")]
-    pub fn run(&mut self, zcrx: &Zcrx, queue: &mut Vec<ZcrxCqe>) -> Result<usize, ZcrxError> {
+    pub fn run(&mut self, zcrx: &Zcrx) -> Result<usize, ZcrxError> {
         let mut done = 0;
         while self.left() != 0 {
-            match self.step(zcrx, queue) {
+            match self.step(zcrx) {
                 Ok(bytes) => done += bytes,
                 Err(_) if done != 0 => break,
                 Err(error) => return Err(error),
@@ -103,10 +102,10 @@ impl ZcrxReceive {
     }
 
     /// Hands over the rest of the linear part, or of the next frag.
-    fn step(&mut self, zcrx: &Zcrx, queue: &mut Vec<ZcrxCqe>) -> Result<usize, ZcrxError> {
+    fn step(&mut self, zcrx: &Zcrx) -> Result<usize, ZcrxError> {
         let linear = &self.skb.linear()[self.linear..];
         if !linear.is_empty() {
-            let copied = zcrx.copy(linear, queue)?;
+            let copied = zcrx.copy(linear)?;
             self.linear += copied;
             return Ok(copied);
         }
@@ -123,20 +122,14 @@ impl ZcrxReceive {
         }
         match split(frag) {
             Backing::NetIov(frag) => {
-                if queue.len() >= queue.capacity() {
-                    *slot = Some(SkbFrag::Pool(frag.into()));
-                    return Err(CopyError::QueueFull.into());
-                }
-                match zcrx.post(frag) {
-                    Ok(piece) => queue.push(piece),
-                    Err(refused) => {
-                        let error = match &refused {
-                            PostError::NotOurs(_) => ZcrxError::NotOurs { frag: at },
-                            _ => ZcrxError::TooMany { frag: at },
-                        };
-                        *slot = Some(SkbFrag::Pool(refused.into_frag().into()));
-                        return Err(error);
-                    }
+                if let Err(refused) = zcrx.post(frag) {
+                    let error = match &refused {
+                        PostError::NotOurs(_) => ZcrxError::NotOurs { frag: at },
+                        PostError::TooMany(_) => ZcrxError::TooMany { frag: at },
+                        PostError::QueueFull(_) => CopyError::QueueFull.into(),
+                    };
+                    *slot = Some(SkbFrag::Pool(refused.into_frag().into()));
+                    return Err(error);
                 }
                 self.at += 1;
                 Ok(len)
@@ -148,7 +141,7 @@ impl ZcrxReceive {
                     return Err(ZcrxError::NotOurs { frag: at });
                 };
                 let rest = bytes.get(self.copied..).unwrap_or_default();
-                let copied = zcrx.copy_frag(rest, queue);
+                let copied = zcrx.copy_frag(rest);
                 let whole = copied.as_ref().is_ok_and(|copied| *copied == rest.len());
                 if whole {
                     self.at += 1;

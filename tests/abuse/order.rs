@@ -65,15 +65,15 @@ fn any_order_of_dropping_leaves_nothing() {
     }
 }
 
-/// Attempt: a program's instance, its ring, the pool, what the pool gave out and the memory itself dropped in each of 120 orders,
-/// while the program has pieces. Holds: nothing is left mapped, and nobody keeps the program's memory.
+/// Attempt: a program's instance, its ring, the pool, what the pool gave out, the program's pieces and the memory itself dropped in
+/// each of 720 orders. Holds: nothing is left mapped, and nobody keeps the program's memory.
 #[test]
 fn any_order_of_closing_zcrx_leaves_nothing() {
-    for order in orders(5) {
+    for order in orders(6) {
         let bus = Arc::new(Iommu::new());
         let device = bus.clone().driver_side();
         let memory = Arc::new(Vram(80 * PAGE_SIZE));
-        let (zcrx, user) =
+        let (zcrx, mut user) =
             Zcrx::register(ZcrxParams::new(device.clone(), 64), UserArea::whole(memory.clone())).unwrap();
         let weak = Arc::downgrade(&memory);
         let params = PagePoolParams { pool_size: 4, ..PagePoolParams::for_device(device, 4096) };
@@ -82,8 +82,10 @@ fn any_order_of_closing_zcrx_leaves_nothing() {
         for frag in frags.drain(3..) {
             zcrx.post(frag).unwrap();
         }
-        let things: [Box<dyn Any + Send>; 5] =
-            [Box::new(zcrx), Box::new(user), Box::new(pool), Box::new(frags), Box::new(memory)];
+        // Of three pieces the program has two as values; the third stays in the ring.
+        let pieces = [user.receive().unwrap().unwrap(), user.receive().unwrap().unwrap()];
+        let things: [Box<dyn Any + Send>; 6] =
+            [Box::new(zcrx), Box::new(user), Box::new(pool), Box::new(frags), Box::new(pieces), Box::new(memory)];
         drop_in(&order, things.into_iter().map(Some).collect());
         assert_eq!((bus.stats().mapped(), bus.stats().faults, weak.strong_count()), (0, 0, 0), "{order:?}");
     }

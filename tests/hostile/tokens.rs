@@ -93,14 +93,19 @@ impl Target {
     /// The bytes of one call of `SO_DEVMEM_DONTNEED`.
     pub(crate) fn dontneed(&mut self, sock: usize, optval: &[u8]) {
         let (sock, model) = &mut self.socks[sock];
-        let before = model.out;
-        match sock.dontneed(optval) {
+        let (before, counted) = (model.out, sock.stats());
+        let result = sock.dontneed(optval);
+        let after = sock.stats();
+        assert_eq!(after.given, counted.given);
+        assert_eq!(after.refused - counted.refused, u64::from(result.is_err()));
+        let unknown = after.unknown - counted.unknown;
+        match result {
             Err(DontneedError::Ragged { len }) => assert!(len == optval.len() && len % 8 != 0),
             Err(DontneedError::TooMany { ranges }) => assert!(ranges * 8 == optval.len() && ranges > 128),
             Err(error) => panic!("there is no such error: {error}"),
             Ok(count) => {
                 assert!(optval.len() % 8 == 0 && optval.len() <= 1024);
-                let mut left = 1024;
+                let mut left = 1024_u32;
                 for range in optval.chunks(8) {
                     let [start, count] = [0, 4].map(|at| u32::from_ne_bytes(range[at..at + 4].try_into().unwrap()));
                     let count = count.min(left);
@@ -108,6 +113,9 @@ impl Target {
                     (0..count).for_each(|i| model.take_back(start.wrapping_add(i)));
                 }
                 assert_eq!(count, before - model.out);
+                assert_eq!(after.returned - counted.returned, count as u64);
+                // Every number that was looked up stands for a frag, or is counted.
+                assert_eq!(unknown, u64::from(1024 - left) - count as u64);
                 self.returned += count as u64;
             }
         }

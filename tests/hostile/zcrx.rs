@@ -1,11 +1,11 @@
-//! A program that writes anything into its refill ring, while its pool allocates, posts and copies.
+//! A program that writes anything into both its rings, while its pool allocates, posts and copies.
 
 use crate::input::Input;
 use netmem::NetIov;
 use netmem::PagePool;
 use netmem::dma::{Coherent, DmaBus, PeerError, PeerMemory};
 use netmem::page_pool::PagePoolParams;
-use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
+use netmem::provider::zcrx::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,16 +29,16 @@ pub(crate) fn drive(input: &mut impl Input) -> ZcrxStats {
     let bus = Arc::new(Coherent::new());
     let device = bus.clone().driver_side();
     let area = |niovs: usize| UserArea::whole(Arc::new(Ram(niovs << 12)));
-    let (zcrx, user) = Zcrx::register(ZcrxParams::new(device.clone(), ENTRIES), area(NIOVS[0])).unwrap();
+    let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device.clone(), ENTRIES), area(NIOVS[0])).unwrap();
     zcrx.add_area(area(NIOVS[1])).unwrap();
-    let ring = user.ring().clone();
+    let (ring, completions) = (user.ring().clone(), user.completions().clone());
     let provider = zcrx.provider().clone();
     let params = PagePoolParams { pool_size: 16, ..PagePoolParams::for_device(device, 4096) };
     let mut pool = PagePool::<NetIov>::new(params, provider.clone()).unwrap();
     let total = NIOVS[0] + NIOVS[1];
 
     let mut held = Vec::new();
-    let mut queue: Vec<ZcrxCqe> = Vec::with_capacity(64);
+    let (mut queue, mut pieces) = (Vec::<ZcrxCqe>::with_capacity(64), Vec::new());
     let mut tail = 0_u32;
     while let Some(word) = input.word() {
         let (op, rest) = (word & 15, word >> 4);
@@ -75,19 +75,24 @@ pub(crate) fn drive(input: &mut impl Input) -> ZcrxStats {
             }
             13 => {
                 if let Some(frag) = held.pop() {
-                    let piece = zcrx.post(frag).expect("it is ours");
-                    if queue.len() < queue.capacity() {
-                        queue.push(piece);
+                    match zcrx.post(frag) {
+                        Ok(piece) if queue.len() < queue.capacity() => queue.push(piece),
+                        Ok(_) => {}
+                        Err(PostError::QueueFull(frag)) => held.push(frag),
+                        Err(error) => panic!("it is ours: {error}"),
                     }
                 }
             }
             14 => {
-                let _ = zcrx.copy_frag(&[0; 9000][..rest as usize % 9000], &mut queue);
-                if queue.len() == queue.capacity() {
+                let before = completions.tail();
+                let _ = zcrx.copy_frag(&[0; 9000][..rest as usize % 9000]);
+                if queue.len() + 3 > queue.capacity() {
                     queue.clear();
                 }
+                let told = completions.tail().wrapping_sub(before);
+                queue.extend((0..told).map(|i| completions.load(before.wrapping_add(i))));
             }
-            _ => match rest % 4 {
+            _ => match rest % 8 {
                 0 => zcrx.flush(),
                 1 => held.clear(),
                 2 => {
@@ -95,6 +100,15 @@ pub(crate) fn drive(input: &mut impl Input) -> ZcrxStats {
                     let different: BTreeSet<_> = whole.iter().map(|memory| memory.dma_addr()).collect();
                     assert_eq!(different.len(), whole.len(), "nothing is handed out twice");
                     assert!(whole.iter().all(|memory| memory.pp_ref_count() == 1));
+                }
+                // Head of the completion ring: anything, or all that is there, or as a program that behaves.
+                3 => completions.store_head(input.word().unwrap_or(0) as u32),
+                4 => completions.store_head(completions.tail()),
+                5 => {
+                    while let Some(piece) = user.receive().unwrap() {
+                        pieces.push(piece);
+                    }
+                    pieces.truncate(8);
                 }
                 _ => {
                     if let Some(event) = zcrx.take_event() {
@@ -108,6 +122,7 @@ pub(crate) fn drive(input: &mut impl Input) -> ZcrxStats {
     }
     let stats = zcrx.stats();
     assert!(stats.entries >= stats.skipped() + stats.returned);
+    assert_eq!(user.pieces(), pieces.len());
     // Whoever leaves first, all of it is back.
     drop((zcrx, pool, held));
     assert_eq!((provider.available(), provider.with_user()), (total, 0));

@@ -46,6 +46,9 @@ pub(super) enum Held {
 
 /// What the program has of a net_iov.
 ///
+/// `refs` counts pieces in 32 bits, one for each completion that was written and not given back. It cannot come round: what
+/// would pass 2^32 - 1 is [refused](Self::is_full), and what would pass 0 is [counted](Self::put) and changes nothing.
+///
 /// # Invariants
 ///
 /// `held` is there if and only if `refs` is above 0.
@@ -56,9 +59,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The program gets one more piece; there is [room](Self::is_full). What is not needed to keep the net_iov comes back.
+    /// The program gets one more piece; the slot is not [full](Self::is_full). What is not needed to keep the net_iov comes
+    /// back.
     pub(super) fn get(&mut self, held: Held) -> Option<Held> {
-        self.refs = self.refs.saturating_add(1);
+        debug_assert!(!self.is_full());
+        self.refs += 1;
         if self.held.is_some() {
             return Some(held);
         }
@@ -85,6 +90,13 @@ impl Slot {
         self.held.take()
     }
 
+    /// Makes it look as if the program had so many pieces.
+    #[cfg(test)]
+    pub(super) fn set_refs(&mut self, refs: u32) {
+        assert!(refs != 0 && self.held.is_some());
+        self.refs = refs;
+    }
+
     pub(super) fn is_out(&self) -> bool {
         self.refs != 0
     }
@@ -97,7 +109,7 @@ impl Slot {
 /// `free` has room for every net_iov of the area.
 pub(super) struct Area {
     user: UserArea,
-    /// The number of the net_iovs' own area. Not its address: a provider that lent its refill to this one may have dropped
+    /// The serial of the net_iovs' own area, which 64 bits keep from coming round (see its counter). Not its address: a provider that lent its refill to this one may have dropped
     /// them all, and another area may be there.
     serial: u64,
     pub(super) slots: Vec<Slot>,

@@ -1,7 +1,7 @@
 //! Why something could not be registered, posted or copied.
 
-use super::MAX_RQ_ENTRIES;
 use super::uapi::MAX_AREAS;
+use super::{MAX_CQ_ENTRIES, MAX_RQ_ENTRIES};
 use crate::dma::{MapError, PeerError};
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
@@ -14,6 +14,12 @@ pub enum RegisterError {
     /// EINVAL: a ring of no entries, or of too many.
     #[error("a refill ring of {entries} entries is not possible: ask for 1 to {MAX_RQ_ENTRIES}")]
     Entries {
+        /// What was asked for.
+        entries: u32,
+    },
+    /// EINVAL: a completion ring of no entries, or of too many.
+    #[error("a completion ring of {entries} entries is not possible: ask for 1 to {MAX_CQ_ENTRIES}")]
+    CqEntries {
         /// What was asked for.
         entries: u32,
     },
@@ -91,13 +97,19 @@ pub enum PostError {
         /// The piece.
         Frag<NetIov>,
     ),
+    /// ENOSPC: there is no room to tell the program.
+    #[error("{0:?} cannot be handed out: the completion ring is full, so the program must take some entries out")]
+    QueueFull(
+        /// The piece.
+        Frag<NetIov>,
+    ),
 }
 
 impl PostError {
     /// The piece.
     pub fn into_frag(self) -> Frag<NetIov> {
         match self {
-            PostError::NotOurs(frag) | PostError::TooMany(frag) => frag,
+            PostError::NotOurs(frag) | PostError::TooMany(frag) | PostError::QueueFull(frag) => frag,
         }
     }
 }
@@ -113,7 +125,7 @@ pub enum CopyError {
     #[error("the areas are device memory, which the CPU cannot write: the data must arrive there by DMA")]
     Unreadable,
     /// ENOSPC: there is no room to tell the program.
-    #[error("the completion queue is full: take some entries out")]
+    #[error("the completion ring is full: the program must take some entries out")]
     QueueFull,
     /// EFAULT: the program's memory did not take it.
     #[error(transparent)]

@@ -1,9 +1,10 @@
 //! [`Zcrx`]: io_uring's end.
 
 use super::event::Events;
+use super::user::UserHome;
 use super::{
-    CopyError, NotFired, PostError, RefillRing, RefillUser, RegisterError, UserArea, ZcrxCqe, ZcrxEvent, ZcrxEvents,
-    ZcrxProvider, ZcrxStats,
+    CompletionRing, CopyError, MAX_CQ_ENTRIES, NotFired, PostError, RefillRing, RegisterError, UserArea, ZcrxCqe,
+    ZcrxEvent, ZcrxEvents, ZcrxProvider, ZcrxStats, ZcrxUser,
 };
 use crate::assert::assert_not_impl_any;
 use crate::dma::DmaDevice;
@@ -11,7 +12,6 @@ use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::Frag;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// What a program asks for: `struct io_uring_zcrx_ifq_reg`.
@@ -21,6 +21,8 @@ pub struct ZcrxParams {
     pub device: Arc<dyn DmaDevice>,
     /// Entries of the refill ring, 1 to 32768; made into a power of two.
     pub rq_entries: u32,
+    /// Entries of the completion ring, 1 to 65536; made into a power of two.
+    pub cq_entries: u32,
     /// How many bytes each buffer has: a power of two of at least 4096. 0 means 4096.
     pub rx_buf_len: u32,
     /// What the program wants to be told of.
@@ -28,9 +30,10 @@ pub struct ZcrxParams {
 }
 
 impl ZcrxParams {
-    /// Buffers of 4096 bytes, and every event.
+    /// Buffers of 4096 bytes, a completion ring of twice the entries of the refill ring, and every event.
     pub fn new(device: Arc<dyn DmaDevice>, rq_entries: u32) -> Self {
-        ZcrxParams { device, rq_entries, rx_buf_len: 0, events: ZcrxEvents::all() }
+        let cq_entries = rq_entries.saturating_mul(2).min(MAX_CQ_ENTRIES);
+        ZcrxParams { device, rq_entries, cq_entries, rx_buf_len: 0, events: ZcrxEvents::all() }
     }
 }
 
@@ -38,6 +41,7 @@ impl fmt::Debug for ZcrxParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ZcrxParams")
             .field("rq_entries", &self.rq_entries)
+            .field("cq_entries", &self.cq_entries)
             .field("rx_buf_len", &self.rx_buf_len)
             .field("events", &self.events)
             .finish()
@@ -64,9 +68,10 @@ impl fmt::Debug for ZcrxParams {
 /// let mut pool = PagePool::<NetIov>::new(params, zcrx.provider().clone())?;
 ///
 /// let frag = pool.alloc_frag(1000).expect("16 are free");
-/// let piece = zcrx.post(frag)?; // the frag is gone: the program has it
-/// assert_eq!((piece.area(), piece.len, zcrx.provider().with_user()), (0, 1000, 1));
-/// user.give_back(piece).expect("the ring has 64 entries");
+/// zcrx.post(frag)?; // the frag is gone: the program has it
+/// let piece = user.receive()?.expect("one was posted");
+/// assert_eq!((piece.area(), piece.len(), zcrx.provider().with_user()), (0, 1000, 1));
+/// drop(piece); // gives it back
 /// zcrx.flush();
 /// assert_eq!(zcrx.provider().with_user(), 0);
 /// # }
@@ -74,6 +79,8 @@ impl fmt::Debug for ZcrxParams {
 /// ```
 pub struct Zcrx {
     provider: Arc<ZcrxProvider>,
+    /// The program's side, to tell it of areas and of the end.
+    user: Arc<UserHome>,
 }
 
 assert_not_impl_any!(Zcrx: Clone, Copy, Default);
@@ -85,7 +92,16 @@ impl Zcrx {
     ///
     /// [`RegisterError`], with what was wrong.
     #[doc(alias = "io_register_zcrx")]
-    pub fn register(params: ZcrxParams, area: UserArea) -> Result<(Zcrx, RefillUser), RegisterError> {
+    pub fn register(params: ZcrxParams, area: UserArea) -> Result<(Zcrx, ZcrxUser), RegisterError> {
+        Self::register_at(params, area, 0)
+    }
+
+    /// Registers an area, with rings whose positions begin at `start`. Tests begin short of 2^32.
+    pub(super) fn register_at(
+        params: ZcrxParams,
+        area: UserArea,
+        start: u32,
+    ) -> Result<(Zcrx, ZcrxUser), RegisterError> {
         let len = params.rx_buf_len;
         if len != 0 && (!len.is_power_of_two() || (len as usize) < PAGE_SIZE) {
             return Err(RegisterError::BufLen { len });
@@ -95,10 +111,14 @@ impl Zcrx {
             return Err(RegisterError::UnknownEvents { bits: unknown });
         }
         let niov_shift = if len == 0 { PAGE_SIZE.ilog2() } else { len.ilog2() };
-        let ring = RefillRing::new(params.rq_entries)?;
-        let provider = ZcrxProvider::new(params.device, niov_shift, ring.clone(), Events::new(params.events));
-        provider.add_area(area)?;
-        Ok((Zcrx { provider }, RefillUser::new(ring)))
+        let refill = RefillRing::new(params.rq_entries, start)?;
+        let completions = CompletionRing::new(params.cq_entries, start)?;
+        let user = UserHome::new(completions.clone(), refill.clone());
+        let events = Events::new(params.events);
+        let provider = ZcrxProvider::new(params.device, niov_shift, refill, completions, events);
+        let zcrx = Zcrx { provider, user: user.clone() };
+        zcrx.add_area(area)?;
+        Ok((zcrx, ZcrxUser::new(user)))
     }
 
     /// Registers one more area, and gives its number.
@@ -108,7 +128,7 @@ impl Zcrx {
     /// [`RegisterError`], with what was wrong.
     #[doc(alias = "ZCRX_CTRL_ADD_AREA")]
     pub fn add_area(&self, area: UserArea) -> Result<u32, RegisterError> {
-        self.provider.add_area(area)
+        self.provider.add_area(area, &self.user)
     }
 
     /// What a pool gets its memory from.
@@ -116,7 +136,8 @@ impl Zcrx {
         &self.provider
     }
 
-    /// Hands a piece of a packet to the program: it holds a reference from now on, and gets the numbers.
+    /// Hands a piece of a packet to the program: it holds a reference from now on, and gets the numbers in its completion
+    /// ring. Returns the numbers, too, as what was told: they are no piece.
     ///
     /// # Errors
     ///
@@ -128,15 +149,15 @@ impl Zcrx {
     }
 
     /// Copies bytes that are not in the program's memory into buffers that nobody has, at most 4096 bytes in each, and
-    /// tells the program by pushing to `queue` while that has capacity. Gives how many bytes were copied, at least 1 if
-    /// there are any.
+    /// tells the program while its completion ring has room. Returns how many bytes were copied, at least 1 if there are
+    /// any.
     ///
     /// # Errors
     ///
     /// [`CopyError`], when none was copied.
     #[doc(alias = "io_zcrx_copy_chunk")]
-    pub fn copy(&self, bytes: &[u8], queue: &mut Vec<ZcrxCqe>) -> Result<usize, CopyError> {
-        self.provider.copy(bytes, queue)
+    pub fn copy(&self, bytes: &[u8]) -> Result<usize, CopyError> {
+        self.provider.copy(bytes)
     }
 
     /// [`copy`](Self::copy) of a frag: counted, and the program is told once ([`ZcrxEvent::Copy`]). The linear part of a
@@ -146,8 +167,8 @@ impl Zcrx {
     ///
     /// As for [`copy`](Self::copy).
     #[doc(alias = "io_zcrx_copy_frag")]
-    pub fn copy_frag(&self, bytes: &[u8], queue: &mut Vec<ZcrxCqe>) -> Result<usize, CopyError> {
-        let copied = self.provider.copy(bytes, queue)?;
+    pub fn copy_frag(&self, bytes: &[u8]) -> Result<usize, CopyError> {
+        let copied = self.provider.copy(bytes)?;
         if copied != 0 {
             self.provider.count_copy(copied);
         }
@@ -183,9 +204,12 @@ impl Zcrx {
 }
 
 impl Drop for Zcrx {
-    /// The program is gone: whatever it has goes back to its pools, and nothing is handed to it any more.
+    /// Takes back what the program has, to its pools. Nothing is handed to it any more, and its pieces are not read any
+    /// more ([`PieceError::Closed`](super::PieceError::Closed)).
     #[doc(alias = "io_zcrx_scrub")]
     fn drop(&mut self) {
+        // Before the memory is somebody else's.
+        self.user.home.close();
         self.provider.close();
     }
 }

@@ -1,10 +1,12 @@
 //! [`ZcrxProvider`]: what a queue's pool sees of a program's memory.
 
 use super::area::{Area, Held};
+use super::consumer::{Consumer, Group};
 use super::event::Events;
-use super::ring::{Consumer, Group, RefillRing};
-use super::uapi::{MAX_AREAS, ZcrxCqe, offset};
-use super::{CopyError, PostError, RegisterError, UserArea, ZcrxEvent};
+use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
+use super::uapi::MAX_AREAS;
+use super::user::UserHome;
+use super::{CopyError, PostError, RegisterError, UserArea, ZcrxCqe, ZcrxEvent};
 use crate::dma::{DmaDevice, DmaDirection, PeerMemory, same_device};
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
@@ -48,6 +50,8 @@ pub struct ZcrxStats {
     pub not_held: u64,
     /// References that the program gave back.
     pub returned: u64,
+    /// Completions that were not written because the program has moved the head out of its ring.
+    pub bad_cq_head: u64,
 }
 
 impl ZcrxStats {
@@ -55,9 +59,18 @@ impl ZcrxStats {
     pub fn skipped(&self) -> u64 {
         self.bad_pad + self.bad_area + self.bad_index + self.not_held
     }
+
+    /// Counts why no completion was written.
+    fn note(&mut self, why: NoRoom) -> CopyError {
+        if let NoRoom::BadHead = why {
+            self.bad_cq_head += 1;
+        }
+        CopyError::QueueFull
+    }
 }
 
 struct State {
+    completions: Completions,
     areas: Vec<Area>,
     events: Events,
     stats: ZcrxStats,
@@ -123,12 +136,19 @@ impl State {
 }
 
 impl ZcrxProvider {
-    pub(super) fn new(device: Arc<dyn DmaDevice>, niov_shift: u32, ring: Arc<RefillRing>, events: Events) -> Arc<Self> {
+    pub(super) fn new(
+        device: Arc<dyn DmaDevice>,
+        niov_shift: u32,
+        refill: Arc<RefillRing>,
+        completions: Arc<CompletionRing>,
+        events: Events,
+    ) -> Arc<Self> {
         Arc::new(ZcrxProvider {
             device,
             niov_shift,
-            rq: Lock::new(Consumer::new(ring, niov_shift)),
+            rq: Lock::new(Consumer::new(refill, niov_shift)),
             state: Lock::new(State {
+                completions: Completions::new(completions),
                 areas: Vec::new(),
                 events,
                 stats: ZcrxStats::default(),
@@ -138,8 +158,8 @@ impl ZcrxProvider {
         })
     }
 
-    /// Registers one more area, and gives its number.
-    pub(super) fn add_area(&self, user: UserArea) -> Result<u32, RegisterError> {
+    /// Registers one more area, tells the program's side, and gives the number of the area.
+    pub(super) fn add_area(&self, user: UserArea, home: &UserHome) -> Result<u32, RegisterError> {
         let check = |state: &State| {
             if state.closed || state.uninstalled {
                 return Err(RegisterError::Closed);
@@ -157,8 +177,12 @@ impl ZcrxProvider {
                 check(state)?;
                 rq.areas.try_reserve(1).map_err(|_| RegisterError::NoMemory)?;
                 state.areas.try_reserve(1).map_err(|_| RegisterError::NoMemory)?;
+                if !home.reserve_area() {
+                    return Err(RegisterError::NoMemory);
+                }
                 let at = state.areas.len() as u32;
                 if let Some(area) = area.take() {
+                    home.add_area(user.clone());
                     // `Area::new` has refused 2^32 and more.
                     rq.areas.push(area.slots.len() as u32);
                     state.areas.push(area);
@@ -234,20 +258,25 @@ impl ZcrxProvider {
             if slot.is_full() {
                 return Err(PostError::TooMany(frag));
             }
-            let cqe = ZcrxCqe { off: offset(at, index, self.niov_shift, frag.offset()), len: frag.len() };
-            Ok((cqe, slot.get(Held::Pool(frag.into_reference()))))
+            if state.completions.room().map_err(|why| state.stats.note(why)).is_err() {
+                return Err(PostError::QueueFull(frag));
+            }
+            let cqe = ZcrxCqe::piece(at, index, self.niov_shift, frag.offset(), frag.len());
+            let surplus = slot.get(Held::Pool(frag.into_reference()));
+            state.completions.push(cqe);
+            Ok((cqe, surplus))
         })?;
         // A second reference to the same net_iov is not needed. It is dropped outside the lock.
         drop(surplus);
         Ok(cqe)
     }
 
-    /// Copies bytes into free net_iovs, a page in each, and tells the program, while `queue` has capacity.
-    pub(super) fn copy(&self, mut bytes: &[u8], queue: &mut Vec<ZcrxCqe>) -> Result<usize, CopyError> {
+    /// Copies bytes into free net_iovs, a page in each, and tells the program, while its completion ring has room.
+    pub(super) fn copy(&self, mut bytes: &[u8]) -> Result<usize, CopyError> {
         let mut copied = 0;
         while !bytes.is_empty() {
             let len = bytes.len().min(PAGE_SIZE);
-            match self.copy_one(&bytes[..len], queue) {
+            match self.copy_one(&bytes[..len]) {
                 Ok(()) => {}
                 Err(_) if copied != 0 => break,
                 Err(error) => return Err(error),
@@ -258,14 +287,12 @@ impl ZcrxProvider {
         Ok(copied)
     }
 
-    fn copy_one(&self, bytes: &[u8], queue: &mut Vec<ZcrxCqe>) -> Result<(), CopyError> {
-        if queue.len() >= queue.capacity() {
-            return Err(CopyError::QueueFull);
-        }
+    fn copy_one(&self, bytes: &[u8]) -> Result<(), CopyError> {
         let (at, iov, memory, start) = self.state.with(|state| {
             if state.areas.first().is_some_and(|area| area.user().dmabuf) {
                 return Err(CopyError::Unreadable);
             }
+            state.completions.room().map_err(|why| state.stats.note(why))?;
             let (at, iov) = state.take_free().ok_or(CopyError::NoBuffer)?;
             let user = state.areas[at].user();
             Ok((at, iov, user.memory.clone(), user.offset))
@@ -273,20 +300,28 @@ impl ZcrxProvider {
         let index = iov.net_iov().index();
         // Outside the lock: it is the program's memory, and may do anything.
         let written = PeerMemory::write(&*memory, start + (index << self.niov_shift), bytes);
-        let told = self.state.with(|state| {
-            if let Err(error) = written {
+        self.state.with(|state| {
+            // Another piece may have taken the last entry meanwhile.
+            let room = state.completions.room().map_err(|why| state.stats.note(why));
+            if let Err(error) = written.map_err(CopyError::Memory).and(room) {
                 drop(state.put_free(iov));
-                return Err(CopyError::Memory(error));
+                return Err(error);
             }
             if let Some(slot) = state.areas[at].slots.get_mut(index) {
                 // Nobody had it, so the program had nothing of it, and what keeps it is this.
                 slot.get(Held::Copied(iov));
             }
+            // CAST: at most a page.
+            state.completions.push(ZcrxCqe::piece(at, index, self.niov_shift, 0, bytes.len() as u32));
             Ok(())
-        });
-        told?;
-        queue.push(ZcrxCqe { off: offset(at, index, self.niov_shift, 0), len: bytes.len() as u32 });
-        Ok(())
+        })
+    }
+
+    /// Makes it look as if the program had so many pieces of the net_iov of a completion.
+    #[cfg(test)]
+    pub(super) fn set_user_refs(&self, told: ZcrxCqe, refs: u32) {
+        let index = told.offset() as usize >> self.niov_shift;
+        self.state.with(|state| state.areas[told.area() as usize].slots[index].set_refs(refs));
     }
 
     /// Counts a frag that was copied, and tells the program.

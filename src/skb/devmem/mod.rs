@@ -6,7 +6,11 @@
 //! closing the socket returns what is left. A reader that did not ask gets an error, never bytes that nobody received.
 //!
 //! [`DmabufCmsg`] and [`DmabufToken`] are what crosses the border, as bytes. They are plain numbers: whatever user
-//! space makes of them, none becomes memory or a handle (rule C4). A token is looked up, in this socket's table.
+//! space makes of them, none becomes memory or a handle (rule C4). A token is looked up in this socket's table, and one
+//! that names nothing is [counted](DevmemStats).
+//!
+//! A program that behaves has values instead: [`DevmemUser`] makes one [`DevmemPiece`] of each token, its bytes are read
+//! through it, and dropping it returns it, once (rule S4). This is the socket with its numbers:
 //!
 //! ```
 //! # #[cfg(feature = "std")] {
@@ -51,8 +55,10 @@
 //! ```
 
 mod control;
+mod piece;
 mod sock;
 mod uapi;
+mod user;
 mod user_frags;
 
 #[doc(alias = "CMSG_LEN")]
@@ -63,11 +69,12 @@ pub use control::Control;
 #[doc(alias = "CMSG_FIRSTHDR")]
 pub use control::Messages;
 pub use control::{ControlTooSmall, DevmemCmsg};
+pub use piece::DevmemPiece;
 #[doc(alias = "sock")]
 #[doc(alias = "sk_receive_queue")]
 #[doc(alias = "tcp_recvmsg")]
 pub use sock::Sock;
-pub use sock::{DontneedError, NotQueued, RecvError};
+pub use sock::{DevmemStats, DontneedError, NotQueued, RecvError};
 #[doc(alias = "dmabuf_cmsg")]
 pub use uapi::DmabufCmsg;
 #[doc(alias = "dmabuf_token")]
@@ -78,6 +85,9 @@ pub use uapi::SCM_DEVMEM_DMABUF;
 pub use uapi::SCM_DEVMEM_LINEAR;
 pub use uapi::{MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 pub use uapi::{SO_DEVMEM_DONTNEED, SOL_SOCKET};
+pub use user::{DevmemUser, Received};
 #[doc(alias = "xa_limit_31b")]
 pub use user_frags::MAX_TOKENS;
 pub use user_frags::NoToken;
+
+pub use crate::piece::PieceError;

@@ -37,10 +37,25 @@ pub struct Sock {
     queue: VecDeque<Entry>,
     queued: usize,
     user_frags: UserFrags,
+    stats: DevmemStats,
 }
 
 assert_impl_all!(Sock: Send, Sync);
 assert_not_impl_any!(Sock: Clone, Copy);
+
+/// What a [`Sock`] has counted since it was made. 64 bits do not come round, and no decision rests on the numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DevmemStats {
+    /// Tokens that were given.
+    pub given: u64,
+    /// Tokens that came back and stood for a frag.
+    pub returned: u64,
+    /// Numbers that came back and stood for no frag. Linux skips them without a word; here they are counted, too.
+    pub unknown: u64,
+    /// Calls that were refused as a whole ([`DontneedError`]).
+    pub refused: u64,
+}
 
 /// A packet in the queue.
 ///
@@ -116,6 +131,12 @@ pub enum RecvError {
     /// ENOMEM or EBUSY: no token.
     #[error("{0}")]
     Token(#[from] NoToken),
+    /// ENOMEM, of the program: there is no memory to note that pieces come back.
+    #[error("no memory to note {pieces} more pieces: drop some, or try again")]
+    NoMemory {
+        /// How many pieces the read may have got.
+        pieces: usize,
+    },
 }
 
 /// EINVAL: what was given is no list of tokens. Nothing was returned.
@@ -153,7 +174,8 @@ impl Sock {
     /// A socket that has at most `limit` tokens out, and at most [`MAX_TOKENS`]: a bound on how much device memory one
     /// reader can keep.
     pub const fn with_token_limit(limit: u32) -> Self {
-        Sock { queue: VecDeque::new(), queued: 0, user_frags: UserFrags::new(limit) }
+        let stats = DevmemStats { given: 0, returned: 0, unknown: 0, refused: 0 };
+        Sock { queue: VecDeque::new(), queued: 0, user_frags: UserFrags::new(limit), stats }
     }
 
     /// Queues a packet, behind the others.
@@ -183,6 +205,11 @@ impl Sock {
     /// How many tokens are out.
     pub fn tokens_out(&self) -> usize {
         self.user_frags.len()
+    }
+
+    /// Returns what was counted.
+    pub fn stats(&self) -> DevmemStats {
+        DevmemStats { given: self.user_frags.given(), ..self.stats }
     }
 
     /// Reads at most `to.len()` bytes, and how many it got: recvmsg without `MSG_SOCK_DEVMEM`.
@@ -277,9 +304,12 @@ impl Sock {
 
     /// Takes back tokens, and gives how many stood for a frag: setsockopt of `SO_DEVMEM_DONTNEED`.
     ///
-    /// `optval` is an array of [`DmabufToken`]s, of any alignment. A token that is not out is skipped without a word,
-    /// one returned before included; it counts toward [`MAX_DONTNEED_FRAGS`] all the same. After as many tokens the
-    /// call ends, and its result does not say where.
+    /// `optval` is an array of [`DmabufToken`]s, of any alignment. A token that is not out is skipped, one returned
+    /// before included; the result does not say so, as in Linux, but [`unknown`](DevmemStats::unknown) counts it. It counts
+    /// toward [`MAX_DONTNEED_FRAGS`] all the same. After as many tokens the call ends, and its result does not say where.
+    ///
+    /// A number is all there is to look up: a token that comes back twice may be another piece's the second time. A
+    /// program whose pieces are values cannot do that ([`DevmemUser`](super::DevmemUser)).
     ///
     /// # Errors
     ///
@@ -289,15 +319,26 @@ impl Sock {
     pub fn dontneed(&mut self, optval: &[u8]) -> Result<usize, DontneedError> {
         let (len, size) = (optval.len(), size_of::<DmabufToken>());
         if len % size != 0 {
+            self.stats.refused += 1;
             return Err(DontneedError::Ragged { len });
         }
         if len / size > MAX_DONTNEED_TOKENS {
+            self.stats.refused += 1;
             return Err(DontneedError::TooMany { ranges: len / size });
         }
         let ranges = optval.chunks_exact(size).filter_map(|range| DmabufToken::read_from_bytes(range).ok());
         let tokens = ranges.flat_map(|range| (0..range.token_count).map(move |i| range.token_start.wrapping_add(i)));
-        // Each frag is dropped here, and that is the put.
-        Ok(tokens.take(MAX_DONTNEED_FRAGS).filter(|&token| self.user_frags.erase(token).is_some()).count())
+        let (mut returned, mut unknown) = (0, 0);
+        for token in tokens.take(MAX_DONTNEED_FRAGS) {
+            match self.user_frags.erase(token) {
+                // Dropping the frag is the put.
+                Some(_frag) => returned += 1,
+                None => unknown += 1,
+            }
+        }
+        self.stats.returned += returned as u64;
+        self.stats.unknown += unknown;
+        Ok(returned)
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::assert::assert_not_impl_any;
 use crate::memory::{NetIov, NetmemRef, PageOrIov};
 use crate::page_pool::{Frag, Netmem};
+use crate::skb::devmem::DevmemPiece;
 use core::mem::offset_of;
 use static_assertions::{const_assert, const_assert_eq};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -45,7 +46,8 @@ const_assert!(
 
 /// Tokens that user space returns, `token_start` and the `token_count` - 1 after it: `struct dmabuf_token`.
 ///
-/// A number that is looked up, not a handle: a wrong one finds nothing (rule C4).
+/// A number that is looked up, not a handle: a wrong one finds nothing (rule C4). It is for the border and for programs that
+/// do not behave; a program that behaves has [pieces](DevmemPiece) (rule S4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct DmabufToken {
@@ -59,8 +61,10 @@ const_assert_eq!(size_of::<DmabufToken>(), 8);
 const_assert!(offset_of!(DmabufToken, token_start) == 0 && offset_of!(DmabufToken, token_count) == 4);
 
 assert_not_impl_any!(DmabufToken: Into<Frag<NetIov>>, Into<Frag>, Into<Netmem<NetIov>>, Into<Netmem>,
-    TryInto<Frag<NetIov>>, TryInto<Netmem>, Into<NetmemRef<'static, PageOrIov>>);
-assert_not_impl_any!(DmabufCmsg: Into<Frag<NetIov>>, Into<Frag>, TryInto<Frag<NetIov>>, TryInto<Netmem>);
+    TryInto<Frag<NetIov>>, TryInto<Netmem>, Into<NetmemRef<'static, PageOrIov>>, Into<DevmemPiece>,
+    TryInto<DevmemPiece>);
+assert_not_impl_any!(DmabufCmsg: Into<Frag<NetIov>>, Into<Frag>, TryInto<Frag<NetIov>>, TryInto<Netmem>,
+    Into<DevmemPiece>, TryInto<DevmemPiece>);
 
 /// `cmsg_level` of the control messages.
 pub const SOL_SOCKET: i32 = 1;

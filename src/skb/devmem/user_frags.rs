@@ -11,6 +11,10 @@ pub const MAX_TOKENS: u32 = i32::MAX as u32;
 
 /// The frags that user space has, by token: `sk_user_frags`. Tokens count from 1, and the lowest free one is given.
 ///
+/// A token is the number of a slot, so it is given again after it came back, as in Linux. No counter comes round here: the
+/// table never has more than [`MAX_TOKENS`] slots. What rests on a token is which of *this* reader's frags is returned.
+/// A program whose pieces are values (rule S4) returns each token once, so a token that was given again is not meant.
+///
 /// # Invariants
 ///
 /// `free` has the number of every slot that is `None`, once; its capacity is at least the number of slots.
@@ -18,6 +22,8 @@ pub(super) struct UserFrags {
     slots: Vec<Option<Frag<NetIov>>>,
     free: BinaryHeap<Reverse<u32>>,
     limit: u32,
+    /// How many tokens were given, in 64 bits, which do not come round.
+    given: u64,
 }
 
 /// No token for one more frag, which stays in its packet.
@@ -42,12 +48,17 @@ impl UserFrags {
     /// An empty table that gives out at most `limit` tokens at a time.
     pub(super) const fn new(limit: u32) -> Self {
         let limit = if limit < MAX_TOKENS { limit } else { MAX_TOKENS };
-        UserFrags { slots: Vec::new(), free: BinaryHeap::new(), limit }
+        UserFrags { slots: Vec::new(), free: BinaryHeap::new(), limit, given: 0 }
     }
 
     /// How many tokens are out.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// How many tokens were given.
+    pub(super) fn given(&self) -> u64 {
+        self.given
     }
 
     /// Finds the lowest free token. Nothing has changed if it is not used.
@@ -100,6 +111,7 @@ impl Vacant<'_> {
     #[doc(alias = "tcp_xa_pool_commit")]
     pub(super) fn fill(self, frag: Frag<NetIov>) {
         let Vacant { table, slot } = self;
+        table.given += 1;
         match table.slots.get_mut(slot as usize) {
             // INVARIANT: the number leaves the heap, of which it is the lowest, as the slot is filled.
             Some(free) => {
