@@ -27,6 +27,8 @@
 //! [compile-fail/S1]: ../../../../compile-fail/S1
 //! [compile-fail/S2]: ../../../../compile-fail/S2
 //! [tests/abuse/device.rs]: ../../../../tests/abuse/device.rs
+//! [compile-fail/S4]: ../../../../compile-fail/S4
+//! [src/provider/dmabuf.rs]: ../../../../src/provider/dmabuf.rs
 //! [tests/abuse/handles.rs]: ../../../../tests/abuse/handles.rs
 //! [tests/binding.rs]: ../../../../tests/binding.rs
 //! [tests/devmem.rs]: ../../../../tests/devmem.rs
@@ -39,4 +41,5 @@
 //! [tests/transmit.rs]: ../../../../tests/transmit.rs
 //! [tests/zcrx.rs]: ../../../../tests/zcrx.rs
 //! [tests/loom]: ../../../../tests/loom
+//! [tests/hostile]: ../../../../tests/hostile
 #![doc = include_str!("../docs/rules.md")]

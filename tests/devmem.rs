@@ -1,5 +1,5 @@
 //! Device memory as user space receives it: what a reader is told, what tokens do, and that nothing is lost on the way.
-//! Rules C4 and S1 where they are checked at run time. The numbers are worked out by hand from Linux 7.3's tcp.c and
+//! Rules C4, S1 and S4 where they are checked at run time. The numbers are worked out by hand from Linux 7.3's tcp.c and
 //! sock.c.
 
 use netmem::dma::{Coherent, DmaBus, DmaDevice, DmaMapping, Iommu};
@@ -10,10 +10,11 @@ use netmem::nic::frame::{UdpFlow, build_udp};
 use netmem::nic::traffic::{Next, Traffic, TrafficError};
 use netmem::nic::{Nic, NicParams};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
+use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
 use netmem::skb::devmem::{
-    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DmabufCmsg, DmabufToken, DontneedError, MAX_DONTNEED_FRAGS,
-    MAX_TOKENS, Messages, NoToken, RecvError, Sock,
+    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken, DontneedError,
+    MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, PieceError, Received, RecvError, Sock,
 };
 use netmem::skb::{MmFrag, ReadError, Skb};
 use netmem::{Frag, FreeIov, NetIov, NetIovArea, NetIovType, Page};
@@ -669,6 +670,221 @@ fn bindings_have_ids_and_frags_say_which() {
     assert_eq!([0, 1].map(|i| told[i].payload().dmabuf_id), ids);
     drop(sock);
     rigs.into_iter().for_each(Rig::assert_clean);
+}
+
+/// All pieces of a read of that many bytes.
+fn pieces(user: &mut DevmemUser, len: usize) -> Vec<DevmemPiece> {
+    let mut received = Vec::with_capacity(32);
+    user.recv(&mut vec![0; len], &mut received).unwrap();
+    let pieces = received.into_iter().filter_map(|part| match part {
+        Received::Piece(piece) => Some(piece),
+        Received::Copied { .. } => None,
+    });
+    pieces.collect()
+}
+
+#[test]
+fn s4_a_token_is_one_piece_and_a_piece_is_returned_once() {
+    let mut rig = Rig::new();
+    let mut user = DevmemUser::new(Sock::new());
+    let skb = rig.packet(b"head", &[100, 200, 300]);
+    let at = offsets(&skb);
+    user.queue(skb).unwrap();
+    let (mut buffer, mut received) = ([0; 1000], Vec::with_capacity(32));
+    assert_eq!(user.recv(&mut buffer, &mut received), Ok(604));
+    assert_eq!(&buffer[..5], b"head\0");
+    assert!(matches!(received[0], Received::Copied { len: 4 }));
+    let told: Vec<_> = received[1..]
+        .iter()
+        .map(|part| match part {
+            Received::Piece(piece) => (piece.dmabuf_id(), piece.offset(), piece.len(), piece.cmsg().frag_token),
+            Received::Copied { .. } => panic!("the rest is device memory"),
+        })
+        .collect();
+    let id = rig.dmabuf.id();
+    assert_eq!(told, [(id, at[0], 100, 1), (id, at[1], 200, 2), (id, at[2], 300, 3)]);
+    // Given back by name, dropped, and dropped on another thread. The kernel hears of it with the next call.
+    let mut parts = received.into_iter().skip(1);
+    let mut piece = || match parts.next() {
+        Some(Received::Piece(piece)) => piece,
+        other => panic!("{other:?}"),
+    };
+    piece().give_back();
+    drop(piece());
+    let last = piece();
+    std::thread::spawn(move || drop(last)).join().unwrap();
+    assert_eq!((user.pieces(), user.sock().tokens_out(), rig.device.outstanding()), (0, 3, 3));
+    assert_eq!((user.settle(), user.settle()), (3, 0));
+    assert_eq!((user.sock().tokens_out(), rig.device.outstanding()), (0, 0));
+    // A read returns what was given back before it takes more, so the tokens are free again.
+    user.queue(rig.packet(b"", &[10])).unwrap();
+    user.queue(rig.packet(b"", &[10])).unwrap();
+    let first = pieces(&mut user, 10);
+    assert_eq!(first[0].cmsg().frag_token, 1);
+    drop(first);
+    let second = pieces(&mut user, 10);
+    assert_eq!(second[0].cmsg().frag_token, 1);
+    drop(second);
+    // One that is forgotten is the program's until the socket is closed.
+    user.queue(rig.packet(b"", &[10])).unwrap();
+    pieces(&mut user, 10).into_iter().for_each(std::mem::forget);
+    user.settle();
+    let stats = user.sock().stats();
+    assert_eq!((stats.given, stats.returned, stats.unknown, stats.refused), (6, 5, 0, 0));
+    assert_eq!((user.pieces(), rig.device.outstanding()), (1, 1));
+    drop(user);
+    rig.assert_clean();
+}
+
+/// More than one call takes: 1024 tokens, 128 ranges. All come back, and none is asked for twice.
+#[test]
+fn s4_pieces_come_back_in_as_many_calls_as_it_takes() {
+    for every in [1, 2, 3] {
+        let mut rig = Rig::new();
+        let mut user = DevmemUser::new(Sock::new());
+        for _ in 0..40 {
+            user.queue(rig.packet(b"", &[60])).unwrap();
+        }
+        let mut held: Vec<_> = (0..2400).map(|_| pieces(&mut user, 1).pop().unwrap()).collect();
+        // The tokens of what is dropped are in a row, or each is a range of its own.
+        let (mut number, before) = (0, held.len());
+        held.retain(|_| {
+            number += 1;
+            number % every != 0
+        });
+        let dropped = before - held.len();
+        assert_eq!((user.settle(), user.sock().tokens_out()), (dropped, held.len()));
+        drop(held);
+        assert_eq!((user.settle(), user.sock().tokens_out()), (before - dropped, 0));
+        let stats = user.sock().stats();
+        assert_eq!((stats.given, stats.returned, stats.unknown, stats.refused), (2400, 2400, 0, 0));
+        drop(user);
+        rig.assert_clean();
+    }
+}
+
+#[test]
+fn s4_a_piece_goes_back_to_its_own_socket() {
+    let mut rig = Rig::new();
+    let mut users = [DevmemUser::new(Sock::new()), DevmemUser::new(Sock::new())];
+    let mut held = Vec::new();
+    for user in &mut users {
+        user.queue(rig.packet(b"", &[10, 10])).unwrap();
+        held.push(pieces(user, 20));
+    }
+    // Both sockets have given tokens 1 and 2.
+    let [one, other] = &mut users;
+    std::mem::swap(one, other);
+    drop(held.remove(0));
+    assert_eq!((one.settle(), other.settle()), (0, 2));
+    drop(held);
+    assert_eq!((one.settle(), other.settle()), (2, 0));
+    for user in users {
+        assert_eq!((user.sock().stats().returned, user.sock().stats().unknown), (2, 0));
+    }
+    rig.assert_clean();
+}
+
+/// A program that writes the number itself returns its own piece twice. It is counted, unless the number was given again.
+#[test]
+fn s4_a_piece_by_value_and_a_token_by_number() {
+    let mut rig = Rig::new();
+    let mut user = DevmemUser::new(Sock::new());
+    user.queue(rig.packet(b"", &[10, 10])).unwrap();
+    let held = pieces(&mut user, 20);
+    let token = held[0].cmsg().frag_token;
+    let by_number = tokens(&[(token, 1)]);
+    assert_eq!(user.dontneed(by_number.as_bytes()), Ok(1));
+    assert_eq!(user.dontneed(by_number.as_bytes()), Ok(0));
+    assert_eq!(user.sock().stats().unknown, 1);
+    // The value comes back, too.
+    drop(held);
+    assert_eq!((user.settle(), user.sock().stats().unknown, user.sock().stats().returned), (1, 2, 2));
+    // Ragged and too long calls are counted as well.
+    assert!(user.dontneed(&[0; 7]).is_err() && user.dontneed(&[0; 129 * 8]).is_err());
+    assert_eq!((user.sock().stats().refused, user.sock().stats().unknown), (2, 2));
+    drop(user);
+    rig.assert_clean();
+}
+
+#[test]
+fn a_piece_is_read_within_its_bounds_and_until_the_socket_is_closed() {
+    let gpu = Memfd::new("gpu", 1 << 16).unwrap();
+    let bus = Arc::new(Coherent::new()).driver_side();
+    let dmabuf = DmabufProvider::bind(bus.clone(), gpu.clone(), &[Chunk { offset: 0, len: 1 << 16 }], 4096).unwrap();
+    let mut pool: PagePool = PagePool::new(PagePoolParams::for_device(bus, 4096), AnyProvider::from(dmabuf)).unwrap();
+    let mut skb = Skb::new();
+    let frag = pool.alloc_frag(10).unwrap();
+    skb.add_rx_frag(frag).unwrap();
+    netmem::dma::PeerMemory::write(&*gpu, offsets(&skb)[0] as usize, b"0123456789").unwrap();
+    let mut user = DevmemUser::new(Sock::new());
+    user.queue(skb).unwrap();
+    let piece = pieces(&mut user, 10).pop().unwrap();
+    let mut bytes = [0; 4];
+    assert_eq!((piece.read(&*gpu, 6, &mut bytes), bytes), (Ok(()), *b"6789"));
+    for (at, len) in [(7, 4), (10, 1), (11, 0), (u32::MAX, 1), (0, 11)] {
+        assert_eq!(piece.read(&*gpu, at, &mut vec![0; len]), Err(PieceError::Range { at, len, has: 10 }));
+    }
+    let small = Memfd::new("another", 4096).unwrap();
+    assert!(matches!(piece.read(&*small, 0, &mut bytes), Err(PieceError::Memory(_))), "not that dma-buf");
+    drop(user);
+    assert_eq!(piece.read(&*gpu, 0, &mut bytes), Err(PieceError::Closed));
+    assert_eq!(pool.outstanding(), 0, "closing returned it");
+    drop(piece);
+}
+
+#[test]
+fn a_read_without_room_for_pieces_gets_none() {
+    let mut rig = Rig::new();
+    let mut user = DevmemUser::new(Sock::new());
+    user.queue(rig.packet(b"head", &[100, 200])).unwrap();
+    let mut received = Vec::new();
+    let refused = Err(RecvError::Control(ControlTooSmall { left: 0 }));
+    assert_eq!(user.recv(&mut [0; 1000], &mut received), refused);
+    // Room for two parts, and no more is read than fits.
+    let mut received = Vec::with_capacity(2);
+    assert_eq!(user.recv(&mut [0; 1000], &mut received), Ok(104));
+    assert_eq!((user.recv(&mut [0; 1000], &mut received), received.len()), (refused, 2));
+    received.clear();
+    assert_eq!((user.recv(&mut [0; 1000], &mut received), user.pieces()), (Ok(200), 1));
+    // A readable packet needs no room.
+    user.queue(Skb::copy_from(b"plain").unwrap()).unwrap();
+    assert_eq!(user.recv(&mut [0; 1000], &mut Vec::new()), Ok(5));
+    user.queue(rig.packet(b"head", &[100])).unwrap();
+    assert_eq!((user.discard(1000), user.sock().queued()), (104, 0));
+    drop((received, user));
+    rig.assert_clean();
+}
+
+/// A piece comes back without memory, because the room for it was made before the piece was.
+#[test]
+fn s4_pieces_come_back_without_memory() {
+    let mut rig = Rig::new();
+    let mut user = DevmemUser::new(Sock::new());
+    user.queue(rig.packet(b"", &[100, 200])).unwrap();
+    let mut received = Vec::with_capacity(8);
+    let no_memory = Err(RecvError::NoMemory { pieces: 8 });
+    assert_eq!(without_memory(|| user.recv(&mut [0; 500], &mut received)), no_memory);
+    assert_eq!((user.sock().queued(), user.sock().tokens_out()), (300, 0));
+    assert_eq!(user.recv(&mut [0; 500], &mut received), Ok(300));
+    assert_eq!(without_memory(|| (received.clear(), user.settle())), ((), 2));
+    drop((received, user));
+    rig.assert_clean();
+
+    let device = Arc::new(Coherent::new()).driver_side();
+    let area = UserArea::whole(Memfd::new("program", 8 << 12).unwrap());
+    let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device, 1), area).unwrap();
+    zcrx.copy(&[7; 2 * 4096]).unwrap();
+    let refused = without_memory(|| user.receive().map(drop)).unwrap_err();
+    assert_eq!(refused.out, 0);
+    let held = [user.receive().unwrap().unwrap(), user.receive().unwrap().unwrap()];
+    assert_eq!((user.receive().map(drop), user.pieces()), (Ok(()), 2));
+    // The refill ring has one entry, so the second one waits.
+    assert_eq!(without_memory(|| (drop(held), user.settle())), ((), 1));
+    zcrx.flush();
+    assert_eq!(user.settle(), 0);
+    zcrx.flush();
+    assert_eq!((zcrx.stats().returned, zcrx.provider().with_user()), (2, 0));
 }
 
 const PORT: u16 = 5001;

@@ -42,6 +42,9 @@ assert_not_impl_any!(NetmemDesc: Clone, Copy, Default, core::ops::Deref, AsRef<P
 assert_not_impl_any!(&'static NetmemDesc: Into<&'static Page>, Into<&'static NetIov>, TryInto<&'static Page>, TryInto<&'static NetIov>);
 
 /// Which pool owns a piece of memory. To be compared, not followed.
+///
+/// It is an address. A piece of memory keeps its pool, so no other pool has the address while the piece is there. A copy
+/// that is kept longer may be the identity of a later pool, and no decision of this crate rests on such a copy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct PoolId(NonNull<()>);

@@ -15,7 +15,8 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// Orders 0 to [`MAX_ORDER`].
 const ORDERS: usize = MAX_ORDER as usize + 1;
 
-/// Where the frame numbers of the next zone start, so that no two zones share a pfn. Frame 0 belongs to nobody.
+/// Where the frame numbers of the next zone start, so that no two zones share a pfn. Frame 0 belongs to nobody. They do not
+/// come round: where they would pass the physical address space, there is no zone.
 static NEXT_PFN: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(1 << MAX_ORDER);
 
 /// A range of page frames that can be allocated. Cheap to clone: every clone is the same zone.

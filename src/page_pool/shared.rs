@@ -50,7 +50,7 @@ pub(super) struct Shared {
     alive: Alive,
 }
 
-/// How many pools there have been.
+/// How many pools there have been. 32 bits come round: the number is for people, and no decision rests on it.
 static POOLS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
 
 impl Shared {

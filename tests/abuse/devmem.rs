@@ -1,14 +1,15 @@
-//! Device memory in user space's hands: tokens, sockets, rings, bindings. Rules C4, O3 and D1.
+//! Device memory in user space's hands: tokens, sockets, rings, bindings, pieces. Rules C4, O3, O5, D1 and S4.
 
 use super::rig::{FRAMES, Host, Vram, keep};
 use netmem::dma::DmaBus;
+use netmem::dma::{PeerError, PeerMemory};
 use netmem::mm::PAGE_SIZE;
-use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxRqe};
-use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DmabufToken, RecvError, Sock};
+use netmem::provider::zcrx::{PieceError, UserArea, Zcrx, ZcrxParams, ZcrxPiece, ZcrxRqe};
+use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemUser, DmabufToken, Received, RecvError, Sock};
 use netmem::skb::{Skb, SkbFrag, ZcrxReceive};
 use netmem::{Frag, NetIov, PagePool};
 use std::mem::{swap, take};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use zerocopy::IntoBytes;
 
 fn packet(frags: impl IntoIterator<Item = Frag<NetIov>>) -> Skb {
@@ -196,4 +197,112 @@ fn a_socket_that_is_forgotten() {
     assert_eq!(dmabuf.available(), 3);
     drop(dmabuf);
     host.back_but(0, 1);
+}
+
+/// A program's memory that does something while a piece of it is read.
+#[derive(Default)]
+struct Restless(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+
+impl PeerMemory for Restless {
+    fn len(&self) -> usize {
+        8 * PAGE_SIZE
+    }
+    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), PeerError> {
+        Ok(())
+    }
+    fn read(&self, _offset: usize, _bytes: &mut [u8]) -> Result<(), PeerError> {
+        let now = take(&mut *self.0.lock().unwrap());
+        now.into_iter().for_each(|act| act());
+        Ok(())
+    }
+}
+
+/// Attempt: memory that gives back other pieces, reads again and closes the instance while a piece is read. Holds: no lock is held, each
+/// piece comes back once, and the read that was overtaken by the closing says so.
+#[test]
+fn a_read_that_calls_back() {
+    let host = Host::new();
+    let memory = Arc::new(Restless::default());
+    let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(host.device(), 4), UserArea::whole(memory.clone())).unwrap();
+    zcrx.copy(&[1; 4 * PAGE_SIZE]).unwrap();
+    let mut pieces: Vec<ZcrxPiece> = std::iter::from_fn(|| user.receive().unwrap()).collect();
+    let (first, other) = (Arc::new(pieces.remove(0)), pieces.remove(0));
+    let again = first.clone();
+    memory.0.lock().unwrap().push(Box::new(move || {
+        drop(other);
+        assert_eq!(again.read(0, &mut [0; 8]), Ok(()));
+    }));
+    assert_eq!(first.read(0, &mut [0; 8]), Ok(()));
+    zcrx.flush();
+    assert_eq!((zcrx.stats().returned, user.pieces()), (1, 3));
+    let provider = zcrx.provider().clone();
+    memory.0.lock().unwrap().push(Box::new(move || drop(zcrx)));
+    assert_eq!(first.read(0, &mut [0; 8]), Err(PieceError::Closed), "the memory is another packet's");
+    assert_eq!((provider.with_user(), user.pieces()), (0, 3));
+    drop((first, pieces, user, provider, memory));
+    host.all_back();
+}
+
+/// Attempt: pieces shared, swapped between programs and sockets, kept beyond their ends, and dropped while a thread unwinds. Holds: each goes
+/// back to its own end, once.
+#[test]
+fn pieces_in_all_the_wrong_places() {
+    let host = Host::new();
+    let memory = || UserArea::whole(Arc::new(Vram(4 * PAGE_SIZE)));
+    let mut programs = [0; 2].map(|_| Zcrx::register(ZcrxParams::new(host.device(), 8), memory()).unwrap());
+    let mut pieces: Vec<_> = programs
+        .iter_mut()
+        .map(|(zcrx, user)| {
+            zcrx.copy(&[7; 3 * PAGE_SIZE]).unwrap();
+            [0; 3].map(|_| user.receive().unwrap().unwrap())
+        })
+        .collect();
+    let [one, two] = &mut pieces[..] else { panic!("two programs") };
+    swap(&mut one[0], &mut two[0]);
+    let [(_, first), (_, second)] = &mut programs;
+    swap(first, second);
+    // Shared, and gone with the last owner, on a thread that unwinds.
+    let [a, b, c] = pieces.remove(0);
+    let shared = Arc::new(a);
+    let unwound = shared.clone();
+    drop(shared);
+    let thread = std::thread::spawn(move || {
+        let _held = (unwound, b);
+        std::panic::resume_unwind(Box::new("with two pieces in hand"));
+    });
+    assert!(thread.join().is_err());
+    for (zcrx, _) in &programs {
+        zcrx.flush();
+    }
+    let returned = programs.each_ref().map(|(zcrx, _)| zcrx.stats().returned);
+    assert_eq!(returned, [1, 1], "the one that was swapped is the other program's");
+    let providers = programs.each_ref().map(|(zcrx, _)| zcrx.provider().clone());
+    drop(programs);
+    assert_eq!(providers.each_ref().map(|provider| provider.with_user()), [0, 0]);
+    drop((c, pieces, providers));
+
+    // The same with sockets.
+    let dmabuf = host.dmabuf(8);
+    let mut pool = host.iov_pool(&dmabuf);
+    let mut users = [0; 2].map(|_| DevmemUser::new(Sock::new()));
+    let mut parts: Vec<Vec<Received>> = Vec::new();
+    for user in &mut users {
+        user.queue(packet((0..3).map(|_| pool.alloc_frag(4096).unwrap()))).unwrap();
+        let mut received = Vec::with_capacity(8);
+        assert_eq!(user.recv(&mut [0; 1 << 16], &mut received), Ok(4 + 3 * 4096));
+        parts.push(received);
+    }
+    let [one, two] = &mut parts[..] else { panic!("two sockets") };
+    swap(&mut one[1], &mut two[2]);
+    drop(parts.remove(0));
+    assert_eq!(users.each_mut().map(DevmemUser::settle), [2, 1]);
+    let [mut one, two] = users;
+    drop(two);
+    assert_eq!((one.sock().tokens_out(), pool.outstanding()), (1, 1));
+    drop(parts);
+    assert_eq!((one.settle(), one.sock().stats().unknown), (1, 0));
+    drop(one);
+    assert_eq!(pool.outstanding(), 0);
+    drop((pool, dmabuf));
+    host.all_back();
 }

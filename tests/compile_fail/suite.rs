@@ -48,6 +48,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("P3", 2),
     rule("S1", 2),
     rule("S2", 2),
+    rule("S4", 4),
 ];
 
 /// Goldens that quote the crate's source, because rustc leaves no choice. Each with its reason, and as few as possible:

@@ -1,0 +1,10 @@
+//! allowed: a second piece is a second completion.
+
+use netmem::provider::zcrx::{ZcrxPiece, ZcrxUser};
+
+fn both(piece: ZcrxPiece, _user: &mut ZcrxUser) -> [ZcrxPiece; 2] {
+    let second = _user.receive().unwrap().unwrap();
+    [second, piece]
+}
+
+fn main() {}

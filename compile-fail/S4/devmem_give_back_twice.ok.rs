@@ -1,0 +1,12 @@
+//! allowed: on one of the paths.
+
+use netmem::skb::devmem::DevmemPiece;
+
+fn done(piece: DevmemPiece, bad: bool) {
+    if bad {
+        return;
+    }
+    piece.give_back();
+}
+
+fn main() {}

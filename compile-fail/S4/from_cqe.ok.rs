@@ -1,0 +1,11 @@
+//! allowed: a piece is one already.
+
+use netmem::provider::zcrx::{ZcrxCqe, ZcrxPiece};
+
+fn piece(from: ZcrxPiece) -> ZcrxPiece {
+    from.into()
+}
+
+fn main() {
+    let _: Option<ZcrxCqe> = None;
+}

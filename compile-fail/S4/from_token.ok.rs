@@ -1,0 +1,11 @@
+//! allowed: a piece is one already.
+
+use netmem::skb::devmem::{DevmemPiece, DmabufCmsg};
+
+fn piece(from: DevmemPiece) -> DevmemPiece {
+    from.into()
+}
+
+fn main() {
+    let _: Option<DmabufCmsg> = None;
+}

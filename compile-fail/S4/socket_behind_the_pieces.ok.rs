@@ -1,0 +1,10 @@
+//! allowed: a socket that no program has pieces of.
+
+use netmem::skb::devmem::{DevmemUser, Sock};
+
+fn swap(one: &mut DevmemUser, other: &mut Sock) {
+    let exchange: fn(&mut Sock, &mut Sock) = std::mem::swap;
+    exchange(&mut Sock::new(), other)
+}
+
+fn main() {}
