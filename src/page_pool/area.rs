@@ -117,6 +117,25 @@ impl NetIovArea {
     /// `binding` with each frag, so that it knows which memory the offset is in. The area keeps the value, so the number
     /// is not given to another binding before the last net_iov is gone (rule O5).
     ///
+    /// ```
+    /// # use netmem::dma::{Coherent, DmaMapping, PeerError, PeerMemory};
+    /// # struct Vram;
+    /// # impl PeerMemory for Vram {
+    /// #     fn len(&self) -> usize { 8192 }
+    /// #     fn write(&self, _: usize, _: &[u8]) -> Result<(), PeerError> { Ok(()) }
+    /// # }
+    /// use netmem::{NetIovArea, NetIovType, provider::BindingId};
+    /// use std::sync::Arc;
+    ///
+    /// let binding = Arc::new(BindingId::new()?);
+    /// let mapping = DmaMapping::new(Arc::new(Coherent::new()), Arc::new(Vram), 0, 8192)?;
+    /// let free = NetIovArea::carve_bound(mapping, 4096, NetIovType::DmaBuf, 0, binding.clone())?;
+    /// assert_eq!((free.len(), Arc::strong_count(&binding)), (2, 2));
+    /// drop(free);
+    /// assert_eq!(Arc::strong_count(&binding), 1, "the area is gone, with its last net_iov");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`AreaError`]; the mapping is undone.

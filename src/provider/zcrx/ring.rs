@@ -161,8 +161,9 @@ impl CompletionRing {
         self.0.head.0.load(Acquire)
     }
 
-    /// Writes the head: the kernel may overwrite the entries before it. The kernel believes a head that is inside the
-    /// ring, takes the ring for full if it is not, and [counts](super::ZcrxStats::bad_cq_head) that.
+    /// Writes the head: the kernel may overwrite the entries before it, and a program that has not taken them out loses
+    /// them. The kernel takes the ring for full when the head is not inside it, and
+    /// [counts](super::ZcrxStats::bad_cq_head) that.
     pub fn store_head(&self, head: u32) {
         self.0.head.0.store(head, Release);
     }
