@@ -67,8 +67,11 @@ impl Numbers {
         self.used.try_reserve(1).map_err(|_| NoBindingId::NoMemory)?;
         let mut id = if self.last < self.max { self.last + 1 } else { 1 };
         let mut at = self.used.partition_point(|used| *used < id);
-        // This ends, because fewer than `max` numbers are in use.
-        while self.used.get(at) == Some(&id) {
+        // Of one more number than are in use, one is free.
+        for _ in 0..self.used.len() {
+            if self.used.get(at) != Some(&id) {
+                break;
+            }
             (id, at) = if id < self.max { (id + 1, at + 1) } else { (1, 0) };
         }
         // INVARIANT: those before `at` are smaller, and the one at it is larger.
