@@ -1,21 +1,16 @@
 //! Receives with one stage of the port of gve, and checks every byte.
 #![forbid(unsafe_code)]
 
-#[path = "receive/args.rs"]
-mod args;
-#[path = "receive/check.rs"]
-mod check;
-#[path = "receive/digest.rs"]
-mod digest;
-#[path = "port/mod.rs"]
+#[allow(dead_code, reason = "each example uses its part of it")]
+mod common;
 mod port;
-#[path = "receive/report.rs"]
-mod report;
 
+use common::args::Stage;
+use common::job::AnyError;
 use netmem::driver::gve::{devmem, netmem as with_netmem, page};
 use netmem::driver::port::PortRing;
 use netmem::nic::Nic;
-use port::{AnyError, Memory, Stage};
+use port::Memory;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

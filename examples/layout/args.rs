@@ -3,7 +3,7 @@
 use lexopt::prelude::*;
 use std::path::PathBuf;
 
-const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Compare the layouts that this crate mirrors with those of a kernel.
 
 usage: layout [OPTIONS] [PATH]
@@ -45,10 +45,7 @@ pub(crate) fn parse() -> Result<Option<Args>, String> {
                 }
                 args.name = Some(name);
             }
-            Short('h') | Long("help") => {
-                print!("{HELP}");
-                return Ok(None);
-            }
+            Short('h') | Long("help") => return Ok(None),
             Value(path) if args.path.is_none() => args.path = Some(path.into()),
             Value(path) => return Err(format!("{path:?} is one path too many: compare one kernel at a time")),
             other => return Err(format!("{}; see --help", other.unexpected())),

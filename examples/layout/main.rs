@@ -9,53 +9,44 @@ mod error;
 mod facts;
 mod input;
 mod meaning;
+#[path = "../common/output.rs"]
+mod output;
+#[path = "../common/signals.rs"]
+#[allow(dead_code, reason = "each example uses its part of it")]
+mod signals;
 
 use compare::Comparison;
-use error::LayoutError;
+use std::error::Error;
+use std::fmt::Write;
 use std::process::ExitCode;
 
-/// What is wrong with what was asked for. Status 2.
-const BAD_INPUT: u8 = 2;
-/// A difference that matters. Status 1.
+/// A difference that matters. Status 1; bad input is 2.
 const DIFFERS: u8 = 1;
 
 fn main() -> ExitCode {
-    let args = match args::parse() {
-        Ok(Some(args)) => args,
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("layout: {error}");
-            return ExitCode::from(BAD_INPUT);
-        }
-    };
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(DIFFERS),
-        Err(error) => {
-            eprintln!("layout: {error}");
-            ExitCode::from(BAD_INPUT)
-        }
-    }
+    run().unwrap_or_else(|error| {
+        output::complain("layout", &error);
+        ExitCode::from(output::BAD_INPUT)
+    })
 }
 
-/// Whether all that matters agrees.
-fn run(args: &args::Args) -> Result<bool, LayoutError> {
+/// Status 0 if all that matters agrees.
+fn run() -> Result<ExitCode, Box<dyn Error>> {
+    signals::let_long_writes_fail()?;
+    let Some(args) = args::parse()? else { return Ok(output::end("layout", args::HELP, None, 0)) };
     let facts = input::read(args.path.as_deref(), args.name.as_deref())?;
     if let Some(file) = &args.record {
         facts.write(file)?;
     }
     let comparison = Comparison::with(&facts);
-    println!(
-        "The layouts of Linux {}, as this crate has them, and of {}:",
-        netmem::memory::layout::LINUX,
-        facts.kernel
-    );
-    println!("(bytes from..to in their struct)\n\n{comparison}");
+    let (linux, kernel) = (netmem::memory::layout::LINUX, &facts.kernel);
+    let mut text = format!("The layouts of Linux {linux}, as this crate has them, and of {kernel}:\n");
+    writeln!(text, "(bytes from..to in their struct)\n\n{comparison}")?;
     let meaning = meaning::of(&comparison);
     for sentence in &meaning {
-        println!("- {}", sentence.text);
+        writeln!(text, "- {}", sentence.text)?;
     }
     let agrees = !meaning.iter().any(|sentence| sentence.matters);
-    println!("\n{}", if agrees { "All that matters agrees." } else { "Not all that matters agrees." });
-    Ok(agrees)
+    writeln!(text, "\n{}", if agrees { "All that matters agrees." } else { "Not all that matters agrees." })?;
+    Ok(output::end("layout", &text, None, if agrees { 0 } else { DIFFERS }))
 }

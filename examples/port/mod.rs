@@ -1,22 +1,23 @@
 //! What the examples of the two ports share: the command line, and a rig of one NIC and two rings.
 
-use crate::args::{self, Args, Dma, Provider, Source};
-use crate::check::{Consumer, Findings};
-use crate::report::{QueueReport, Report};
+use crate::common;
+use crate::common::args::{Args, Program, Stage};
+use crate::common::check::Consumer;
+use crate::common::feed::Feed;
+use crate::common::job::{self, AnyError, BUDGET, DEPTH, FRAMES, Outcome, Receiver};
+use crate::common::report::{Drops, QueueReport, Report};
+use crate::common::signals::Interrupt;
 use netmem::Page;
-use netmem::dma::{Bounce, Coherent, DmaBus, DmaDevice, Iommu};
+use netmem::dma::DmaDevice;
+use netmem::driver::netmem::RxStats;
 use netmem::driver::port::PortRing;
 use netmem::mm::Zone;
-use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Traffic};
 use netmem::nic::{Hostile, Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
-use std::error::Error;
-use std::ffi::OsString;
+use netmem::skb::Skb;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant};
 
 const HELP: &str = "\
 Receive packets on two queues with one stage of a port: page and netmem receive
@@ -26,44 +27,40 @@ cannot read, with headers split off to host memory.
 usage: port_hns3 [OPTIONS], port_gve [OPTIONS]
 
   --stage STAGE      page, netmem or devmem [page]
-  --packets N        how many packets to receive [1000000]
+  --packets N        how many packets of the generator to receive [1000000]
   --seed N           what the generator makes [1]
-  --size N|MIN..MAX  bytes of UDP payload, 16 to 9170 [64..1472]
-  --pcap FILE        receive the frames of a capture instead (pcap or pcapng)
+  --size N|MIN..MAX  bytes of UDP payload that it makes: at least 16, at most 42
+                     fewer than the longest frame has [64..1472]
+  --hostile N        every N frames of the generator, the device reports a
+                     completion that does not fit what was posted
+  --pcap FILE        receive the frames of a capture instead, as `receive` does:
+                     pcap or pcapng, - is standard input
+  --strict           refuse a capture for what would be passed over or changed
+  --max-frame N      the longest frame in bytes, 60 to 34816 [9216]: a packet has
+                     17 frags, and a buffer 2048 bytes
   --ports P0,P1      UDP or TCP destination ports of the queues [5001,5002];
                      frames of a capture for neither go to queue 0
   --dma KIND         coherent, bounce or iommu [coherent];
                      bounce-without-sync must report wrong bytes
-  --device-memory K  KiB of device memory [65536]
-  --niov-size N      bytes of a net_iov, 4096 or a larger power of two [4096]
-  --hostile N        every N frames the device reports a completion that does
-                     not fit what was posted
+  --device-memory K  KiB of device memory of --stage devmem, up to 4194304 [65536]
+  --niov-size N      bytes of a net_iov of it, a power of two from 4096 to 2097152
+                     [4096]
   --json             one JSON object instead of tables
   -h, --help         this text
 
-status: 0 every byte arrived and nothing leaked, 1 not so, 2 bad input
+status: 0 all that was sent arrived, each byte of it right, but for frames that
+          the driver drops by its rules (shorter than an Ethernet header; for
+          device memory, with more headers than a header buffer has), and
+          nothing leaked
+        1 not so
+        2 bad input: an option, a file that is no capture, one of which no packet
+          is received, or a source that fails (what had arrived is told)
+        3 SIGINT or SIGTERM came, and what had arrived by then is right
 ";
 
-/// The longest frame, in bytes.
-const MAX_FRAME: usize = 9216;
-/// Descriptors in each ring.
-const DEPTH: u32 = 512;
-/// Packets a poll may receive from a ring.
-const BUDGET: u32 = 64;
-/// Packets between a ring and a consumer.
-const BACKLOG: usize = 1024;
-/// Frames of host memory: 64 MiB.
-const FRAMES: usize = 16384;
-
-pub(crate) type AnyError = Box<dyn Error>;
-
-/// A stage of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Page,
-    Netmem,
-    Devmem,
-}
+/// Bytes of a header buffer of both ports. Headers that are longer stay with the payload.
+const HEAD_SIZE: usize = netmem::driver::hns3::HEAD_SIZE as usize;
+const _: () = assert!(HEAD_SIZE == netmem::driver::gve::HEAD_SIZE as usize);
 
 /// What a ring may be given.
 pub(crate) struct Memory {
@@ -94,85 +91,59 @@ pub(crate) type Start = fn(&mut Nic, usize, Stage, &Memory) -> Result<Box<dyn Po
 
 /// What the program does; `name` is its name.
 pub(crate) fn main(name: &str, start: Start) -> ExitCode {
-    let result = parse().and_then(|parsed| {
-        let Some((args, stage)) = parsed else { return Ok(None) };
-        Ok(Some((run(name, &args, stage, start)?, args.json)))
-    });
-    match result {
-        Ok(None) => ExitCode::SUCCESS,
-        Ok(Some((report, json))) => {
-            report.print(json);
-            match report.verdict() {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(wrong) => {
-                    eprintln!("{name}: {wrong}");
-                    ExitCode::from(1)
-                }
-            }
-        }
-        Err(error) => {
-            eprintln!("{name}: {error}");
-            ExitCode::from(2)
-        }
+    common::main(name, Program::Port, HELP, |args, interrupt| run(name, args, start, interrupt))
+}
+
+/// The rings of a port, and their device.
+struct Rings {
+    rings: Vec<Box<dyn PortRing>>,
+    nic: Nic,
+}
+
+impl Receiver for Rings {
+    fn poll(&mut self, mut deliver: impl FnMut(usize, Skb) -> Option<Skb>) -> u32 {
+        let rings = self.rings.iter_mut().enumerate();
+        rings.map(|(queue, ring)| ring.poll(BUDGET, &mut |skb| deliver(queue, skb))).sum()
+    }
+
+    fn nic(&mut self) -> &mut Nic {
+        &mut self.nic
+    }
+
+    fn posted(&self, queue: usize) -> (usize, usize) {
+        self.rings.get(queue).map_or((0, 0), |ring| ring.posted())
+    }
+
+    fn accounted(&mut self) -> u64 {
+        let device = self.nic.stats();
+        let rings = self.rings.iter().enumerate().map(|(queue, ring)| {
+            let (stats, drops) = drops(&**ring, &self.nic, queue);
+            stats.packets + drops.total()
+        });
+        rings.sum::<u64>() + device.unsteered + device.too_long
+    }
+
+    fn change(&mut self) -> Result<(), AnyError> {
+        Err("the rings of a port keep the memory that they were started with".into())
+    }
+
+    fn is_bound(&self) -> bool {
+        false
     }
 }
 
-/// Reads the command line. `None` when it asked for the help text.
-fn parse() -> Result<Option<(Args, Stage)>, AnyError> {
-    let (mut stage, mut rest) = (Stage::Page, Vec::<OsString>::new());
-    let mut arguments = std::env::args_os().skip(1);
-    while let Some(argument) = arguments.next() {
-        let text = argument.to_string_lossy();
-        let value = match text.strip_prefix("--stage=") {
-            Some(value) => Some(value.to_string()),
-            None if text == "--stage" => {
-                let value = arguments.next().ok_or("--stage needs a value; see --help")?;
-                Some(value.to_string_lossy().into_owned())
-            }
-            None => None,
-        };
-        match value.as_deref() {
-            None => rest.push(argument),
-            Some("page") => stage = Stage::Page,
-            Some("netmem") => stage = Stage::Netmem,
-            Some("devmem") => stage = Stage::Devmem,
-            Some(other) => return Err(format!("--stage {other:?} is unknown: use page, netmem or devmem").into()),
-        }
-    }
-    let Some(args) = args::parse(HELP, rest)? else { return Ok(None) };
-    if args.provider != Provider::Dmabuf || args.rebind != 0 {
-        return Err("--provider and --rebind are for `receive`: here the stage decides what queue 1 has".into());
-    }
-    if let Source::Tap(name) = &args.source {
-        let name = name.as_deref().unwrap_or_default();
-        return Err(format!("--tap {name} is for `receive`: use the generator or --pcap").into());
-    }
-    Ok(Some((args, stage)))
-}
-
-fn bus(dma: Dma) -> Arc<dyn DmaBus> {
-    match dma {
-        Dma::Coherent => Arc::new(Coherent::new()),
-        Dma::Bounce => Arc::new(Bounce::new()),
-        Dma::BounceWithoutSync => Arc::new(Bounce::without_sync()),
-        Dma::Iommu => Arc::new(Iommu::new()),
-    }
-}
-
-fn traffic(args: &Args) -> Result<Box<dyn Traffic>, AnyError> {
-    Ok(match &args.source {
-        Source::Capture(file) => Box::new(Capture::open(file, MAX_FRAME)?),
-        Source::Generator { seed, size } => {
-            let (seed, packets, size, ports) = (*seed, args.packets, *size, args.ports.to_vec());
-            Box::new(Generator::new(GeneratorParams { seed, packets, size, ports }, MAX_FRAME)?)
-        }
-        Source::Tap(_) => return Err("no TAP".into()),
-    })
+/// What a ring counted, and the frames that it or the device dropped.
+fn drops(ring: &dyn PortRing, nic: &Nic, queue: usize) -> (RxStats, Drops) {
+    let stats = ring.stats();
+    let drops = Drops::new(&stats.rx, &nic.queue_stats(queue).unwrap_or_default());
+    let no_packet = stats.no_skb - stats.unreadable_head;
+    let drops = drops.and("unreadable headers", stats.unreadable_head, true).and("no packet", no_packet, false);
+    (stats.rx, drops.and("filtered", stats.early_drop, false))
 }
 
 /// Puts it together, runs it, takes it apart, and looks whether anything is left.
-fn run(name: &str, args: &Args, stage: Stage, start: Start) -> Result<Report, AnyError> {
-    let (bus, zone) = (bus(args.dma), Zone::new(FRAMES)?);
+fn run(name: &str, args: &Args, start: Start, interrupt: &Interrupt) -> Result<Report, AnyError> {
+    let (bus, zone, stage) = (job::bus(args.dma), Zone::new(FRAMES)?, args.stage);
     let (len, niov_size) = (args.device_memory, args.niov_size);
     let device = || bus.clone().driver_side();
     let gpu = match stage {
@@ -182,63 +153,53 @@ fn run(name: &str, args: &Args, stage: Stage, start: Start) -> Result<Report, An
         }
         Stage::Page | Stage::Netmem => None,
     };
-    let source = traffic(args)?;
-    let description = format!("{name}, stage {stage:?}: {}", source.describe());
+    // What is not split off from unreadable payload cannot be read.
+    let (feed, expected) = match stage {
+        Stage::Devmem => Feed::open(args, |queue, header_len| queue == 1 && header_len > HEAD_SIZE)?,
+        Stage::Page | Stage::Netmem => Feed::open(args, |_, _| false)?,
+    };
+    let line = feed.line();
     let params = NicParams {
         queues: 2,
         depth: DEPTH,
         steering: vec![(args.ports[0], 0), (args.ports[1], 1)],
-        max_frame: MAX_FRAME,
+        max_frame: args.max_frame,
         hostile: args.hostile.map(Hostile::every),
         ..NicParams::default()
     };
     let view = gpu.as_ref().map(|(_, gpu)| gpu.map()).transpose()?;
+    let [first, second] = expected;
     let consumers = [
-        Consumer::new(0, &args.source, args.ports, MAX_FRAME, None)?,
-        Consumer::new(1, &args.source, args.ports, MAX_FRAME, view)?,
+        Consumer::new(0, &args.source, args.ports[0], first, None),
+        Consumer::new(1, &args.source, args.ports[1], second, view),
     ];
-    let mut nic = Nic::start(params, bus.clone(), source)?;
+    let mut nic = Nic::start(params, bus.clone(), Box::new(feed))?;
     let mut rings = Vec::new();
     for dmabuf in [None, gpu.as_ref().map(|(dmabuf, _)| dmabuf.clone())] {
         let memory = Memory { device: device(), zone: zone.clone(), dmabuf };
         rings.push(start(&mut nic, rings.len(), stage, &memory)?);
     }
 
-    let begin = Instant::now();
-    let (received, findings) = std::thread::scope(|scope| {
-        let (senders, threads): (Vec<_>, Vec<_>) = consumers
-            .into_iter()
-            .map(|consumer| {
-                let (sender, packets) = sync_channel(BACKLOG);
-                (sender, scope.spawn(move || consumer.run(packets)))
-            })
-            .unzip();
-        let received = receive(&mut rings, &nic, &senders);
-        drop(senders);
-        let findings: Vec<Findings> =
-            threads.into_iter().map(|thread| thread.join().expect("a consumer panicked")).collect();
-        (received, findings)
-    });
-    let elapsed = begin.elapsed();
-    let ended = nic.finish();
-    received?;
-    ended?;
+    let mut rings = Rings { rings, nic };
+    let outcome = job::run(args, &mut rings, &line, consumers, interrupt)?;
+    let Outcome { findings, elapsed, interrupted, failed } = outcome;
 
+    let Rings { rings, nic } = rings;
     let mut queues = Vec::new();
     for (queue, (mut ring, findings)) in rings.into_iter().zip(findings).enumerate() {
         ring.stop();
         let (stats, (payload, headers)) = (ring.stats(), ring.pool_stats());
-        let mut driver = stats.rx;
-        driver.failed += stats.no_skb;
+        let (driver, drops) = drops(&*ring, &nic, queue);
         queues.push(QueueReport {
             memory: if queue == 1 && stage == Stage::Devmem { "device memory" } else { "host memory" },
             findings,
             driver,
+            drops,
             own: vec![("copied", stats.copied), ("buffers reused at once", stats.reused)],
-            nic: nic.queue_stats(queue).unwrap_or_default(),
             payload,
             headers,
             outstanding: ring.outstanding(),
+            sent_to_be_dropped: line.by_rule(queue),
         });
     }
     let mut leaks = Vec::new();
@@ -252,40 +213,21 @@ fn run(name: &str, args: &Args, stage: Stage, start: Start) -> Result<Report, An
     if dma_stats.mapped() != 0 {
         leaks.push(format!("{} DMA mappings are left", dma_stats.mapped()));
     }
-    let (device, hostile) = (nic.stats(), args.hostile.is_some());
-    Ok(Report { description, dma: args.dma, elapsed, queues, device, dma_stats, leaks, rebinds: 0, hostile })
-}
-
-/// Polls the rings in turn until the traffic is over.
-fn receive(
-    rings: &mut [Box<dyn PortRing>],
-    nic: &Nic,
-    consumers: &[SyncSender<netmem::skb::Skb>],
-) -> Result<(), AnyError> {
-    loop {
-        // Asked first: what is complete by now is received below.
-        let over = nic.has_ended();
-        let mut work = 0;
-        for (ring, consumer) in rings.iter_mut().zip(consumers) {
-            // A consumer that is gone has panicked, which its join will tell.
-            work += ring.poll(BUDGET, &mut |skb| consumer.send(skb).err().map(|unsent| unsent.0));
-        }
-        if work != 0 || nic.has_completions() {
-            continue;
-        }
-        if over {
-            return Ok(());
-        }
-        for (queue, ring) in rings.iter().enumerate() {
-            if nic.queue_stats(queue).is_some_and(|stats| stats.no_buffer != 0) {
-                let (posted, depth) = ring.posted();
-                return Err(format!(
-                    "queue {queue} had too few buffers for a frame, {posted} of {depth} descriptors: all of its memory is \
-                     posted or held, so use more, smaller net_iovs or smaller frames (--device-memory, --niov-size, --size)"
-                )
-                .into());
-            }
-        }
-        nic.wait(Duration::from_millis(1));
-    }
+    let mut told = line.told();
+    told.description = format!("{name}, stage {stage:?}: {}", told.description);
+    let (device, hostile, sent) = (nic.stats(), args.hostile.is_some(), line.given());
+    Ok(Report {
+        told,
+        sent,
+        dma: args.dma,
+        elapsed,
+        queues,
+        device,
+        dma_stats,
+        leaks,
+        rebinds: (0, 0),
+        hostile,
+        interrupted,
+        failed,
+    })
 }

@@ -1,63 +1,21 @@
 //! Puts it together: NIC, driver, pools, consumers; runs it; takes it apart, and looks whether anything is left.
 
-use crate::args::{Args, Dma, Provider, Source};
-use crate::check::{Consumer, Findings};
-use crate::report::{QueueReport, Report};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
-use netmem::driver::netmem::{Driver, QueueConfig};
-use netmem::mm::Zone;
+use crate::common::args::{Args, BUFFER, Provider};
+use crate::common::check::Consumer;
+use crate::common::feed::Feed;
+use crate::common::job::{self, AnyError, BUDGET, DEPTH, FRAMES, Outcome, Receiver};
+use crate::common::report::{Drops, QueueReport, Report};
+use crate::common::signals::Interrupt;
+use netmem::dma::DmaBus;
+use netmem::driver::netmem::{Driver, QueueConfig, RxStats};
+use netmem::mm::{PAGE_SIZE, Zone};
 use netmem::netdev::{BindOptions, Binding, RxMemory};
-use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Tap, TapParams, Traffic};
 use netmem::nic::{Hostile, Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::provider::{Chunk, DmabufProvider, HugeProvider, Memfd, PageProvider};
-use std::error::Error;
+use netmem::skb::{MAX_SKB_FRAGS, Skb};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant};
-
-/// The longest frame, in bytes.
-const MAX_FRAME: usize = 9216;
-/// Descriptors in each ring.
-const DEPTH: u32 = 512;
-/// Packets a poll may receive.
-const BUDGET: u32 = 64;
-/// Packets between the driver and a consumer.
-const BACKLOG: usize = 1024;
-/// Frames of host memory: 64 MiB.
-const FRAMES: usize = 16384;
-/// How long nothing may arrive while there is something to receive.
-const STALL: Duration = Duration::from_secs(10);
-
-type AnyError = Box<dyn Error>;
-
-fn bus(dma: Dma) -> Arc<dyn DmaBus> {
-    match dma {
-        Dma::Coherent => Arc::new(Coherent::new()),
-        Dma::Bounce => Arc::new(Bounce::new()),
-        Dma::BounceWithoutSync => Arc::new(Bounce::without_sync()),
-        Dma::Iommu => Arc::new(Iommu::new()),
-    }
-}
-
-fn traffic(args: &Args) -> Result<Box<dyn Traffic>, AnyError> {
-    Ok(match &args.source {
-        Source::Generator { seed, size } => {
-            let (seed, packets, size, ports) = (*seed, args.packets, *size, args.ports.to_vec());
-            Box::new(Generator::new(GeneratorParams { seed, packets, size, ports }, MAX_FRAME)?)
-        }
-        Source::Capture(file) => Box::new(Capture::open(file, MAX_FRAME)?),
-        Source::Tap(name) => {
-            let address = [198, 18, 77, 1].into();
-            let tap = Tap::open(TapParams { name: name.clone(), address, prefix: 24, mtu: 1500 })?;
-            let (device, [host, gpu]) = (tap.name(), args.ports);
-            eprintln!("{device} is up: send UDP to 198.18.77.2, port {host} for queue 0 and {gpu} for queue 1");
-            Box::new(tap)
-        }
-    })
-}
 
 /// What queue 1 receives into.
 struct Second {
@@ -112,57 +70,63 @@ impl Second {
     }
 }
 
-/// Binds the second provider to queue 1 and unbinds it, while packets come in.
-struct Rebinding {
+/// The driver, and what is bound to queue 1 and unbound while packets come in.
+struct Rebound {
+    driver: Driver<Nic>,
     provider: AnyProvider,
     options: BindOptions,
     binding: Option<Binding>,
-    done: u64,
-    wanted: u64,
-    /// Packets between two changes.
-    every: u64,
-    /// Packets at the last change.
-    last: u64,
 }
 
-impl Rebinding {
-    fn new(args: &Args, provider: AnyProvider) -> Self {
-        let net_iovs = matches!(args.provider, Provider::Dmabuf | Provider::Zcrx);
-        // As in Linux: a size is asked for when it is not a page's.
-        let rx_page_size = if net_iovs && args.niov_size != 4096 { args.niov_size as u32 } else { 0 };
-        let every = args.packets / (2 * args.rebind + 1).max(1);
-        let options = BindOptions { rx_page_size };
-        Rebinding { provider, options, binding: None, done: 0, wanted: args.rebind, every, last: 0 }
+impl Receiver for Rebound {
+    fn poll(&mut self, mut deliver: impl FnMut(usize, Skb) -> Option<Skb>) -> u32 {
+        self.driver.poll(BUDGET, |skb| deliver(usize::from(skb.queue()), skb))
     }
 
-    fn is_done(&self) -> bool {
-        self.done == self.wanted && self.binding.is_none()
+    fn nic(&mut self) -> &mut Nic {
+        self.driver.hardware()
     }
 
-    /// Makes the next change if it is due, or the traffic is over.
-    fn turn(&mut self, driver: &mut Driver<Nic>, packets: u64, over: bool) -> Result<(), AnyError> {
-        if self.is_done() || packets - self.last < self.every && !over {
-            return Ok(());
-        }
-        self.last = packets;
+    fn posted(&self, queue: usize) -> (usize, usize) {
+        self.driver.posted(queue).unwrap_or_default()
+    }
+
+    fn accounted(&mut self) -> u64 {
+        let device = self.driver.hardware().stats();
+        let queues = (0..2).map(|queue| {
+            let (stats, drops) = drops(&mut self.driver, queue);
+            stats.packets + drops.total()
+        });
+        queues.sum::<u64>() + device.unsteered + device.too_long
+    }
+
+    fn change(&mut self) -> Result<(), AnyError> {
         match self.binding.take() {
-            Some(binding) => driver.unbind(binding)?,
-            None => {
-                self.binding = Some(driver.bind(1, self.provider.clone(), self.options)?);
-                self.done += 1;
-            }
+            Some(binding) => self.driver.unbind(binding)?,
+            None => self.binding = Some(self.driver.bind(1, self.provider.clone(), self.options)?),
         }
         Ok(())
     }
+
+    fn is_bound(&self) -> bool {
+        self.binding.is_some()
+    }
+}
+
+/// What the driver counted on a queue, and the frames that it or the device dropped.
+fn drops(driver: &mut Driver<Nic>, queue: usize) -> (RxStats, Drops) {
+    let stats = driver.stats(queue).unwrap_or_default();
+    let drops = Drops::new(&stats, &driver.hardware().queue_stats(queue).unwrap_or_default());
+    (stats, drops.and("too long for XDP", stats.xdp_multi_buffer, false))
 }
 
 /// Runs what was asked for.
-pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
-    let bus = bus(args.dma);
+pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError> {
+    let bus = job::bus(args.dma);
     let zone = Zone::new(FRAMES)?;
     let second = Second::new(args, &bus, &zone)?;
-    let source = traffic(args)?;
-    let description = source.describe();
+    let (feed, expected) = Feed::open(args, |_, _| false)?;
+    let line = feed.line();
 
     let pages = PageProvider::new(zone.clone());
     let page_params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
@@ -177,74 +141,57 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
         }
         _ => host()?,
     };
-    let host = RxMemory { payload: host()?, headers: None };
-    let device = RxMemory { payload, headers: Some(headers) };
+    // A frame has as many buffers as a packet has frags. Longer ones need larger buffers.
+    let buffer_size = if args.max_frame > MAX_SKB_FRAGS * BUFFER { PAGE_SIZE } else { BUFFER } as u32;
+    let queue = |memory| QueueConfig { buffer_size, ..QueueConfig::new(memory) };
+    let queues =
+        vec![queue(RxMemory { payload: host()?, headers: None }), queue(RxMemory { payload, headers: Some(headers) })];
     drop((pages, page_params));
 
-    let tap = matches!(args.source, Source::Tap(_));
     let params = NicParams {
         queues: 2,
         depth: DEPTH,
         steering: vec![(args.ports[0], 0), (args.ports[1], 1)],
-        // The kernel sends more to a TAP than what was asked for: router solicitations, say.
-        default_queue: (!tap).then_some(0),
-        max_frame: MAX_FRAME,
+        default_queue: feed.default_queue(),
+        max_frame: args.max_frame,
         hostile: args.hostile.map(Hostile::every),
         ..NicParams::default()
     };
+    let [first, other] = expected;
+    let view = second.memfd.as_ref().map(|memfd| memfd.map()).transpose()?;
     let consumers = [
-        Consumer::new(0, &args.source, args.ports, MAX_FRAME, None)?,
-        Consumer::new(
-            1,
-            &args.source,
-            args.ports,
-            MAX_FRAME,
-            second.memfd.as_ref().map(|memfd| memfd.map()).transpose()?,
-        )?,
+        Consumer::new(0, &args.source, args.ports[0], first, None),
+        Consumer::new(1, &args.source, args.ports[1], other, view),
     ];
-    let nic = Nic::start(params, bus.clone(), source)?;
-    let mut driver = Driver::new(nic, vec![QueueConfig::new(host), QueueConfig::new(device)])?;
+    let nic = Nic::start(params, bus.clone(), Box::new(feed))?;
+    let driver = Driver::new(nic, queues)?;
 
-    let mut rebinding = Rebinding::new(args, second.provider.clone());
-    let progress = progress(args);
-    let start = Instant::now();
-    let (received, findings) = std::thread::scope(|scope| {
-        let (senders, threads): (Vec<_>, Vec<_>) = consumers
-            .into_iter()
-            .map(|consumer| {
-                let (sender, packets) = sync_channel(BACKLOG);
-                (sender, scope.spawn(move || consumer.run(packets)))
-            })
-            .unzip();
-        let received = receive(&mut driver, &senders, tap.then_some(args.packets), &mut rebinding, &progress);
-        drop(senders);
-        let findings: Vec<Findings> =
-            threads.into_iter().map(|thread| thread.join().expect("a consumer panicked")).collect();
-        (received, findings)
-    });
-    let elapsed = start.elapsed();
-    progress.finish_and_clear();
-    let ended = driver.hardware().finish();
-    received?;
-    ended?;
+    let net_iovs = matches!(args.provider, Provider::Dmabuf | Provider::Zcrx);
+    // As in Linux: a size is asked for when it is not a page's.
+    let rx_page_size = if net_iovs && args.niov_size != 4096 { args.niov_size as u32 } else { 0 };
+    let (provider, options) = (second.provider.clone(), BindOptions { rx_page_size });
+    let mut rebound = Rebound { driver, provider, options, binding: None };
+    let outcome = job::run(args, &mut rebound, &line, consumers, interrupt)?;
+    let Outcome { findings, elapsed, interrupted, failed } = outcome;
 
     // Take it apart, and look whether anything is left.
-    let stats: Vec<_> = (0..2).map(|queue| driver.stats(queue).unwrap_or_default()).collect();
-    let nic_stats: Vec<_> = (0..2).map(|queue| driver.hardware().queue_stats(queue).unwrap_or_default()).collect();
+    let Rebound { mut driver, provider, .. } = rebound;
+    let counted: Vec<_> = (0..2).map(|queue| drops(&mut driver, queue)).collect();
     let device = driver.hardware().stats();
     let napi = driver.stop();
     let mut queues = Vec::new();
-    for (queue, findings) in findings.into_iter().enumerate() {
+    for (queue, (findings, (driver, drops))) in findings.into_iter().zip(counted).enumerate() {
         let memory = napi.memory(queue).ok_or("a queue without memory")?;
         queues.push(QueueReport {
             memory: ["host memory", Second::name(args)][queue],
             findings,
-            driver: stats[queue],
+            driver,
+            drops,
             own: Vec::new(),
-            nic: nic_stats[queue],
             payload: memory.payload.stats(),
             headers: memory.headers.as_ref().map(|pool| pool.stats()),
             outstanding: memory.payload.outstanding() + memory.headers.as_ref().map_or(0, |pool| pool.outstanding()),
+            sent_to_be_dropped: line.by_rule(queue),
         });
     }
     drop(napi);
@@ -252,26 +199,17 @@ pub(crate) fn run(args: &Args) -> Result<Report, AnyError> {
     if zone.free_frames() != zone.frames() {
         leaks.push(format!("{} of {} pages did not come back", zone.frames() - zone.free_frames(), zone.frames()));
     }
-    let rebinds = rebinding.done;
-    drop(rebinding);
+    drop(provider);
     if let Some((out, total)) = second.out().filter(|(out, _)| *out != 0) {
         leaks.push(format!("{out} of {total} net_iovs did not come back"));
     }
-    let dma = bus.stats();
-    if dma.mapped() != 0 {
-        leaks.push(format!("{} DMA mappings are left", dma.mapped()));
+    let dma_stats = bus.stats();
+    if dma_stats.mapped() != 0 {
+        leaks.push(format!("{} DMA mappings are left", dma_stats.mapped()));
     }
-    Ok(Report {
-        description,
-        dma: args.dma,
-        elapsed,
-        queues,
-        device,
-        dma_stats: dma,
-        leaks,
-        rebinds,
-        hostile: args.hostile.is_some(),
-    })
+    let (sent, rebinds, hostile) = (line.given(), (line.met(), args.rebind), args.hostile.is_some());
+    let (told, dma) = (line.told(), args.dma);
+    Ok(Report { told, sent, dma, elapsed, queues, device, dma_stats, leaks, rebinds, hostile, interrupted, failed })
 }
 
 /// Two chunks, as a scatter-gather table would have, where they divide into net_iovs.
@@ -281,73 +219,4 @@ fn scatter(len: usize, niov_size: usize) -> Vec<Chunk> {
     let starts = if cuts { vec![0, half] } else { vec![0] };
     let ends = starts.iter().skip(1).chain([&len]);
     starts.iter().zip(ends).map(|(&offset, &end)| Chunk { offset, len: end - offset }).collect()
-}
-
-fn progress(args: &Args) -> ProgressBar {
-    let total = match args.source {
-        Source::Capture(_) => None,
-        _ => Some(args.packets),
-    };
-    // Draws on a terminal only.
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
-    let style = "{elapsed_precise} {wide_bar} {pos}/{len} packets, {per_sec}";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// Polls until the traffic is over, or `limit` packets have come.
-fn receive(
-    driver: &mut Driver<Nic>,
-    consumers: &[SyncSender<netmem::skb::Skb>],
-    limit: Option<u64>,
-    rebinding: &mut Rebinding,
-    progress: &ProgressBar,
-) -> Result<(), AnyError> {
-    let (mut packets, mut last) = (0_u64, Instant::now());
-    loop {
-        // Asked first: what is complete by now is received below.
-        let over = driver.hardware().has_ended();
-        let mut received = 0;
-        let work = driver.poll(BUDGET, |skb| {
-            received += 1;
-            match consumers.get(usize::from(skb.queue())) {
-                // A consumer that is gone has panicked, which its join will tell.
-                Some(consumer) => consumer.send(skb).err().map(|unsent| unsent.0),
-                None => Some(skb),
-            }
-        });
-        packets += received;
-        progress.inc(received);
-        if received != 0 {
-            last = Instant::now();
-        }
-        let limited = limit.is_some_and(|limit| packets >= limit);
-        rebinding.turn(driver, packets, limited || over && work == 0)?;
-        if limited && rebinding.is_done() {
-            return Ok(());
-        }
-        if work < BUDGET && !driver.hardware().has_completions() {
-            if over {
-                if rebinding.is_done() {
-                    return Ok(());
-                }
-                continue;
-            }
-            for queue in 0..consumers.len() {
-                let starved = driver.hardware().queue_stats(queue).is_some_and(|stats| stats.no_buffer != 0);
-                if starved || limit.is_none() && last.elapsed() > STALL {
-                    let (posted, depth) = driver.posted(queue).unwrap_or_default();
-                    return Err(format!(
-                        "queue {queue} had too few buffers for a frame, {posted} of {depth} descriptors, after {packets} \
-                         packets: all of its memory is posted or held, so use more, smaller net_iovs or smaller frames \
-                         (--device-memory, --niov-size, --size)"
-                    )
-                    .into());
-                }
-            }
-            driver.hardware().wait(Duration::from_millis(1));
-        }
-    }
 }

@@ -7,7 +7,7 @@ mod generator;
 mod sink;
 mod tap;
 
-pub use capture::Capture;
+pub use capture::{Capture, CaptureFile, PassedOver};
 pub use error::TrafficError;
 pub use generator::{Expect, Generator, GeneratorParams, MIN_PAYLOAD, Mismatch, PayloadSize, payload_len};
 pub use sink::{Collect, Loopback, loopback};
@@ -25,6 +25,11 @@ pub trait Traffic: Send {
 
     /// The source and its parameters in one line, for people.
     fn describe(&self) -> String;
+
+    /// How far it is, and how far it goes, in a unit of its own. `None` when nobody knows where it ends.
+    fn progress(&self) -> Option<(u64, u64)> {
+        None
+    }
 }
 
 /// What [`Traffic::next_frame`] came back with.

@@ -39,6 +39,17 @@ pub enum MemfdError {
         /// What was asked for.
         len: usize,
     },
+    /// The process may not write files that are so long.
+    #[error(
+        "device memory of {len} bytes is a file, and this process may write files of {limit} bytes: raise the limit \
+         (ulimit -f), or use less"
+    )]
+    FileLimit {
+        /// What was asked for, in bytes.
+        len: usize,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The system refused.
     #[error("cannot {what} device memory of {len} bytes: {source}")]
     System {
@@ -56,10 +67,17 @@ impl Memfd {
     ///
     /// # Errors
     ///
-    /// [`MemfdError`]: the length is not possible, or the system refused.
+    /// * [`MemfdError::Size`]: the length is not possible.
+    /// * [`MemfdError::FileLimit`]: a limit on files (`RLIMIT_FSIZE`) is smaller.
+    /// * [`MemfdError::System`]: the system refused.
     pub fn new(name: &str, len: usize) -> Result<Arc<Self>, MemfdError> {
         if len == 0 || len % 4096 != 0 {
             return Err(MemfdError::Size { len });
+        }
+        // Asked first, because a file that would grow beyond the limit raises SIGXFSZ, which ends the process.
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        if let Some(limit) = limit.filter(|limit| *limit < len as u64) {
+            return Err(MemfdError::FileLimit { len, limit });
         }
         let system = |what| move |error: rustix::io::Errno| MemfdError::System { what, len, source: error.into() };
         let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use super::capture::{LONGER, PassedOver};
 use super::generator::MIN_PAYLOAD;
 use crate::nic::frame::{MAX_UDP_PAYLOAD, MIN_FRAME, UDP_HEADERS};
 
@@ -48,7 +49,7 @@ pub enum TrafficError {
     /// A generated frame that the NIC does not take.
     #[error(
         "a payload of {len} bytes makes a frame of {} bytes, and the NIC takes {max_frame}: generate at most {} \
-         bytes or allow longer frames",
+         bytes, or allow longer frames (--max-frame of the examples)",
         (len + UDP_HEADERS).max(MIN_FRAME),
         max_frame.saturating_sub(UDP_HEADERS)
     )]
@@ -97,10 +98,7 @@ pub enum TrafficError {
         start: Vec<u8>,
     },
     /// Packets that are not Ethernet frames.
-    #[error(
-        "{file}, packet {packet}: link type {linktype} is not Ethernet (1), and the NIC understands nothing else; \
-         capture with -i eth0 rather than -i any"
-    )]
+    #[error("{file}, packet {packet}: link type {linktype} ({name}) is not Ethernet (1): {advice}")]
     LinkType {
         /// The path.
         file: String,
@@ -108,11 +106,15 @@ pub enum TrafficError {
         packet: u64,
         /// The LINKTYPE_ number.
         linktype: i32,
+        /// What that is called.
+        name: &'static str,
+        /// What to do.
+        advice: &'static str,
     },
     /// A file that ends too early.
     #[error(
         "{file} is cut off: it ends at byte {end}, inside what starts at byte {offset}, before the end of packet \
-         {packet}; copy it again, or remove what is from byte {offset} on"
+         {packet}; copy it again, or let the program that captures end before you do"
     )]
     Truncated {
         /// The path.
@@ -143,8 +145,7 @@ pub enum TrafficError {
     },
     /// A packet that the NIC does not take.
     #[error(
-        "{file}, packet {packet} (at byte {offset}): a frame of {len} bytes, and the NIC takes {max_frame}; allow \
-         longer frames, or capture with segmentation offload switched off (ethtool -K eth0 gro off lro off tso off)"
+        "{file}, packet {packet} (at byte {offset}): a frame of {len} bytes, and the NIC takes {max_frame}; {LONGER}"
     )]
     FrameTooLong {
         /// The path.
@@ -154,25 +155,15 @@ pub enum TrafficError {
         /// Where it begins, in bytes from the start of the file.
         offset: u64,
         /// Its length, in bytes.
-        len: u32,
+        len: usize,
         /// The longest frame, in bytes.
         max_frame: usize,
     },
-    /// Packets in a form that has been obsolete since 2009, and that is not read.
-    #[error(
-        "{file}, packet {packet} (at byte {offset}): an obsolete packet block (type 2); convert the file with editcap \
-         -F pcapng"
-    )]
-    OldPacketBlock {
-        /// The path.
-        file: String,
-        /// The packet, from 1.
-        packet: u64,
-        /// Where the block begins, in bytes from the start of the file.
-        offset: u64,
-    },
     /// A file that contradicts itself.
-    #[error("{file}, before packet {packet} ends (at byte {offset}): {what}; the file is damaged, capture again")]
+    #[error(
+        "{file}, before packet {packet} ends (at byte {offset}): {what}; the file is damaged, or something was appended to it: \
+         capture again"
+    )]
     Damaged {
         /// The path.
         file: String,
@@ -188,6 +179,17 @@ pub enum TrafficError {
     EmptyCapture {
         /// The path.
         file: String,
+    },
+
+    /// A capture of which no packet is received.
+    #[error("no packet of {file} can be received: {passed_over}; {advice}")]
+    AllPassedOver {
+        /// The path.
+        file: String,
+        /// Why not, packet by packet.
+        passed_over: PassedOver,
+        /// What to do.
+        advice: String,
     },
 
     /// The kernel has no TUN/TAP.

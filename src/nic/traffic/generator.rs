@@ -166,6 +166,11 @@ impl Traffic for Generator {
         };
         format!("generator: {packets} UDP packets with {size} bytes of payload to ports {ports:?}, seed {seed}")
     }
+
+    /// Packets.
+    fn progress(&self) -> Option<(u64, u64)> {
+        Some((self.made, self.params.packets))
+    }
 }
 
 /// The port that generated packets come from: the first of the dynamic ones.

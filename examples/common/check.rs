@@ -1,13 +1,14 @@
 //! The consumers: each owns a queue's packets and checks every byte of them.
 
-use crate::args::Source;
-use crate::digest;
+use super::args::Source;
+use super::digest;
+use super::feed::Expected;
 use netmem::Backing;
 use netmem::nic::frame::{parse, udp_checksum_ok};
-use netmem::nic::traffic::{Capture, Expect, Next, PayloadSize, Traffic};
+use netmem::nic::traffic::{Expect, PayloadSize};
 use netmem::provider::MemfdView;
 use netmem::skb::{Skb, SkbFrag};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 /// What a consumer found.
 #[derive(Clone, Debug, Default)]
@@ -33,13 +34,8 @@ enum Oracle {
         port: u16,
         next: u64,
     },
-    Capture {
-        capture: Box<Capture>,
-        ports: [u16; 2],
-        frame: Vec<u8>,
-    },
-    /// Nothing is known but the checksum.
-    Checksum,
+    /// The source tells each frame before it arrives.
+    Told(Receiver<Vec<u8>>),
 }
 
 /// One queue's consumer.
@@ -53,25 +49,15 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn new(
-        queue: usize,
-        source: &Source,
-        ports: [u16; 2],
-        max_frame: usize,
-        view: Option<MemfdView>,
-    ) -> Result<Self, String> {
-        let oracle = match source {
-            Source::Generator { seed, size } => {
-                Oracle::Generator { seed: *seed, size: *size, port: ports[queue], next: 0 }
-            }
-            Source::Capture(file) => {
-                let capture = Capture::open(file, max_frame).map_err(|error| error.to_string())?;
-                Oracle::Capture { capture: Box::new(capture), ports, frame: Vec::new() }
-            }
-            Source::Tap(_) => Oracle::Checksum,
+    pub(crate) fn new(queue: usize, source: &Source, port: u16, expected: Expected, view: Option<MemfdView>) -> Self {
+        let oracle = match (expected, source) {
+            (Some(expected), _) => Oracle::Told(expected),
+            (None, Source::Generator { seed, size }) => Oracle::Generator { seed: *seed, size: *size, port, next: 0 },
+            // A source that tells nothing: nothing is to come.
+            (None, _) => Oracle::Told(sync_channel(0).1),
         };
         let findings = Findings { digest: digest::EMPTY, ..Findings::default() };
-        Ok(Consumer { queue, oracle, view, frame: Vec::new(), findings })
+        Consumer { queue, oracle, view, frame: Vec::new(), findings }
     }
 
     /// Checks packets until no more can come.
@@ -85,8 +71,9 @@ impl Consumer {
                 self.findings.first_wrong.get_or_insert_with(|| format!("queue {queue}: {wrong}"));
             }
         }
-        if let Some(rest) = self.rest() {
-            self.findings.missing += rest;
+        if let Oracle::Told(expected) = &self.oracle {
+            // Until the source has ended: it may have more to tell, and must not wait for this end.
+            self.findings.missing += expected.iter().count() as u64;
         }
         self.findings
     }
@@ -131,48 +118,24 @@ impl Consumer {
                 Expect::new(*seed, *port, seq, *size).check(payload).map_err(|error| error.to_string())?;
                 checksum(&self.frame[..parsed.header_len], payload, seq)
             }
-            Oracle::Capture { capture, ports, frame } => {
-                if !next_for(capture, *ports, self.queue, frame)? {
-                    return Err("more packets than the capture has".into());
-                }
-                match frame.iter().zip(&self.frame).position(|(want, got)| want != got) {
-                    Some(at) => Err(format!(
-                        "packet {}: byte {at} is {:#04x}, captured was {:#04x}",
-                        self.findings.packets, self.frame[at], frame[at]
-                    )),
-                    None if frame.len() != self.frame.len() => Err(format!(
-                        "packet {}: {} bytes, captured were {}",
-                        self.findings.packets,
-                        self.frame.len(),
-                        frame.len()
-                    )),
+            Oracle::Told(expected) => {
+                // What arrives was told before the NIC had it.
+                let sent = expected.try_recv().map_err(|_| "more packets than were sent")?;
+                let number = self.findings.packets;
+                match sent.iter().zip(&self.frame).position(|(want, got)| want != got) {
+                    Some(at) => {
+                        let (got, want) = (self.frame[at], sent[at]);
+                        Err(format!("packet {number}: byte {at} is {got:#04x}, sent was {want:#04x}"))
+                    }
+                    None if sent.len() != self.frame.len() => {
+                        let (got, want) = (self.frame.len(), sent.len());
+                        Err(format!("packet {number}: {got} bytes, sent were {want}"))
+                    }
                     None => Ok(()),
                 }
             }
-            Oracle::Checksum => checksum(&self.frame[..parsed.header_len], payload, self.findings.packets),
         }
     }
-
-    /// How many packets were to come still.
-    fn rest(&mut self) -> Option<u64> {
-        let Oracle::Capture { capture, ports, frame } = &mut self.oracle else { return None };
-        let mut rest = 0;
-        while next_for(capture, *ports, self.queue, frame).ok()? {
-            rest += 1;
-        }
-        Some(rest)
-    }
-}
-
-/// The next frame of a capture that is for a queue. False at the end.
-fn next_for(capture: &mut Capture, ports: [u16; 2], queue: usize, frame: &mut Vec<u8>) -> Result<bool, String> {
-    while capture.next_frame(frame).map_err(|error| error.to_string())? == Next::Frame {
-        let port = parse(frame).dst_port;
-        if ports.iter().position(|&to| port == Some(to)).unwrap_or(0) == queue {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn checksum(headers: &[u8], payload: &[u8], packet: u64) -> Result<(), String> {

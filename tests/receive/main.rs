@@ -1,39 +1,47 @@
 //! The main job, as a person runs it: `examples/receive`, its status, and what it says.
 
 use example::Example;
+use made::data;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-#[path = "../examples/receive/digest.rs"]
+#[path = "../../examples/common/digest.rs"]
 mod digest;
+#[path = "../example/mod.rs"]
 mod example;
+mod limits;
+mod made;
+mod mutated;
+mod pipes;
+mod rebind;
+mod verdict;
 
 static RECEIVE: Example = Example::new("receive");
+static HNS3: Example = Example::new("port_hns3");
+static GVE: Example = Example::new("port_gve");
 
 fn run(args: &[&str]) -> Output {
     RECEIVE.run(args)
 }
 
-fn fails(args: &[&str], status: i32, text: &str) {
-    RECEIVE.fails(args, status, text);
+/// Runs it with `input` as standard input, through a pipe.
+fn run_input(args: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(RECEIVE.path());
+    let mut child =
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A program that has seen enough does not read the rest.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn fails(args: &[&str], status: i32, text: &str) -> Output {
+    RECEIVE.fails(args, status, text)
 }
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
-
-fn data(name: &str) -> String {
-    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Writes a file for this test.
-fn file(name: &str, bytes: &[u8]) -> String {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, bytes).unwrap();
-    path.to_str().unwrap().into()
 }
 
 #[test]
@@ -62,7 +70,7 @@ fn without_the_sync_the_bytes_are_wrong() {
     let report = json(&output);
     let queue = &report["queues"][0];
     assert_eq!(queue["wrong"], queue["packets"], "not one packet is right");
-    fails(&["--packets", "500", "--dma", "bounce-without-sync"], 1, "on queue 0 are wrong; queue 0: packet 0");
+    fails(&["--packets", "500", "--dma", "bounce-without-sync"], 1, "packets on queue 0 are wrong; queue 0: packet 0");
 }
 
 #[test]
@@ -85,21 +93,6 @@ fn a_hostile_device_costs_what_it_broke() {
         // The last frames of a queue are not known to be missing.
         assert!(bad_length > 50 && (missing == bad_length || missing + 1 == bad_length), "{queue}");
         assert_eq!(queue["wrong"], 0);
-    }
-}
-
-#[test]
-fn memory_is_bound_and_unbound_under_traffic() {
-    for (provider, rebind, dma) in
-        [("dmabuf", "20", "iommu"), ("huge", "5", "bounce"), ("page", "5", "coherent"), ("zcrx", "1", "bounce")]
-    {
-        let args = ["--packets", "4000", "--provider", provider, "--rebind", rebind, "--dma", dma, "--json"];
-        let output = run(&args);
-        assert!(output.status.success(), "{output:?}");
-        let report = json(&output);
-        assert_eq!((report["rebinds"].to_string().as_str(), &report["verdict"]), (rebind, &"ok".into()));
-        let unreadable = report["queues"][1]["device_bytes"].as_u64().unwrap();
-        assert_eq!(unreadable != 0, ["dmabuf", "zcrx"].contains(&provider), "{provider}: {unreadable}");
     }
 }
 
@@ -128,44 +121,6 @@ fn captures_arrive_frame_by_frame() {
         assert_eq!((&old["packets"], &old["digest"]), (&28.into(), &new["digest"]));
     }
     assert!(reports[0]["queues"][1]["device_bytes"].as_u64().unwrap() > 0);
-}
-
-#[test]
-fn bad_input_is_named_and_has_status_2() {
-    let capture = std::fs::read(data("udp.pcap")).unwrap();
-    let cut = file("cut.pcap", &capture[..capture.len() - 7]);
-    let foreign = file("foreign.pcap", b"GIF89a, which is no capture");
-    let empty = file("empty.pcap", b"");
-    // The link type stands at byte 20 of the file's header: 113 is "Linux cooked", what tcpdump -i any writes.
-    let mut cooked = capture.clone();
-    cooked[20..24].copy_from_slice(&113_u32.to_le_bytes());
-    let cooked = file("cooked.pcap", &cooked);
-    for (args, text) in [
-        (&["--pcap", &cut][..], "is cut off"),
-        (&["--pcap", &foreign], "neither pcap nor pcapng"),
-        (&["--pcap", &empty], "is empty"),
-        (&["--pcap", &cooked], "link type 113"),
-        (&["--pcap", "no-such-file"], "cannot open no-such-file"),
-        (&["--pcap", &cut, "--tap"], "choose one"),
-        (&["--packets", "0"], "at least 1"),
-        (&["--packets", "many"], "not a whole number"),
-        (&["--size", "8"], "generate at least 16"),
-        (&["--size", "9175"], "NIC takes 9216"),
-        (&["--size", "100..50"], "smaller size first"),
-        (&["--ports", "7,7"], "two different ports"),
-        (&["--dma", "magic"], "coherent, bounce, iommu"),
-        (&["--provider", "tape"], "page, huge, dmabuf or zcrx"),
-        (&["--rebind", "0"], "at least 1"),
-        (&["--provider", "zcrx", "--rebind", "2"], "bound once"),
-        (&["--niov-size", "5000"], "power of two from 4096"),
-        (&["--device-memory", "32", "--niov-size", "65536"], "do not divide into net_iovs"),
-        (&["--device-memory", "4611686018427387904"], "too much"),
-        (&["--tap", "a/b"], "not a name for a TAP device"),
-        (&["--device-memory", "8", "--size", "9000"], "queue 1 had too few buffers"),
-        (&["--fast"], "--fast"),
-    ] {
-        fails(args, 2, text);
-    }
 }
 
 /// Runs `receive --tap` and gives it, once the device is up. `None`, with a line that says why, where there is no TAP.
