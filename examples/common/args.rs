@@ -1,5 +1,6 @@
 //! The command line of `receive` and of the ports. Each option is honoured, or refused with what it belongs to.
 
+use super::limits;
 use lexopt::Parser;
 use lexopt::prelude::*;
 use netmem::nic::frame::MIN_FRAME;
@@ -226,9 +227,9 @@ impl Given {
             .ok_or_else(|| {
                 format!("--niov-size {niov_size} is not possible: use a power of two from {MIN_NIOV} to {MAX_NIOV}")
             })?;
-        if net_iovs {
-            fits(device_memory)?;
-        }
+        // CAST: checked to be at most the longest frame.
+        let max_frame = self.max_frame.map_or(MAX_FRAME, |len| len as usize);
+        limits::check(if net_iovs { device_memory } else { 0 }, max_frame)?;
         let source = match (self.pcap, self.tap) {
             (Some(file), _) => Source::Capture { file, strict: self.strict },
             (None, Some(name)) => Source::Tap(name),
@@ -241,8 +242,7 @@ impl Given {
             source,
             packets,
             ports: self.ports.unwrap_or([5001, 5002]),
-            // CAST: checked to be at most the longest frame.
-            max_frame: self.max_frame.map_or(MAX_FRAME, |len| len as usize),
+            max_frame,
             dma: self.dma.unwrap_or(Dma::Coherent),
             provider,
             stage,
@@ -253,20 +253,6 @@ impl Given {
             json: self.json,
         })
     }
-}
-
-/// Refuses device memory that this machine cannot have, as far as it says so.
-fn fits(bytes: usize) -> Result<(), String> {
-    let Ok(meminfo) = std::fs::read_to_string("/proc/meminfo") else { return Ok(()) };
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let Some(available) = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()) else {
-        return Ok(());
-    };
-    let kib = bytes as u64 / 1024;
-    if kib <= available {
-        return Ok(());
-    }
-    Err(format!("--device-memory {kib} is more than this machine has, which is {available} KiB for now: use less"))
 }
 
 /// The value of an option, which need not be text.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Frames of a queue that a checker has not asked for yet. More than that, and the source waits for the checker.
-const AHEAD: usize = 256;
+pub(crate) const AHEAD: usize = 256;
 /// How long the source waits at a time while memory is bound. The NIC looks after its queues in between.
 const HOLD: Duration = Duration::from_micros(100);
 

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod feed;
 pub(crate) mod job;
+pub(crate) mod limits;
 pub(crate) mod output;
 pub(crate) mod report;
 pub(crate) mod signals;

@@ -136,6 +136,19 @@ fn a_signal_has_what_arrived_told() {
     }
 }
 
+#[test]
+fn a_fifo_without_a_writer_can_be_interrupted() {
+    let fifo = format!("{}/receive-nobody.fifo", env!("CARGO_TARGET_TMPDIR"));
+    let _ = std::fs::remove_file(&fifo);
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let child = start(&["--pcap", &fifo], Stdio::null());
+    takes_note(&child);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    std::fs::remove_file(&fifo).unwrap();
+}
+
 /// What it says where standard output is `stdout`.
 fn with_stdout(example: &Example, args: &[&str], stdout: Stdio) -> (Option<i32>, String) {
     let child = Command::new(example.path()).args(args).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();

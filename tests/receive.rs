@@ -7,15 +7,20 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
 
-#[path = "../../examples/common/digest.rs"]
+#[path = "../examples/common/digest.rs"]
 mod digest;
-#[path = "../example/mod.rs"]
 mod example;
+#[path = "receive/limits.rs"]
 mod limits;
+#[path = "receive/made.rs"]
 mod made;
+#[path = "receive/mutated.rs"]
 mod mutated;
+#[path = "receive/pipes.rs"]
 mod pipes;
+#[path = "receive/rebind.rs"]
 mod rebind;
+#[path = "receive/verdict.rs"]
 mod verdict;
 
 static RECEIVE: Example = Example::new("receive");

@@ -1,0 +1,39 @@
+//! What this machine and this process can have: refused at once, with the number, where the work would end in the middle.
+
+use super::feed::AHEAD;
+use super::job::FRAMES;
+use netmem::mm::PAGE_SIZE;
+use rustix::process::{Resource, getrlimit};
+
+/// Stacks of the threads, rings, and what else is not counted.
+const REST: usize = 32 << 20;
+
+/// Refuses what needs more memory than there is: `device_memory` bytes, and frames of up to `max_frame`.
+pub(crate) fn check(device_memory: usize, max_frame: usize) -> Result<(), String> {
+    available(device_memory)?;
+    // The memory and what describes it, host memory, and frames that wait to be checked.
+    let need = device_memory + device_memory / 32 + FRAMES * PAGE_SIZE + 2 * AHEAD * max_frame + REST;
+    match getrlimit(Resource::As).current {
+        Some(limit) if limit < need as u64 => Err(format!(
+            "this process may have {} KiB of memory, and needs about {}: raise the limit (ulimit -v), or use less \
+             --device-memory",
+            limit / 1024,
+            need / 1024
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses device memory that this machine does not have, as far as it says so.
+fn available(device_memory: usize) -> Result<(), String> {
+    let Ok(meminfo) = std::fs::read_to_string("/proc/meminfo") else { return Ok(()) };
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let Some(available) = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok()) else {
+        return Ok(());
+    };
+    let need = device_memory / 1024;
+    if need <= available {
+        return Ok(());
+    }
+    Err(format!("--device-memory {need} is more than this machine has, which is {available} KiB for now: use less"))
+}
