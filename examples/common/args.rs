@@ -152,7 +152,7 @@ pub(crate) fn parse(program: Program, arguments: impl IntoIterator<Item = OsStri
             Long("json") => given.json = true,
             Short('h') | Long("help") => return Ok(None),
             Long(name @ ("tap" | "provider" | "rebind")) => {
-                return Err(format!("--{name} belongs to `receive`: here --stage decides what queue 1 has"));
+                return Err(format!("--{name} is for `receive`: here --stage decides what queue 1 has"));
             }
             Long("stage") => {
                 return Err(

@@ -66,9 +66,9 @@ fn an_option_that_would_do_nothing_is_refused_with_its_owner() {
     }
     for port in [&HNS3, &GVE] {
         for (args, text) in [
-            (&["--provider", "dmabuf"][..], "--provider belongs to `receive`"),
-            (&["--rebind", "3"], "--rebind belongs to `receive`"),
-            (&["--tap"], "--tap belongs to `receive`"),
+            (&["--provider", "dmabuf"][..], "--provider is for `receive`"),
+            (&["--rebind", "3"], "--rebind is for `receive`"),
+            (&["--tap"], "--tap is for `receive`"),
             (&["--niov-size", "8192"], "--niov-size belongs to --stage devmem"),
             (&["--stage", "netmem", "--device-memory", "64"], "--device-memory belongs to --stage devmem"),
             (&["--strict"], "--strict belongs to --pcap"),

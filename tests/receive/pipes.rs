@@ -6,6 +6,8 @@ use example::Example;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::example;
@@ -158,8 +160,8 @@ fn with_stdout(example: &Example, args: &[&str], stdout: Stdio) -> (Option<i32>,
 
 /// Standard output whose reader has gone.
 fn closed() -> Stdio {
-    let (_gone, writer) = std::io::pipe().unwrap();
-    writer.into()
+    let (_gone, writer) = UnixStream::pair().unwrap();
+    OwnedFd::from(writer).into()
 }
 
 #[test]
