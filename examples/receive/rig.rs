@@ -141,7 +141,8 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
         }
         _ => host()?,
     };
-    // A frame has as many buffers as a packet has frags. Longer ones need larger buffers.
+    // A packet has so many frags. Buffers that follow each other in a page share one, but nothing promises that they do, so
+    // longer frames get larger buffers.
     let buffer_size = if args.max_frame > MAX_SKB_FRAGS * BUFFER { PAGE_SIZE } else { BUFFER } as u32;
     let queue = |memory| QueueConfig { buffer_size, ..QueueConfig::new(memory) };
     let queues =

@@ -493,8 +493,8 @@ mod tests {
         assert!(error(|p| p.size = PayloadSize::Range { min: 20, max: 19 }).starts_with("no payload is at least 20"));
         assert_eq!(
             error(|p| p.size = PayloadSize::Fixed(9001)),
-            "a payload of 9001 bytes makes a frame of 9043 bytes, and the NIC takes 9042: generate at most 9000 bytes \
-             or allow longer frames"
+            "a payload of 9001 bytes makes a frame of 9043 bytes, and the NIC takes 9042: generate at most 9000 bytes, \
+             or allow longer frames (--max-frame of the examples)"
         );
         let jumbo = GeneratorParams { size: PayloadSize::Fixed(65_507), ..params(1) };
         assert!(Generator::new(jumbo, 65_549).is_ok());

@@ -368,8 +368,8 @@ impl<R: Read> Capture<R> {
 }
 
 /// What to do about frames that are too long.
-pub(super) const LONGER: &str = "allow longer frames (--max-frame of the examples), or capture with segmentation offload switched off (ethtool -K \
-                                 eth0 gro off lro off tso off)";
+pub(super) const LONGER: &str = "allow longer frames (--max-frame of the examples), or capture with segmentation \
+                                 offload switched off (ethtool -K eth0 gro off lro off tso off)";
 
 /// What to do about a link type that is refused.
 fn advice(linktype: i32) -> &'static str {
