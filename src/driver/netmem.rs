@@ -260,7 +260,7 @@ impl<H: Hardware> Driver<H> {
     /// [`DriverError`]. Hardware and pools are dropped then, and their memory is back with its providers.
     pub fn new(hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError>
     where
-        H: Hardware<Rx: UnreadableRx>,
+        H::Rx: UnreadableRx,
     {
         Self::start_all(hardware, config)
     }
@@ -331,7 +331,7 @@ impl<H: Hardware> Driver<H> {
     /// [`BindError`], with the reason and the provider. The queue goes on as before.
     pub fn bind(&mut self, queue: usize, provider: AnyProvider, options: BindOptions) -> Result<Binding, BindError>
     where
-        H: Hardware<Rx: UnreadableRx>,
+        H::Rx: UnreadableRx,
     {
         netdev::bind(self, queue, provider, options)
     }

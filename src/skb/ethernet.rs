@@ -1,7 +1,6 @@
 //! [`check_frame`]: what a frame of Ethernet is, for every way into a driver and out of it.
 
 /// Bytes of an Ethernet header: two addresses and a type.
-#[doc(alias = "struct ethhdr")]
 pub const ETH_HLEN: u32 = 14;
 
 /// A frame ends within its Ethernet header.
@@ -30,8 +29,6 @@ pub struct FrameTooShort {
 /// # Errors
 ///
 /// [`FrameTooShort`] for fewer than [`ETH_HLEN`] bytes.
-#[doc(alias = "eth_type_trans")]
-#[doc(alias = "pskb_may_pull")]
 pub const fn check_frame(len: usize) -> Result<(), FrameTooShort> {
     if len < ETH_HLEN as usize { Err(FrameTooShort { len }) } else { Ok(()) }
 }

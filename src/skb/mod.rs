@@ -15,7 +15,12 @@ mod packet;
 mod readable;
 mod zcrx;
 
-pub use ethernet::{ETH_HLEN, FrameTooShort, check_frame};
+#[doc(alias = "struct ethhdr")]
+pub use ethernet::ETH_HLEN;
+pub use ethernet::FrameTooShort;
+#[doc(alias = "eth_type_trans")]
+#[doc(alias = "pskb_may_pull")]
+pub use ethernet::check_frame;
 pub use frag::MmFrag;
 #[doc(alias = "skb_frag_t")]
 #[doc(alias = "skb_mark_for_recycle")]

@@ -23,7 +23,8 @@ const EXCEPTIONS: [(&str, &str); 3] = [
     (
         "pub fn netmem::driver::gve::devmem::Ring<H>::new(&mut H, usize, netmem::PagePool, netmem::PagePool<netmem::Page>, \
          core::option::Option<netmem::driver::gve::Filter>) \
-         -> core::result::Result<Self, netmem::driver::port::RingError> where H: netmem::netdev::UnreadableRx",
+         -> core::result::Result<Self, netmem::driver::port::RingError> \
+         where <H as netmem::driver::Hardware>::Rx: netmem::netdev::UnreadableRx",
         "a filter is given headers from the pool of pages",
     ),
 ];

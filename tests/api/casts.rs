@@ -77,7 +77,7 @@ const EXCEPTIONS: [(&str, &str); 16] = [
     ),
     (
         "pub fn netmem::netdev::RxRing<Q, K>::stop(self) -> impl core::iter::traits::iterator::Iterator<\
-         Item = (netmem::Frag<K>, core::option::Option<netmem::Frag<netmem::Page>>)>",
+         Item = (netmem::page_pool::Received<K>, core::option::Option<netmem::page_pool::Received<netmem::Page>>)>",
         "the page beside a buffer is the header's, which went in as a page from a pool of pages (P2)",
     ),
 ];

@@ -47,7 +47,7 @@ impl<H: Hardware> Ring<H> {
         filter: Option<Filter>,
     ) -> Result<Self, RingError>
     where
-        H: Hardware<Rx: UnreadableRx>,
+        H::Rx: UnreadableRx,
     {
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;

@@ -56,7 +56,7 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_init_ring")]
     pub fn new(hardware: &mut H, queue: usize, pool: PagePool, headers: PagePool<Page>) -> Result<Self, RingError>
     where
-        H: Hardware<Rx: UnreadableRx>,
+        H::Rx: UnreadableRx,
     {
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
