@@ -9,11 +9,11 @@ use netmem::driver::Hardware;
 use netmem::mm::Zone;
 use netmem::netdev::RxRing;
 use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic};
-use netmem::nic::{Hostile, Nic, NicParams, NicQueue};
+use netmem::nic::{Hostile, Nic, NicParams, NicQueue, Trick};
 use netmem::page_pool::{PagePool, PagePoolParams, PoolError};
 use netmem::provider::PageProvider;
 use netmem::shim::*;
-use netmem::skb::Skb;
+use netmem::skb::{Skb, check_frame};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,10 @@ fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) -> u32 {
         work += 1;
         // A bad length, or a failure: the buffer has gone back to the pool.
         let Ok(completed) = completion else { continue };
+        if check_frame(completed.payload.len() as usize).is_err() {
+            page_pool_put_full_page(&mut r.pool, completed.payload);
+            continue;
+        }
         let frag = page_pool_dma_sync_for_cpu(&r.pool, completed.payload).expect("it is of this pool");
         let mut skb = Skb::new();
         if let Err(full) = skb_add_rx_frag(&mut skb, frag) {
@@ -133,6 +137,14 @@ fn completions_that_lie_cost_what_they_broke() {
     let sent = sent();
     let mut sent = sent.iter();
     assert!(got.iter().all(|got| sent.any(|sent| sent == got)), "what arrives is whole, and in order");
+}
+
+#[test]
+fn a_frame_that_ends_within_its_ethernet_header_is_dropped() {
+    let runts = Hostile { every: 10, seed: 3, tricks: vec![Trick::Runt] };
+    let got = receive(Arc::new(Bounce::new()), Some(runts));
+    assert_eq!(got.len() as u64, FRAMES - 200);
+    assert!(got.iter().all(|frame| frame.len() >= 14));
 }
 
 #[test]
