@@ -5,8 +5,8 @@ use netmem::driver::netmem::{Driver, DriverError, QueueConfig, XdpRefused};
 use netmem::driver::{Hardware, ReadableOnly};
 use netmem::mm::Zone;
 use netmem::netdev::{
-    self, BindOptions, BindRefused, Capabilities, ConfigRefused, HeaderSplit, NetDevice, QueueError, QueueMgmt,
-    RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict, Xdp, XdpBuff,
+    self, BindOptions, BindRefused, Capabilities, ConfigRefused, HeaderSplit, NetDevice, PostRefused, QueueError,
+    QueueMgmt, RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict, Xdp, XdpBuff,
 };
 use netmem::nic::frame::{parse, udp_checksum_ok};
 use netmem::nic::traffic::{Expect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
@@ -849,6 +849,142 @@ fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
     assert_eq!(driver.posted(0), Some((DEPTH, DEPTH)), "the ring is full again");
     drop(driver);
     rig.assert_clean();
+}
+
+/// Restarts a queue again and again while frames come in, and delivers all of them in the end. The most pages that were in
+/// use, and the order of what arrived.
+fn restarts_in_a_row(order: u32, buffer_size: u32, lengths: std::ops::Range<usize>, polls: u32) -> (usize, Vec<usize>) {
+    let rig = Rig { zone: Zone::new(1 << 14).unwrap(), ..Rig::new(Iommu::new(), PayloadSize::Fixed(100)) };
+    let traffic = Lengths { lengths: lengths.clone(), begin: None };
+    let pause = Some(Duration::from_secs(60));
+    let params = NicParams { depth: 64, max_frame: 9216, pause, ..NicParams::default() };
+    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let params = PagePoolParams { order, max_len: 4096 << order, ..rig.params() };
+    let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
+    let config = QueueConfig { buffer_size, ..QueueConfig::new(RxMemory { payload, headers: None }) };
+    let mut driver = Driver::new(nic, vec![config]).unwrap();
+    let (mut arrived, mut most) = (Vec::new(), 0);
+    for _ in 0..60 {
+        // The device uses all that it has before each restart.
+        let used = |driver: &mut Driver<Nic>| driver.hardware().queue_stats(0).unwrap().frames;
+        let mut before = u64::MAX;
+        while before != used(&mut driver) && !driver.hardware().has_ended() {
+            before = used(&mut driver);
+            driver.hardware().wait(Duration::from_millis(1));
+        }
+        for _ in 0..polls {
+            driver.poll(1, |skb| {
+                arrived.push(skb.len());
+                None
+            });
+        }
+        netdev::restart(&mut driver, 0).unwrap();
+        most = most.max(rig.zone.frames() - rig.zone.free_frames());
+    }
+    while arrived.len() < lengths.len() {
+        if driver.poll(16, |skb| {
+            arrived.push(skb.len());
+            None
+        }) == 0
+        {
+            driver.hardware().wait(Duration::from_millis(1));
+        }
+    }
+    drop(driver);
+    rig.assert_clean();
+    (most, arrived)
+}
+
+#[test]
+fn restarts_in_a_row_keep_no_pieces_of_pools_that_are_gone() {
+    // Frames of many buffers that lie side by side; frames that are small parts of large pieces; many small buffers.
+    for (order, buffer, lengths, polls) in
+        [(3, 2048, 8000..9000, 0), (3, 2048, 8000..9000, 1), (6, 2048, 1000..1500, 1), (0, 64, 900..1000, 1)]
+    {
+        let (most, arrived) = restarts_in_a_row(order, buffer, lengths.clone(), polls);
+        assert_eq!(arrived, lengths.collect::<Vec<_>>(), "order {order}: each frame once and in order");
+        // Two rings, the piece that each pool is cutting, and a refill of single pages.
+        let ring = (64 * buffer as usize).div_ceil(4096 << order) << order;
+        let bound = 2 * ring + (2 << order) + if order == 0 { 64 } else { 0 };
+        assert!(most <= bound, "order {order}, buffers of {buffer}: {most} pages are held, {bound} are two rings");
+    }
+}
+
+#[test]
+fn a_program_that_panics_in_a_restart_costs_its_frame_and_no_more() {
+    let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(100));
+    let (begin, gate) = std::sync::mpsc::channel();
+    let traffic = Lengths { lengths: 60..160, begin: Some(gate) };
+    let pause = Some(Duration::from_secs(60));
+    let params = NicParams { depth: 16, max_frame: 2048, pause, ..NicParams::default() };
+    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
+    driver
+        .attach_xdp(Some(Xdp::new(|buff| if buff.len() == 68 { panic!("a program") } else { Verdict::Pass(buff) })))
+        .unwrap();
+    begin.send(()).unwrap();
+    while driver.hardware().queue_stats(0).unwrap().frames < 16 {
+        driver.hardware().wait(Duration::from_millis(1));
+    }
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| netdev::restart(&mut driver, 0)));
+    assert!(panicked.is_err());
+    // The next polls deliver what had arrived, and start the queue again.
+    let (mut arrived, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
+    while arrived.last() != Some(&159) {
+        assert!(Instant::now() < deadline, "nothing comes");
+        driver.poll(8, |skb| {
+            arrived.push(skb.len());
+            None
+        });
+        driver.hardware().wait(Duration::from_millis(1));
+    }
+    assert_eq!(arrived, (60..160).filter(|len| *len != 68).collect::<Vec<_>>());
+    assert_eq!(driver.posted(0), Some((16, 16)));
+    drop(driver);
+    rig.assert_clean();
+}
+
+#[test]
+fn what_the_core_has_noted_does_not_hide_what_a_queue_runs_on() {
+    let program = || Some(Xdp::new(|_| panic!("it sees a piece of a frame")));
+    // A queue that splits headers off, whatever the note says.
+    let rig = Rig::small();
+    let mut driver = rig.driver(1);
+    driver.net_device_mut().set_header_split(1, HeaderSplit::Off).unwrap();
+    assert_eq!(driver.attach_xdp(program()).unwrap_err().reason, XdpRefused::HeaderSplit { queue: 1 });
+    // A device whose frames are longer than its note says.
+    drop(driver);
+    let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(5000));
+    let mut driver = Driver::new(rig.nic(1), vec![rig.queue(false), rig.queue(false)]).unwrap();
+    *driver.net_device_mut() = NetDevice::new(Capabilities::default(), 2).unwrap();
+    let refused = driver.attach_xdp(program()).unwrap_err();
+    assert_eq!(refused.reason, XdpRefused::FrameSize { queue: 0, max_frame: 5042, buffer: 2048 });
+    drop(driver);
+    // A program that is attached, whatever the note says: no device memory beneath it.
+    let rig = Rig::small();
+    let mut driver = Driver::new(rig.nic(1), vec![rig.queue(false), rig.queue(false)]).unwrap();
+    driver.attach_xdp(program()).unwrap();
+    driver.net_device_mut().set_xdp(false).unwrap();
+    driver.net_device_mut().set_header_split(1, HeaderSplit::On { threshold: 0 }).unwrap();
+    let refused = driver.bind(1, rig.any(), BindOptions::default()).unwrap_err();
+    assert_eq!(refused.reason, BindRefused::Restart(RestartError::Alloc(QueueError::Program { queue: 1 })));
+    drop((driver, refused));
+    rig.assert_clean();
+}
+
+#[test]
+fn a_queue_is_not_started_twice_nor_on_memory_of_another_device() {
+    let (rig, other) = (Rig::small(), Rig::small());
+    let mut drivers = [&rig, &other].map(|rig| Driver::new(rig.nic(4), vec![rig.queue(false)]).unwrap());
+    let [one, two] = &mut drivers;
+    let (mine, theirs) = (one.queue_stop(0).unwrap(), two.queue_stop(0).unwrap());
+    let refused = one.queue_start(0, theirs).unwrap_err();
+    assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostRefused::NotMapped });
+    two.queue_start(0, refused.memory).map_err(|error| error.reason).unwrap_err();
+    one.queue_start(0, mine).map_err(|error| error.reason).unwrap();
+    drop(drivers);
+    rig.assert_clean();
+    other.assert_clean();
 }
 
 /// A device that says that its frames are shorter than they are.

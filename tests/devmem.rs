@@ -13,8 +13,8 @@ use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, R
 use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
 use netmem::skb::devmem::{
-    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken, DontneedError,
-    MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, PieceError, Received, RecvError, Sock,
+    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
+    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, PieceError, RecvError, Sock,
 };
 use netmem::skb::{MmFrag, ReadError, Skb};
 use netmem::{Frag, FreeIov, NetIov, NetIovArea, NetIovType, Page};
@@ -677,8 +677,8 @@ fn pieces(user: &mut DevmemUser, len: usize) -> Vec<DevmemPiece> {
     let mut received = Vec::with_capacity(32);
     user.recv(&mut vec![0; len], &mut received).unwrap();
     let pieces = received.into_iter().filter_map(|part| match part {
-        Received::Piece(piece) => Some(piece),
-        Received::Copied { .. } => None,
+        DevmemPart::Piece(piece) => Some(piece),
+        DevmemPart::Copied { .. } => None,
     });
     pieces.collect()
 }
@@ -693,12 +693,12 @@ fn s4_a_token_is_one_piece_and_a_piece_is_returned_once() {
     let (mut buffer, mut received) = ([0; 1000], Vec::with_capacity(32));
     assert_eq!(user.recv(&mut buffer, &mut received), Ok(604));
     assert_eq!(&buffer[..5], b"head\0");
-    assert!(matches!(received[0], Received::Copied { len: 4 }));
+    assert!(matches!(received[0], DevmemPart::Copied { len: 4 }));
     let told: Vec<_> = received[1..]
         .iter()
         .map(|part| match part {
-            Received::Piece(piece) => (piece.dmabuf_id(), piece.offset(), piece.len(), piece.cmsg().frag_token),
-            Received::Copied { .. } => panic!("the rest is device memory"),
+            DevmemPart::Piece(piece) => (piece.dmabuf_id(), piece.offset(), piece.len(), piece.cmsg().frag_token),
+            DevmemPart::Copied { .. } => panic!("the rest is device memory"),
         })
         .collect();
     let id = rig.dmabuf.id();
@@ -706,7 +706,7 @@ fn s4_a_token_is_one_piece_and_a_piece_is_returned_once() {
     // Given back by name, dropped, and dropped on another thread. The kernel hears of it with the next call.
     let mut parts = received.into_iter().skip(1);
     let mut piece = || match parts.next() {
-        Some(Received::Piece(piece)) => piece,
+        Some(DevmemPart::Piece(piece)) => piece,
         other => panic!("{other:?}"),
     };
     piece().give_back();

@@ -5,7 +5,7 @@ use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, DmaQueue, Iommu, PeerErr
 use netmem::driver::Hardware;
 use netmem::driver::netmem::{Driver, DriverError, QueueConfig, RxStats};
 use netmem::mm::Zone;
-use netmem::netdev::{PostRefused, RxMemory, RxRing};
+use netmem::netdev::{BadCompletion, PostRefused, RxMemory, RxRing};
 use netmem::nic::frame::{UdpFlow, build_udp, checksum_ok};
 use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
@@ -828,6 +828,33 @@ fn d5_a_buffer_lies_within_what_its_pool_syncs() {
     let reason = PostRefused::NotSynced { start: 0, end: 2048, from: 0, to: 1000 };
     assert_eq!(error, DriverError::Post { queue: 0, reason });
     assert!(error.to_string().contains("max_len"), "{error}");
+    rig.assert_clean();
+}
+
+#[test]
+fn a_length_of_headers_beyond_16_bits_is_as_wrong_as_any() {
+    let rig = Rig::new(Bounce::new());
+    let hostile = Some(Hostile { every: 1, seed: 5, tricks: vec![Trick::HeaderLength] });
+    let mut nic = rig.nic(NicParams { depth: 4, hostile, ..NicParams::default() }, Frames::new(payloads(2, 100)));
+    let order = 5;
+    let params = PagePoolParams { order, max_len: 4096 << order, ..rig.params() };
+    let mut pool = PagePool::<Page>::new(params, rig.pages()).unwrap();
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    for _ in 0..2 {
+        ring.post(pool.alloc_frag(2048).unwrap(), Some(pool.alloc_frag(70_000).unwrap())).unwrap();
+    }
+    ring.kick();
+    for _ in 0..2 {
+        let completed = loop {
+            match ring.complete() {
+                Some(completed) => break completed,
+                None => nic.wait(Duration::from_millis(10)),
+            }
+        };
+        let Err(BadCompletion::HeaderLength { len, posted: 70_000, .. }) = completed else { panic!("{completed:?}") };
+        assert!(len > 70_000);
+    }
+    drop((ring, nic, pool));
     rig.assert_clean();
 }
 

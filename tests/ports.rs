@@ -7,7 +7,7 @@ use netmem::driver::port::{PortRing, PortStats, RingError};
 use netmem::driver::{Hardware, gve, hns3};
 
 use netmem::mm::Zone;
-use netmem::netdev::RxRing;
+use netmem::netdev::{PostRefused, RxRing};
 use netmem::nic::frame::parse;
 use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem::nic::{Hostile, Nic, NicParams, Trick};
@@ -548,6 +548,58 @@ fn hns3_looks_at_every_page_before_it_goes_without() {
         }
         drop(ring);
         rig.assert_back("looked at");
+    }
+}
+
+#[test]
+fn gve_shows_a_filter_whole_ethernet_headers_only() {
+    let frames: Vec<_> = (0..40).map(|len| vec![len as u8; len]).collect();
+    // It reads the type of the frame, as a filter may, and drops every third.
+    let careful: gve::Filter = |headers| u16::from_be_bytes([headers[12], headers[13]]) as u8 % 3 == 0;
+    for stage in STAGES {
+        let rig = Rig::new(Bounce::new());
+        let mut nic = rig.nic(NicParams::default(), frames.clone());
+        let mut ring = rig.filtered(Port::Gve, stage, &mut nic, Some(careful));
+        let mut got = Vec::new();
+        receive(&mut *ring, &nic, |mut skb| {
+            got.push(rig.bytes(&mut skb).0);
+            None
+        });
+        let want: Vec<_> = frames.iter().filter(|frame| frame.len() >= 14 && frame.len() % 3 != 0).cloned().collect();
+        assert_same(stage, &got, &want);
+        let stats = ring.stats();
+        // A frame of no bytes at all makes no packet.
+        let short = stats.rx.too_short + stats.no_skb;
+        assert_eq!((short, stats.early_drop), (14, 26 - want.len() as u64), "{stage:?}: {stats:?}");
+        drop(ring);
+        rig.assert_back(&format!("{stage:?}"));
+    }
+}
+
+#[test]
+fn a_ring_whose_buffers_its_pool_does_not_sync_does_not_start() {
+    let short = |rig: &Rig, offset, max_len| PagePoolParams { offset, max_len, ..rig.params() };
+    for (offset, max_len) in [(0, 1024), (0, 2048), (64, 4032)] {
+        let rig = Rig::new(Coherent::new());
+        let params = || short(&rig, offset, max_len);
+        let page = || PagePool::<Page>::new(params(), PageProvider::new(rig.zone.clone())).unwrap();
+        let open = || PagePool::new(params(), AnyProvider::from(PageProvider::new(rig.zone.clone()))).unwrap();
+        let mut nic = rig.nic(NicParams::default(), Vec::new());
+        for error in [
+            hns3::page::Ring::new(&mut nic, 0, page()).unwrap_err(),
+            hns3::netmem::Ring::new(&mut nic, 0, open()).unwrap_err(),
+            hns3::devmem::Ring::new(&mut nic, 0, open(), rig.headers()).unwrap_err(),
+            gve::page::Ring::new(&mut nic, 0, page(), Some(rig.headers()), None).unwrap_err(),
+            gve::netmem::Ring::new(&mut nic, 0, open(), Some(rig.headers()), None).unwrap_err(),
+            gve::devmem::Ring::new(&mut nic, 0, open(), rig.headers(), None).unwrap_err(),
+        ] {
+            let RingError::Post { queue: 0, reason: PostRefused::NotSynced { from, to, .. } } = error else {
+                panic!("{error}")
+            };
+            assert_eq!((from, to), (offset, offset + max_len));
+        }
+        drop(nic);
+        rig.assert_back("nothing was started");
     }
 }
 

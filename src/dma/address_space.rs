@@ -145,7 +145,7 @@ struct Table {
     regions: BTreeMap<usize, Region>,
     /// New addresses start here.
     first: usize,
-    /// The next new address: behind the one before, so that an address is used again only when all others have been.
+    /// The next new address: behind the one before, so that an address is not used again while there is room above.
     next: usize,
 }
 

@@ -2,8 +2,9 @@
 
 use super::address_space::{AddressSpace, Addresses, device};
 
-/// A device that reaches memory through an IOMMU. Each mapping has a new address, which is used again only when all others
-/// have been, so DMA after unmap or out of range faults and is counted. The device is coherent and needs no sync.
+/// A device that reaches memory through an IOMMU. Each mapping has a new address. Addresses are handed out upwards, and from the
+/// beginning again only where there is no room above, so DMA after unmap or out of range faults and is counted. The device
+/// is coherent and needs no sync.
 ///
 /// ```
 /// use netmem::dma::{DmaBus, Iommu, TxMap};

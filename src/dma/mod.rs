@@ -10,7 +10,7 @@
 //! | --- | --- | --- |
 //! | [`Coherent`] | where the page is | DMA to memory that is not mapped faults, and is counted |
 //! | [`Bounce`] | that of a buffer of its own | a missing or short sync: the CPU reads old bytes |
-//! | [`Iommu`] | a new one each time, used again only when all others have been | DMA after unmap or out of range faults, and is counted |
+//! | [`Iommu`] | a new one each time, as long as there is room above | DMA after unmap or out of range faults, and is counted |
 //!
 //! All three are models, and stop bad DMA instead of suffering it. Real hardware without an IOMMU would not.
 //!
@@ -90,7 +90,8 @@ pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) 
 ///   the device names such an address: what the device has stays mapped until it comes back, rule D5.)
 /// - the device writes a buffer only from its post to its completion (or to the stop of its queue), never between the
 ///   completion and the next post, and reads what is transmitted only from its post to its completion likewise;
-/// - no method panics, or calls into a pool, a provider or a hook.
+/// - no method panics, or calls into a pool, a provider or a hook; but `map_peer` and `unmap_peer` may call and drop the
+///   [`PeerMemory`] that they were given, which can do either. A pool calls neither of the two under its locks.
 pub unsafe trait DmaDevice: Send + Sync {
     /// Makes the block of `page` reachable for the device. `None` when the device has no room for it.
     ///

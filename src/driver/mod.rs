@@ -56,7 +56,9 @@ pub trait Hardware {
 }
 
 /// A device that is driven as one that does not declare unreadable memory, whatever it could do: as every driver before it
-/// was converted. Its queues take memory that the CPU can read, and nothing else compiles (rule P3).
+/// was converted. The queues of a `Driver<ReadableOnly<..>>` take memory that the CPU can read, and nothing else compiles
+/// (rule P3). The word is that of the type that the driver is given: another type of hardware around this one is another
+/// driver, and speaks for itself.
 #[derive(Debug)]
 pub struct ReadableOnly<H>(
     /// The device.

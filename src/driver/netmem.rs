@@ -131,13 +131,13 @@ pub enum DriverError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RxStats {
-    /// Packets delivered.
+    /// Packets that have arrived: delivered, or in the backlog of a restart, to be delivered by the next poll.
     pub packets: u64,
     /// Bytes in them.
     pub bytes: u64,
     /// Descriptors posted; with header buffers each stands for two.
     pub posted: u64,
-    /// Times a ring could not be filled because a pool had no memory.
+    /// Times a ring could not be filled: a pool had no memory, or the ring refused a buffer.
     pub alloc_failed: u64,
     /// Completions with an index that no descriptor has.
     pub bad_index: u64,
@@ -378,35 +378,44 @@ impl<H: Hardware> Driver<H> {
     #[doc(alias = "ndo_bpf")]
     #[doc(alias = "dev_xdp_attach")]
     pub fn attach_xdp(&mut self, xdp: Option<Xdp>) -> Result<Option<Xdp>, XdpError> {
-        let split =
-            |net: &NetDevice<H::Rx>| (0..net.queues()).find(|&queue| net.header_split(queue) != HeaderSplit::Off);
-        if let (Some(queue), Some(_)) = (split(&self.net), &xdp) {
-            return Err(XdpError { reason: XdpRefused::HeaderSplit { queue }, xdp });
-        }
-        let max_frame = self.net.capabilities().max_frame;
-        let small = self.queues.iter().position(|queue| queue.sizes.buffer < max_frame);
-        if let (Some(queue), Some(_)) = (small, &xdp) {
-            let reason = XdpRefused::FrameSize { queue, max_frame, buffer: self.queues[queue].sizes.buffer };
+        if let (Some(reason), Some(_)) = ((0..self.queues.len()).find_map(|queue| self.hides(queue)), &xdp) {
             return Err(XdpError { reason, xdp });
         }
-        let had = self.net.has_xdp();
         if let Err(reason) = self.net.set_xdp(xdp.is_some()) {
             return Err(XdpError { reason: reason.into(), xdp });
         }
-        if had == xdp.is_some() {
-            return Ok(core::mem::replace(&mut self.xdp, xdp));
+        // No program runs while queues restart: what has arrived is delivered as it is.
+        let (new, old) = (xdp, self.xdp.take());
+        if old.is_some() == new.is_some() {
+            self.xdp = new;
+            return Ok(old);
         }
         for queue in 0..self.queues.len() {
             let Err(reason) = netdev::restart(self, queue) else { continue };
             // The others as they were. Nothing is bound, so this is not refused; and they have what they need: the last
             // restart freed it.
-            let _ = self.net.set_xdp(had);
+            let _ = self.net.set_xdp(old.is_some());
             for queue in 0..queue {
                 let _ = netdev::restart(self, queue);
             }
-            return Err(XdpError { reason: XdpRefused::Restart { queue, reason }, xdp });
+            self.xdp = old;
+            return Err(XdpError { reason: XdpRefused::Restart { queue, reason }, xdp: new });
         }
-        Ok(core::mem::replace(&mut self.xdp, xdp))
+        self.xdp = new;
+        Ok(old)
+    }
+
+    /// Why a program would not see the frames of a queue whole. It asks what the queue runs on, whatever the core has noted.
+    fn hides(&self, queue: usize) -> Option<XdpRefused> {
+        let (memory, buffer) = (self.napi.memory(queue)?, self.queues[queue].sizes.buffer);
+        if memory.headers.is_some() {
+            return Some(XdpRefused::HeaderSplit { queue });
+        }
+        if memory.payload.is_unreadable() {
+            return Some(ConfigRefused::Bound { queue }.into());
+        }
+        let max_frame = self.hardware.capabilities().max_frame;
+        (buffer < max_frame).then_some(XdpRefused::FrameSize { queue, max_frame, buffer })
     }
 
     /// Receives up to `budget` frames, over all queues, and refills the rings. Says how much of the budget was used: one
@@ -419,6 +428,7 @@ impl<H: Hardware> Driver<H> {
     #[doc(alias = "napi_poll")]
     pub fn poll(&mut self, budget: u32, mut deliver: impl FnMut(Skb) -> Option<Skb>) -> u32 {
         netdev::unbind_dropped(self);
+        self.restart_halted();
         let (queues, first, xdp) = (&mut self.queues, self.first, &mut self.xdp);
         self.first = (first + 1) % queues.len().max(1);
         self.napi.poll(budget, |poll| {
@@ -432,6 +442,16 @@ impl<H: Hardware> Driver<H> {
             }
             work
         })
+    }
+
+    /// Restarts queues that were halted and not started again, because a program panicked in between.
+    fn restart_halted(&mut self) {
+        let halted = |queue: &RxQueue<H>| queue.ring.as_ref().is_some_and(|ring| !ring.is_running());
+        while let Some(queue) = self.queues.iter().position(halted) {
+            if netdev::restart(self, queue).is_err() {
+                break;
+            }
+        }
     }
 
     /// Reaps what a transmitter of the same device has sent: pages of this driver's pools go back into their caches.
@@ -492,6 +512,22 @@ fn check_size(queue: usize, what: &'static str, size: u32, max: u32) -> Result<(
     if (64..=max).contains(&size) { Ok(()) } else { Err(DriverError::BufferSize { queue, what, size, max }) }
 }
 
+/// A frame for the backlog: a copy, where it can be read and there is memory, so that a frame does not keep a whole piece of a
+/// pool that is about to go.
+fn copied(skb: Skb) -> Skb {
+    let copy = || {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(skb.len()).ok()?;
+        bytes.resize(skb.len(), 0);
+        skb.copy_bits(0, &mut bytes).ok()?;
+        let mut copy = Skb::copy_from(&bytes)?;
+        copy.set_queue(skb.queue());
+        copy.set_ip_summed(skb.ip_summed());
+        Some(copy)
+    };
+    copy().unwrap_or(skb)
+}
+
 impl<H: Hardware> RxQueue<H> {
     /// Delivers what had arrived when the queue was restarted.
     fn deliver_ready(&mut self, budget: u32, poll: &mut Poll<'_>, deliver: &mut impl FnMut(Skb) -> Option<Skb>) -> u32 {
@@ -508,13 +544,19 @@ impl<H: Hardware> RxQueue<H> {
 
     /// Receives what a halted ring has completed, for the next poll, and drops a frame that has not arrived to its end.
     fn drain(&mut self, index: usize, budget: u32, poll: &mut Poll<'_>, xdp: &mut Option<Xdp>) {
-        let mut ready = core::mem::take(&mut self.ready);
-        self.receive(index, budget, poll, xdp, &mut |skb| {
+        // One at a time: should the program panic, what has arrived before is in the backlog.
+        for _ in 0..budget {
+            let mut arrived = None;
+            let work = self.receive(index, 1, poll, xdp, &mut |skb| {
+                arrived = Some(skb);
+                None
+            });
             // There is room for as many as there are descriptors.
-            ready.push_back(skb);
-            None
-        });
-        self.ready = ready;
+            self.ready.extend(arrived.map(copied));
+            if work == 0 {
+                break;
+            }
+        }
         self.lose(true, poll);
     }
 
@@ -670,10 +712,11 @@ impl<H: Hardware> RxQueue<H> {
         }
     }
 
-    /// Buffers that the backlog holds. As many descriptors stay free, so that restarts in a row hold no more memory than two
-    /// rings do, and the device waits.
+    /// Buffers that the frames of the backlog took. As many descriptors stay free, so that restarts in a row hold no more than
+    /// two rings do, and the device waits.
     fn backlog(&self) -> usize {
-        self.ready.iter().map(|skb| skb.frags().count().max(1)).sum()
+        let buffer = self.sizes.buffer as usize;
+        self.ready.iter().map(|skb| skb.len().div_ceil(buffer).max(1)).sum()
     }
 
     /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Returns why the

@@ -6,7 +6,7 @@
 //! docs/porting has it as diffs.
 
 use super::netmem::RxStats;
-use crate::netdev::BadCompletion;
+use crate::netdev::{BadCompletion, PostRefused};
 use crate::page_pool::{PagePool, PoolKind, Stats};
 use crate::shim::page_pool_recycle_direct_netmem;
 use crate::skb::{ETH_HLEN, Skb, SkbFrag, check_frame};
@@ -56,6 +56,8 @@ pub struct PortStats {
     pub no_skb: u64,
     /// Those of them whose headers the CPU cannot read.
     pub unreadable_head: u64,
+    /// Why the ring refused a buffer, the last time that it did.
+    pub refused: Option<PostRefused>,
 }
 
 /// Whether a completion that was refused was part of a frame, and of its end.
@@ -66,6 +68,11 @@ pub(super) enum Refused {
 }
 
 impl PortStats {
+    /// Refuses a ring that could not be filled because its buffers do not fit it, as it would receive nothing.
+    pub(super) fn started(&self, queue: u16) -> Result<(), RingError> {
+        self.refused.map_or(Ok(()), |reason| Err(RingError::Post { queue: queue.into(), reason }))
+    }
+
     /// Counts a completion that does not fit. `lost` says that the frame it is part of is lost already, and counted.
     pub(super) fn refuse(&mut self, bad: BadCompletion, lost: bool) -> Refused {
         let once = u64::from(!lost);
@@ -123,6 +130,14 @@ pub enum RingError {
     OtherDevice {
         /// Which.
         queue: usize,
+    },
+    /// The ring refuses buffers of a pool.
+    #[error("queue {queue}: {reason}")]
+    Post {
+        /// Which.
+        queue: usize,
+        /// Why.
+        reason: PostRefused,
     },
     /// The memory cannot be read, and this stage reads it (rule P3).
     #[error("queue {queue}: its memory cannot be read by the CPU, and this stage of the port reads it: use `devmem`")]

@@ -110,6 +110,12 @@ pub enum QueueError {
         /// Why.
         reason: PostRefused,
     },
+    /// EEXIST: a program reads what the queue receives.
+    #[error("queue {queue}: an XDP program is attached and reads what is received: detach it, then bind")]
+    Program {
+        /// Which queue.
+        queue: usize,
+    },
     /// Buffers and memory do not go together.
     #[error("buffers of {size} bytes do not fit memory of {max}: bind memory with larger pieces")]
     BufferSize {

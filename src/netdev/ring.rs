@@ -244,6 +244,11 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.depth() - self.room()
     }
 
+    /// Whether the device may be given buffers: not once it was [halted](Self::halt).
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// Hands buffers to the device, which sees them at the next [`kick`](Self::kick).
     ///
     /// # Errors

@@ -198,8 +198,8 @@ impl fmt::Debug for XdpBuff {
 
 /// What becomes of a packet: the program's answer, with the packet in it.
 ///
-/// A program gets the packet by value and gives it to one verdict, so it cannot be passed and dropped, nor kept, nor
-/// forgotten (rule O3). C's `XDP_ABORTED` is `Drop`, after whatever the program notes.
+/// A program gets the packet by value and gives one packet to one verdict, so none is passed and dropped, and none is passed
+/// and kept (rule O3). A program that keeps the packet answers with another one, which it has made of memory of its own. C's `XDP_ABORTED` is `Drop`, after whatever the program notes.
 #[derive(Debug)]
 #[must_use = "dropping a verdict drops the packet through the ring"]
 pub enum Verdict {

@@ -155,7 +155,8 @@ impl Engine {
             let wait = match (self.pause, deadline) {
                 (None, _) => Duration::ZERO,
                 (Some(pause), None) => {
-                    deadline = Some(Instant::now() + pause);
+                    // A pause that is longer than time goes begins anew each time.
+                    deadline = Instant::now().checked_add(pause);
                     pause
                 }
                 (Some(_), Some(deadline)) => deadline.saturating_duration_since(Instant::now()),
@@ -234,8 +235,7 @@ impl Engine {
 /// How many bytes of a frame go to the header buffer: the headers where the device understands them, and whatever fits
 /// of a frame that it does not, so that no frame is unreadable as a whole.
 fn split(descriptor: &Descriptor, len: usize, parsed: &Parsed) -> usize {
-    // A completion has 16 bits for the length of the headers.
-    let room = descriptor.header_len.get().min(u32::from(u16::MAX)) as usize;
+    let room = descriptor.header_len.get() as usize;
     match parsed.dst_port {
         Some(_) if parsed.header_len <= room => parsed.header_len,
         Some(_) => 0,

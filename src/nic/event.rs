@@ -28,7 +28,8 @@ impl Event {
         if ready() {
             return;
         }
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        // A timeout that is longer than time goes is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);

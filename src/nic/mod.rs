@@ -295,8 +295,12 @@ impl Nic {
     }
 }
 
-/// How a thread went.
+/// How a thread went. A device that is dropped by its own thread, in its traffic or its sink, does not wait for itself: it has
+/// been told to quit.
 fn ended(thread: JoinHandle<Result<(), TrafficError>>) -> Result<(), NicError> {
+    if thread.thread().id() == std::thread::current().id() {
+        return Ok(());
+    }
     match thread.join() {
         Ok(result) => Ok(result?),
         Err(panic) => {

@@ -28,11 +28,10 @@ pub(super) struct Descriptor {
 struct Completion {
     id: U32,
     payload_len: U32,
-    header_len: U16,
+    header_len: U32,
     flags: U16,
     /// The lap of the ring: what the driver waits for.
     lap: U16,
-    reserved: U16,
 }
 
 /// Flag of a completion: the frame ends here.
@@ -142,10 +141,9 @@ impl CompletionRing {
         let wire = Completion {
             id: completion.id.into(),
             payload_len: completion.payload_len.into(),
-            header_len: (completion.header_len.min(u32::from(u16::MAX)) as u16).into(),
+            header_len: completion.header_len.into(),
             flags: flags.into(),
             lap: lap(position, self.len()).into(),
-            reserved: 0.into(),
         };
         let value: [u64; COMPLETION_WORDS] = zerocopy::transmute!(wire);
         let slot = self.at(position);
@@ -166,7 +164,7 @@ impl CompletionRing {
         Some(RxCompletion {
             id: wire.id.get(),
             payload_len: wire.payload_len.get(),
-            header_len: wire.header_len.get().into(),
+            header_len: wire.header_len.get(),
             end_of_frame: flags & END_OF_FRAME != 0,
             failed: flags & !(END_OF_FRAME | CSUM_CHECKED | CSUM_OK) != 0,
             csum_ok: (flags & CSUM_CHECKED != 0).then_some(flags & CSUM_OK != 0),
@@ -394,7 +392,6 @@ mod tests {
             header_len: 3.into(),
             flags: (END_OF_FRAME | 0x8000).into(),
             lap: 1.into(),
-            reserved: 0.into(),
         };
         let value: [u64; 2] = zerocopy::transmute!(wire);
         ring.0[0].store(value[0], Relaxed);

@@ -37,7 +37,7 @@ pub trait PoolHooks: Send + Sync {
         let _ = (pool, memory, held);
     }
 
-    /// `memory` is about to leave the pool, still mapped; it is the `released`th piece to do so. When several threads
+    /// `memory` is about to leave the pool, and is still mapped unless the pool was dropped before; it is the `released`th piece to do so. When several threads
     /// let memory go at once, two may say the same number.
     #[doc(alias = "page_pool_state_release")]
     #[doc(alias = "trace_page_pool_state_release")]

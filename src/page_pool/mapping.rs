@@ -118,6 +118,7 @@ impl PoolDma {
     ///
     /// The page is of this pool, mapped by [`map`](Self::map), and the caller holds the last reference to it.
     pub(super) unsafe fn unmap(&self, desc: &NetmemDesc) {
+        // The index was set by `map`, because a page becomes the pool's only after it was mapped (`Core::admit_page`).
         let index = desc.dma_index();
         // The device is called under the lock: when the scrub has returned, no unmap is under way.
         self.mapped.with(|mapped| {

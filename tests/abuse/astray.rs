@@ -5,7 +5,9 @@ use netmem::dma::{DmaBus, DmaDirection, DmaMapping, MapError, PeerError, PeerMem
 use netmem::driver::{Hardware, TxHardware};
 use netmem::mm::{PAGE_SIZE, Zone};
 use netmem::netdev::{BadCompletion, RxRing, TxRing};
-use netmem::nic::traffic::{Collect, Generator, GeneratorParams, PayloadSize, Sink, TrafficError, loopback};
+use netmem::nic::traffic::{
+    Collect, Generator, GeneratorParams, Next, PayloadSize, Sink, Traffic, TrafficError, loopback,
+};
 use netmem::nic::{Hostile, Nic, NicParams, Trick};
 use netmem::page_pool::PagePoolParams;
 use netmem::skb::Skb;
@@ -134,6 +136,53 @@ fn addresses_are_not_used_up_by_mappings_that_have_ended() {
     host.all_back();
 }
 
+/// Attempt: times and sizes without an end, and a device that its own traffic drops. Holds: nothing overflows, and nobody waits
+/// for itself.
+#[test]
+fn extremes_of_a_device() {
+    let host = Host::new();
+    let forever = Duration::MAX;
+    let params = GeneratorParams { seed: 1, packets: 3, size: PayloadSize::Fixed(100), ports: vec![5001] };
+    let nic_params = NicParams { pause: Some(forever), depth: 2, ..NicParams::default() };
+    let traffic = Box::new(Generator::new(params, 1514).unwrap());
+    let mut nic = Nic::start(nic_params, host.bus.clone(), traffic).unwrap();
+    let mut pool = host.pool();
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    // The first frame waits for a buffer.
+    for _ in 0..3 {
+        ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
+        ring.kick();
+        while ring.posted() != 0 {
+            nic.wait(forever);
+            if let Some(completed) = ring.complete() {
+                pool.recycle_received(completed.unwrap().payload);
+            }
+        }
+    }
+    nic.finish().unwrap();
+    let (cable, _end) = loopback(usize::MAX);
+    drop(cable);
+
+    struct Own(std::sync::mpsc::Receiver<Nic>);
+    impl Traffic for Own {
+        fn next_frame(&mut self, _frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
+            drop(self.0.recv().unwrap());
+            Ok(Next::End)
+        }
+        fn describe(&self) -> String {
+            "a trap".into()
+        }
+    }
+    let (give, own) = std::sync::mpsc::channel();
+    let eaten = Nic::start(NicParams::default(), host.bus.clone(), Box::new(Own(own))).unwrap();
+    give.send(eaten).unwrap();
+    while give.send(Nic::start(NicParams::default(), host.bus.clone(), Box::new(loopback(1).1)).unwrap()).is_ok() {
+        std::thread::yield_now(); // until its traffic is gone, and with it the other end
+    }
+    drop((ring, nic, pool));
+    host.all_back();
+}
+
 /// A cable that takes everything.
 struct Cable;
 
@@ -216,7 +265,7 @@ fn a_receive_ring_goes_on_where_its_registers_come_round() {
                     None => nic.wait(Duration::from_millis(10)),
                 }
             };
-            netmem::nic::traffic::Traffic::next_frame(&mut expected, &mut wanted).unwrap();
+            expected.next_frame(&mut wanted).unwrap();
             let frag = pool.sync_for_cpu(completed.payload).unwrap();
             assert_eq!(frag.bytes(), wanted, "depth {depth}, frame {number}");
             pool.recycle_frag(frag);

@@ -6,7 +6,7 @@ use netmem::driver::Hardware;
 use netmem::driver::netmem::{Driver, QueueConfig};
 use netmem::mm::{FreePage, PAGE_SIZE};
 use netmem::netdev::{
-    BindOptions, Capabilities, NetDevice, PostRefused, QueueMgmt, RxMemory, RxRing, Verdict, Xdp, XdpBuff,
+    BindOptions, Capabilities, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp, XdpBuff,
 };
 use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem::nic::{Nic, NicError, NicParams, NicQueue};
@@ -256,13 +256,14 @@ fn queue_memory_that_is_started_elsewhere() {
     assert!(first.queue_stop(0).is_err());
     assert_eq!(first.poll(8, Some), 0);
     let theirs = second.queue_stop(0).unwrap();
-    second.queue_start(0, memory).unwrap();
-    assert_eq!(second.posted(0), Some((0, 16)), "not one of the other device's buffers");
+    let refused = second.queue_start(0, memory).unwrap_err();
+    assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostRefused::NotMapped });
     for _ in 0..3 {
         assert_eq!(second.poll(8, Some), 0);
     }
-    assert_eq!(second.posted(0), Some((0, 16)));
-    assert!(second.queue_start(7, theirs).is_err_and(|error| error.reason != netmem::netdev::QueueError::NoBuffers));
+    assert_eq!(second.posted(0), Some((0, 0)), "not one of the other device's buffers");
+    drop(refused);
+    assert!(second.queue_start(7, theirs).is_err_and(|error| error.reason != QueueError::NoBuffers));
     drop((first, second));
     one.all_back();
     two.all_back();

@@ -5,7 +5,7 @@ use netmem::dma::DmaBus;
 use netmem::dma::{PeerError, PeerMemory};
 use netmem::mm::PAGE_SIZE;
 use netmem::provider::zcrx::{PieceError, UserArea, Zcrx, ZcrxParams, ZcrxPiece, ZcrxRqe};
-use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemUser, DmabufToken, Received, RecvError, Sock};
+use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemPart, DevmemUser, DmabufToken, RecvError, Sock};
 use netmem::skb::{Skb, SkbFrag, ZcrxReceive};
 use netmem::{Frag, NetIov, PagePool};
 use std::mem::{swap, take};
@@ -285,7 +285,7 @@ fn pieces_in_all_the_wrong_places() {
     let dmabuf = host.dmabuf(8);
     let mut pool = host.iov_pool(&dmabuf);
     let mut users = [0; 2].map(|_| DevmemUser::new(Sock::new()));
-    let mut parts: Vec<Vec<Received>> = Vec::new();
+    let mut parts: Vec<Vec<DevmemPart>> = Vec::new();
     for user in &mut users {
         user.queue(packet((0..3).map(|_| pool.alloc_frag(4096).unwrap()))).unwrap();
         let mut received = Vec::with_capacity(8);

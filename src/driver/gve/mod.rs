@@ -65,5 +65,6 @@ pub const BUF_SIZE: u32 = 2048;
 #[doc(alias = "GVE_DEFAULT_HEADER_BUFFER_SIZE")]
 pub const HEAD_SIZE: u32 = 128;
 
-/// Says whether to drop a frame, given its headers; where they were not split off, given all of its first buffer.
+/// Says whether to drop a frame, given its headers; where they were not split off, given all of its first buffer. It is not
+/// asked about a frame whose first buffer ends within the Ethernet header ([`check_frame`](crate::skb::check_frame)).
 pub type Filter = fn(&[u8]) -> bool;

@@ -12,7 +12,7 @@ use crate::memory::Page;
 use crate::netdev::{Completed, RxRing};
 use crate::page_pool::{Frag, PagePool, Received, Stats};
 use crate::shim::*;
-use crate::skb::{IpSummed, Skb};
+use crate::skb::{IpSummed, Skb, check_frame};
 use core::fmt;
 
 /// One receive ring.
@@ -59,6 +59,7 @@ impl<H: Hardware> Ring<H> {
         let (ring, queue, stats) = (Some(ring), queue as u16, PortStats::default());
         let mut ring = Ring { ring, skb_head: None, skip: false, filter, queue, stats, pool, headers };
         ring.post_buffers();
+        ring.stats.started(queue)?;
         Ok(ring)
     }
 
@@ -100,6 +101,7 @@ impl<H: Hardware> Ring<H> {
             };
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, header) {
+                self.stats.refused = Some(refused.reason);
                 self.free_buffer(refused.payload);
                 refused.header.into_iter().for_each(|header| self.free_header(header));
                 break;
@@ -114,7 +116,8 @@ impl<H: Hardware> Ring<H> {
 
     /// Whether the filter drops the frame with these headers.
     fn is_dropped(&mut self, headers: &[u8]) -> bool {
-        let dropped = self.filter.is_some_and(|filter| filter(headers));
+        let frame = check_frame(headers.len()).is_ok();
+        let dropped = frame && self.filter.is_some_and(|filter| filter(headers));
         self.stats.early_drop += u64::from(dropped);
         self.skip |= dropped;
         dropped

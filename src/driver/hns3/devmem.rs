@@ -71,6 +71,7 @@ impl<H: Hardware> Ring<H> {
         let (rest, skb, lost) = (None, None, false);
         let mut ring = Ring { ring, reuse, rest, pages, reuse_heads, skb, lost, queue, stats, pool, headers };
         ring.alloc_rx_buffers();
+        ring.stats.started(queue)?;
         Ok(ring)
     }
 
@@ -137,6 +138,7 @@ impl<H: Hardware> Ring<H> {
             };
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, Some(header)) {
+                self.stats.refused = Some(refused.reason);
                 page_pool_put_full_netmem(&mut self.pool, refused.payload);
                 if let Some(header) = refused.header {
                     page_pool_put_full_page(&mut self.headers, header);

@@ -64,6 +64,7 @@ impl<H: Hardware> Ring<H> {
         let (ring, stats, queue) = (Some(ring), PortStats::default(), queue as u16);
         let mut ring = Ring { ring, reuse, rest: None, pages, skb: None, lost: false, queue, stats, pool };
         ring.alloc_rx_buffers();
+        ring.stats.started(queue)?;
         Ok(ring)
     }
 
@@ -120,6 +121,7 @@ impl<H: Hardware> Ring<H> {
             };
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, None) {
+                self.stats.refused = Some(refused.reason);
                 page_pool_put_full_netmem(&mut self.pool, refused.payload);
                 break;
             }

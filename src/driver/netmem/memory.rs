@@ -69,6 +69,10 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
 
     fn queue_mem_alloc(&mut self, queue: usize, config: &RxQueueConfig<H::Rx>) -> Result<QueueMemory<H>, QueueError> {
         let rx = self.queues.get(queue).ok_or(QueueError::NoRings { queue })?;
+        let bound = config.provider().cloned().map(Into::<AnyProvider>::into);
+        if self.xdp.is_some() && bound.is_some_and(|provider| provider.is_unreadable()) {
+            return Err(QueueError::Program { queue });
+        }
         let (plan, backlog) = (&rx.plan, rx.backlog());
         let sizes = plan.sizes(config);
         let mut memory = plan.make(queue, config)?;
@@ -113,6 +117,9 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let Some(rx) = self.queues.get_mut(queue) else {
             return Err(StartError { reason: QueueError::NoRings { queue }, memory });
         };
+        if rx.ring.is_some() {
+            return Err(StartError { reason: QueueError::Device { what: "the queue runs already" }, memory });
+        }
         let ring = match memory.ring.take() {
             Some(ring) => Some(ring),
             None => self.hardware.rx_queue(queue).and_then(RxRing::new),
@@ -120,6 +127,10 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let Some(mut ring) = ring else {
             return Err(StartError { reason: QueueError::NoRings { queue }, memory });
         };
+        if !memory.memory.payload.is_mapped_for(ring.device()) {
+            let reason = QueueError::Post { queue, reason: PostRefused::NotMapped };
+            return Err(StartError { reason, memory: QueueMemory { ring: Some(ring), ..memory } });
+        }
         let QueueMemory { ring: _, parked, memory: pools, sizes } = memory;
         for (payload, header) in parked {
             // As many as were posted before. One that is refused goes back to its pool.

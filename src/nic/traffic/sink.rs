@@ -37,11 +37,11 @@ impl Sink for Collect {
     }
 }
 
-/// A cable from a NIC to itself, or to another one, that holds `room` frames: what goes into the sink comes out as
-/// traffic. More than that are lost. The traffic ends when the sink is gone.
+/// Makes a cable from a NIC to itself, or to another one, that holds `room` frames, at most 65536: what goes into the sink
+/// comes out as traffic. More than that are lost. The traffic ends when the sink is gone.
 #[must_use]
 pub fn loopback(room: usize) -> (Loopback, impl Traffic) {
-    let (sender, receiver) = sync_channel(room);
+    let (sender, receiver) = sync_channel(room.min(1 << 16));
     (Loopback(sender), Looped(receiver))
 }
 

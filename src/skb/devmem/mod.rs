@@ -85,7 +85,7 @@ pub use uapi::SCM_DEVMEM_DMABUF;
 pub use uapi::SCM_DEVMEM_LINEAR;
 pub use uapi::{MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 pub use uapi::{SO_DEVMEM_DONTNEED, SOL_SOCKET};
-pub use user::{DevmemUser, Received};
+pub use user::{DevmemPart, DevmemUser};
 #[doc(alias = "xa_limit_31b")]
 pub use user_frags::MAX_TOKENS;
 pub use user_frags::NoToken;

@@ -27,7 +27,7 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// use netmem::dma::{Coherent, DmaBus, PeerMemory};
 /// use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 /// use netmem::provider::{Chunk, DmabufProvider, Memfd};
-/// use netmem::skb::{Skb, devmem::{DevmemUser, Received, Sock}};
+/// use netmem::skb::{Skb, devmem::{DevmemPart, DevmemUser, Sock}};
 /// use std::sync::Arc;
 ///
 /// // A packet: 4 bytes of it in host memory, 5 in the GPU's.
@@ -43,7 +43,7 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// user.queue(skb)?;
 /// let (mut buffer, mut received) = ([0; 64], Vec::with_capacity(8));
 /// assert_eq!(user.recv(&mut buffer, &mut received)?, 9);
-/// let [Received::Copied { len: 4 }, Received::Piece(piece)] = &received[..] else { panic!("two parts") };
+/// let [DevmemPart::Copied { len: 4 }, DevmemPart::Piece(piece)] = &received[..] else { panic!("two parts") };
 /// let mut seen = [0; 5];
 /// piece.read(&*gpu, 0, &mut seen)?;
 /// assert_eq!((&buffer[..4], &seen), (&b"head"[..], b"bytes"));
@@ -62,7 +62,7 @@ assert_not_impl_any!(DevmemUser: Clone, Copy, AsMut<Sock>, core::ops::DerefMut);
 
 /// One part of what a read got, in order.
 #[derive(Debug)]
-pub enum Received {
+pub enum DevmemPart {
     /// The next `len` bytes are the next ones of the reader's buffer.
     Copied {
         /// How many bytes.
@@ -106,7 +106,7 @@ impl DevmemUser {
     /// # Errors
     ///
     /// [`RecvError`]; what the error is about is still queued. [`RecvError::Control`] means that `received` is full.
-    pub fn recv(&mut self, to: &mut [u8], received: &mut Vec<Received>) -> Result<usize, RecvError> {
+    pub fn recv(&mut self, to: &mut [u8], received: &mut Vec<DevmemPart>) -> Result<usize, RecvError> {
         self.settle();
         let parts = (received.capacity() - received.len()).min(MESSAGES);
         self.home.with(|owed| owed.reserve(parts).map_err(|_| RecvError::NoMemory { pieces: parts }))?;
@@ -116,10 +116,10 @@ impl DevmemUser {
         // One value of each message: the buffer is this call's, and is read once.
         for told in control.messages() {
             received.push(match told {
-                DevmemCmsg::Linear(told) => Received::Copied { len: told.frag_size },
+                DevmemCmsg::Linear(told) => DevmemPart::Copied { len: told.frag_size },
                 DevmemCmsg::Dmabuf(told) => {
                     self.home.with(Owed::lend);
-                    Received::Piece(DevmemPiece::new(told, self.home.clone()))
+                    DevmemPart::Piece(DevmemPiece::new(told, self.home.clone()))
                 }
             });
         }
