@@ -31,7 +31,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use memory::{Plan, Sizes, fill};
+use memory::{Plan, Sizes, are_mapped_for, fill};
 
 /// Receives on the queues of a device.
 ///
@@ -289,8 +289,7 @@ impl<H: Hardware> Driver<H> {
             }
             let hardware_queue = hardware.rx_queue(queue).ok_or(DriverError::NoQueue { queue })?;
             let ring = RxRing::new(hardware_queue).ok_or(DriverError::NoRing { queue })?;
-            let headers = pools.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device()));
-            if !headers || !pools.payload.is_mapped_for(ring.device()) {
+            if !are_mapped_for(&pools, ring.device()) {
                 return Err(DriverError::OtherDevice { queue });
             }
             if pools.payload.is_unreadable() {

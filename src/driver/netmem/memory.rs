@@ -127,7 +127,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let Some(mut ring) = ring else {
             return Err(StartError { reason: QueueError::NoRings { queue }, memory });
         };
-        if !memory.memory.payload.is_mapped_for(ring.device()) {
+        if !are_mapped_for(&memory.memory, ring.device()) {
             let reason = QueueError::Post { queue, reason: PostRefused::NotMapped };
             return Err(StartError { reason, memory: QueueMemory { ring: Some(ring), ..memory } });
         }
@@ -200,6 +200,12 @@ impl Plan {
         let headers = headers.transpose().map_err(refused)?;
         Ok(RxMemory { payload: PagePool::new(params, provider).map_err(refused)?, headers })
     }
+}
+
+/// Whether the pools of a queue are mapped for this device.
+pub(super) fn are_mapped_for(memory: &RxMemory, device: &Arc<dyn DmaDevice>) -> bool {
+    let headers = memory.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(device));
+    headers && memory.payload.is_mapped_for(device)
 }
 
 /// Posts buffers until the ring has room for no more than `spare`, or a pool has no more, or the ring refuses one. Returns how
