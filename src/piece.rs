@@ -49,7 +49,7 @@ impl<N> Owed<N> {
         &mut self.noted
     }
 
-    /// How many values there are.
+    /// Returns how many values there are.
     pub(crate) fn out(&self) -> usize {
         self.out
     }

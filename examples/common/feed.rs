@@ -123,22 +123,22 @@ impl Line {
         self.stop.store(true, Relaxed);
     }
 
-    /// How many frames the NIC was given.
+    /// Returns how many frames the NIC was given.
     pub(crate) fn given(&self) -> u64 {
         self.given.load(Relaxed)
     }
 
-    /// How many of them a driver drops by its rules on a queue.
+    /// Returns how many of them a driver drops by its rules on a queue.
     pub(crate) fn by_rule(&self, queue: usize) -> u64 {
         self.by_rule[queue].load(Relaxed)
     }
 
-    /// How many bindings met a packet.
+    /// Returns how many bindings met a packet.
     pub(crate) fn met(&self) -> u64 {
         self.met.load(Relaxed)
     }
 
-    /// Whether a change is due, and the source waits for it.
+    /// Returns whether a change is due, and the source waits for it.
     pub(crate) fn is_change_asked(&self) -> bool {
         let changes = lock(&self.changes);
         changes.asked != changes.made

@@ -36,10 +36,10 @@ pub(crate) trait Receiver {
 
     fn nic(&mut self) -> &mut Nic;
 
-    /// How many descriptors of a queue the device has, of how many.
+    /// Returns how many descriptors of a queue the device has, of how many.
     fn posted(&self, queue: usize) -> (usize, usize);
 
-    /// How many frames were delivered or dropped, by driver and device.
+    /// Returns how many frames were delivered or dropped, by driver and device.
     fn accounted(&mut self) -> u64;
 
     /// Binds memory to queue 1, or unbinds it.

@@ -175,7 +175,7 @@ impl QueueReport {
 }
 
 impl Report {
-    /// Whether everything arrived, whole, and nothing is left over; else what and where.
+    /// Checks that everything arrived, whole, and that nothing is left over; else says what and where.
     pub(crate) fn verdict(&self) -> Verdict {
         match self.check() {
             Err(wrong) => Verdict::Wrong(wrong),

@@ -66,7 +66,7 @@ impl HeldPools {
     }
 }
 
-/// Whether the device writes only where the pool syncs.
+/// Checks that the device writes only where the pool syncs.
 fn check<K: Kind>(pool: &PoolMapping, frag: &Frag<K>, headroom: u32) -> Result<(), PostRefused> {
     let (writable, start, end) = (pool.writable(), frag.offset() + headroom, frag.offset() + frag.len());
     if writable.start <= start && end <= writable.end {

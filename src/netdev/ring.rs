@@ -244,7 +244,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.depth() - self.room()
     }
 
-    /// Whether the device may be given buffers: not once it was [halted](Self::halt).
+    /// Returns whether the device may be given buffers: not once it was [halted](Self::halt).
     pub fn is_running(&self) -> bool {
         self.running
     }

@@ -286,7 +286,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         self.depth
     }
 
-    /// How many packets the device has. A queue that failed to stop keeps them.
+    /// Returns how many packets the device has. A queue that failed to stop keeps them.
     pub fn packets(&self) -> usize {
         self.depth - self.free.len()
     }

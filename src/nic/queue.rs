@@ -310,12 +310,12 @@ impl<R: Rings> End<R> {
         Some(End { posted: shared.first, next: shared.first, slot, shared, side, device })
     }
 
-    /// How many descriptors were written, as far as 32 bits go.
+    /// Returns how many descriptors were written, as far as 32 bits go.
     fn posted(&self) -> u32 {
         self.posted.wrapping_sub(self.shared.first)
     }
 
-    /// How many completions were read, as far as 32 bits go.
+    /// Returns how many completions were read, as far as 32 bits go.
     fn completed(&self) -> u32 {
         self.next.wrapping_sub(self.shared.first)
     }

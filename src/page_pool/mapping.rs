@@ -169,12 +169,12 @@ impl PoolDma {
         });
     }
 
-    /// Whether the pool's memory can be posted to this device.
+    /// Returns whether the pool's memory can be posted to this device.
     pub(super) fn reaches(&self, device: &Arc<dyn DmaDevice>) -> bool {
         same_device(&self.device, device) && self.has_owner()
     }
 
-    /// Whether the pool's owner has it still. What was mapped before stays mapped for those who hold it.
+    /// Returns whether the pool's owner has it still. What was mapped before stays mapped for those who hold it.
     fn has_owner(&self) -> bool {
         self.holders.load(Relaxed) >= OWNER
     }
@@ -212,14 +212,14 @@ impl PoolMapping {
         (same_device(&dma.device, device) && dma.hold()).then(|| PoolMapping(dma.clone()))
     }
 
-    /// Whether this holds the mappings of the pool that `frag` is of.
+    /// Returns whether this holds the mappings of the pool that `frag` is of.
     #[inline]
     pub(crate) fn is_of<K: Kind>(&self, frag: &Frag<K>) -> bool {
         // By the address of what this value keeps, so no other pool can have it.
         frag.pool_dma().is_some_and(|dma| Arc::ptr_eq(dma, &self.0))
     }
 
-    /// Whether the pool's owner has it still: nothing new of a pool that was dropped is given to a device.
+    /// Returns whether the pool's owner has it still: nothing new of a pool that was dropped is given to a device.
     #[inline]
     pub(crate) fn has_owner(&self) -> bool {
         self.0.has_owner()

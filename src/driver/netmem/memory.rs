@@ -202,7 +202,7 @@ impl Plan {
     }
 }
 
-/// Whether the pools of a queue are mapped for this device.
+/// Returns whether the pools of a queue are mapped for this device.
 pub(super) fn are_mapped_for(memory: &RxMemory, device: &Arc<dyn DmaDevice>) -> bool {
     let headers = memory.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(device));
     headers && memory.payload.is_mapped_for(device)
@@ -245,7 +245,7 @@ fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>
     }
 }
 
-/// Whether there are buffers for one descriptor.
+/// Returns whether there are buffers for one descriptor.
 fn has_some(memory: &mut RxMemory, sizes: Sizes) -> bool {
     let buffers = alloc(memory, sizes);
     buffers.map(|(payload, header)| recycle(memory, payload, header)).is_some()

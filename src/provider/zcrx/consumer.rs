@@ -42,7 +42,7 @@ impl Consumer {
         Consumer { ring, head, tail: head, niov_shift, areas: Vec::new() }
     }
 
-    /// How many entries there are, as far as the tail that was last read says; at most as many as the ring has.
+    /// Returns how many entries there are, as far as the tail that was last read says; at most as many as the ring has.
     fn known(&self) -> u32 {
         self.tail.wrapping_sub(self.head).min(self.ring.len())
     }
@@ -83,7 +83,7 @@ impl Consumer {
         Some(Group { area: area as u32, index: index as u32, refs: 1 })
     }
 
-    /// How many entries the ring has.
+    /// Returns how many entries the ring has.
     pub(super) fn len(&self) -> u32 {
         self.ring.len()
     }

@@ -207,7 +207,7 @@ impl Completions {
         Completions { ring, tail }
     }
 
-    /// Whether there is room for one more entry.
+    /// Returns whether there is room for one more entry.
     pub(super) fn room(&self) -> Result<(), NoRoom> {
         // The distance is right across 2^32, because both count on there and are at most 2^16 apart.
         match self.tail.wrapping_sub(self.ring.head()) {

@@ -56,7 +56,7 @@ impl UserFrags {
         self.slots.len() - self.free.len()
     }
 
-    /// How many tokens were given.
+    /// Returns how many tokens were given.
     pub(super) fn given(&self) -> u64 {
         self.given
     }

@@ -27,7 +27,7 @@ const AF_INET: u32 = 2;
 /// AF_INET6 of Linux, Windows, NetBSD and OpenBSD, FreeBSD, and Darwin.
 const AF_INET6: [u32; 5] = [10, 23, 24, 28, 30];
 
-/// Whether packets of this link type are frames of Ethernet, or become some by a header in front.
+/// Returns whether packets of this link type are frames of Ethernet, or become some by a header in front.
 pub(super) fn is_received(linktype: i32) -> bool {
     DLT_RAW.contains(&linktype) || matches!(linktype, ETHERNET | NULL | RAW | LOOP | SLL | IPV4 | IPV6 | SLL2)
 }

@@ -387,7 +387,7 @@ fn advice_for(linktype: i32) -> &'static str {
     }
 }
 
-/// Whether an error only says that there is nothing to read for now.
+/// Returns whether an error only says that there is nothing to read for now.
 fn is_for_later(error: &TrafficError) -> bool {
     matches!(error, TrafficError::Read { source, .. } if source.kind() == ErrorKind::WouldBlock)
 }
