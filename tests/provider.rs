@@ -1,7 +1,9 @@
 //! Providers: the conformance suite on those that are here and on wrong ones, huge pages, and what a dma-buf can be cut
 //! into. Rules O5 and P1 where they are checked at run time.
 
-use netmem::dma::{Bounce, Coherent, DmaBus, DmaDevice, DmaDirection, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::dma::{
+    Bounce, Coherent, DeviceId, DmaBus, DmaDevice, DmaDirection, DmaMapping, Iommu, PeerError, PeerMemory,
+};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn};
 use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, Refill, Refused};
 use netmem::provider::conformance::{self, Violation, When};
@@ -42,7 +44,7 @@ mod the_suite {
 
     /// What the documentation shows: a provider in the public API, without `unsafe`.
     struct Mine {
-        device: Arc<dyn DmaDevice>,
+        device: DeviceId,
         free: Mutex<Vec<FreeIov>>,
     }
     impl MemoryProvider for Mine {
@@ -54,8 +56,11 @@ mod the_suite {
             if params.rx_page_size != 0 && params.rx_page_size != 4096 {
                 return Err(Refused::BufferSize { asked: params.rx_page_size, has: 4096 });
             }
-            let same = |device: &Arc<dyn DmaDevice>| std::ptr::addr_eq(Arc::as_ptr(device), Arc::as_ptr(&self.device));
-            if params.device.as_ref().is_some_and(same) { Ok(4096) } else { Err(Refused::OtherDevice) }
+            if params.device.as_ref().is_some_and(|device| device.id() == self.device) {
+                Ok(4096)
+            } else {
+                Err(Refused::OtherDevice)
+            }
         }
         fn alloc(&self, out: &mut Refill<'_, NetIov>) {
             let mut free = self.free.lock().unwrap();
@@ -75,7 +80,7 @@ mod the_suite {
     #[test]
     fn passes_a_provider_in_the_public_api() {
         let device = coherent();
-        let make = || Arc::new(Mine { device: device.clone(), free: Mutex::new(iovs(&device, 100, 4096)) });
+        let make = || Arc::new(Mine { device: device.id(), free: Mutex::new(iovs(&device, 100, 4096)) });
         let params = PagePoolParams::for_device(device.clone(), 4096);
         let report = conformance::check(make, &params).unwrap();
         assert_eq!((report.kind, report.size, report.pieces, report.shares), ("NetIov", 4096, 100, true));

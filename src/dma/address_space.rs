@@ -1,6 +1,6 @@
 //! The table behind the three devices: which address reaches what.
 
-use super::{DmaDirection, MapError, PeerMemory};
+use super::{DeviceId, DmaDirection, MapError, PeerMemory};
 use crate::memory::{DmaAddr, Page};
 use crate::mm::{PAGE_SIZE, compound_head, page_address, page_size};
 use crate::sync::{AtomicU64, Lock};
@@ -176,6 +176,7 @@ impl Table {
 
 /// Addresses of one device.
 pub(super) struct AddressSpace {
+    id: DeviceId,
     addresses: Addresses,
     table: Lock<Table>,
     maps: AtomicU64,
@@ -189,6 +190,7 @@ impl AddressSpace {
     /// An empty space whose new addresses start at `first`.
     pub(super) fn new(addresses: Addresses, first: usize) -> Self {
         AddressSpace {
+            id: DeviceId::new(),
             addresses,
             table: Lock::new(Table { regions: BTreeMap::new(), first, next: first }),
             maps: AtomicU64::new(0),
@@ -197,6 +199,11 @@ impl AddressSpace {
             syncs_for_device: AtomicU64::new(0),
             faults: AtomicU64::new(0),
         }
+    }
+
+    /// The identity of the device that it is the space of.
+    pub(super) fn id(&self) -> DeviceId {
+        self.id
     }
 
     pub(super) fn stats(&self) -> DmaStats {
@@ -461,6 +468,9 @@ macro_rules! device {
         // out again only after its mapping has ended. The caller of `DmaBus::write`, which is unsafe for that reason,
         // promises when the device writes. No method panics or calls out, but to the peer memory that was given to it.
         unsafe impl $crate::dma::DmaDevice for $ty {
+            fn id(&self) -> $crate::dma::DeviceId {
+                self.space.id()
+            }
             unsafe fn map(
                 &self,
                 $page: &$crate::Page,

@@ -1,6 +1,6 @@
 //! [`DmaMapping`]: memory without pages, as a device sees it.
 
-use super::{DmaDevice, DmaDirection, same_device};
+use super::{DeviceId, DmaDevice, DmaDirection};
 use crate::assert::assert_not_impl_any;
 use crate::memory::DmaAddr;
 use alloc::sync::Arc;
@@ -77,6 +77,8 @@ pub enum MapError {
 /// address. Dropping it unmaps the range.
 pub struct DmaMapping {
     device: Arc<dyn DmaDevice>,
+    /// That of `device`.
+    device_id: DeviceId,
     addr: DmaAddr,
     len: usize,
 }
@@ -109,7 +111,7 @@ impl DmaMapping {
         direction: DmaDirection,
     ) -> Result<Self, MapError> {
         let addr = device.map_peer(memory, offset, len, direction)?;
-        Ok(DmaMapping { device, addr, len })
+        Ok(DmaMapping { device_id: device.id(), device, addr, len })
     }
 
     /// Where the device finds the first byte.
@@ -127,9 +129,9 @@ impl DmaMapping {
         self.len == 0
     }
 
-    /// Whether it was made by this device.
-    pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        same_device(&self.device, device)
+    /// Returns whether this device made it: no other can use its address.
+    pub fn is_for(&self, device: DeviceId) -> bool {
+        self.device_id == device
     }
 }
 

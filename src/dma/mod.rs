@@ -20,6 +20,7 @@
 mod address_space;
 mod bounce;
 mod coherent;
+mod device_id;
 mod iommu;
 mod mapping;
 mod queue;
@@ -29,6 +30,7 @@ mod tx_queue;
 pub use address_space::{DmaFault, DmaStats};
 pub use bounce::Bounce;
 pub use coherent::Coherent;
+pub use device_id::DeviceId;
 pub use iommu::Iommu;
 pub use mapping::{DmaMapping, MapError, PeerError, PeerMemory};
 pub use queue::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
@@ -74,16 +76,13 @@ impl DmaDirection {
     }
 }
 
-/// Whether two are the same device. By address: the vtable of one type may have several.
-pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) -> bool {
-    core::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
-}
-
 /// What a pool needs of a device: `struct device` as the DMA API sees it.
 ///
 /// # Safety
 ///
 /// An implementation promises that
+/// - [`id`](Self::id) always returns the same value, and every other value with that id is the same device: an address
+///   from one of them reaches the same memory through the other;
 /// - an address from [`map`](Self::map) reaches the bytes of that page's block and no others, until it is unmapped;
 /// - an address from [`map_peer`](Self::map_peer) reaches that range of the peer's memory and no others;
 /// - an address reaches nothing from the end of its last mapping until it is handed out again. (No descriptor that is with
@@ -93,6 +92,10 @@ pub(crate) fn same_device(one: &Arc<dyn DmaDevice>, other: &Arc<dyn DmaDevice>) 
 /// - no method panics, or calls into a pool, a provider or a hook; but `map_peer` and `unmap_peer` may call and drop the
 ///   [`PeerMemory`] that they were given, which can do either. A pool calls neither of the two under its locks.
 pub unsafe trait DmaDevice: Send + Sync {
+    /// Returns the identity of the device: one that it has drawn with [`DeviceId::new`]. A value that stands in for another
+    /// device and passes every call on returns the other's.
+    fn id(&self) -> DeviceId;
+
     /// Makes the block of `page` reachable for the device. `None` when the device has no room for it.
     ///
     /// A pool maps its own memory, and [`TxMap`] maps what is transmitted and keeps it: a driver calls neither this nor

@@ -289,7 +289,7 @@ impl<H: Hardware> Driver<H> {
             }
             let hardware_queue = hardware.rx_queue(queue).ok_or(DriverError::NoQueue { queue })?;
             let ring = RxRing::new(hardware_queue).ok_or(DriverError::NoRing { queue })?;
-            if !are_mapped_for(&pools, ring.device()) {
+            if !are_mapped_for(&pools, ring.device().id()) {
                 return Err(DriverError::OtherDevice { queue });
             }
             if pools.payload.is_unreadable() {

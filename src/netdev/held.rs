@@ -40,7 +40,7 @@ impl HeldPools {
             Some(at) => at,
             None => {
                 self.0.try_reserve(1).map_err(|_| PostRefused::NoMemory)?;
-                let pool = PoolMapping::of(frag, device).ok_or(PostRefused::NotMapped)?;
+                let pool = PoolMapping::of(frag, device.id()).ok_or(PostRefused::NotMapped)?;
                 check(&pool, frag, headroom)?;
                 // INVARIANT: it was not there, and this is its first buffer.
                 self.0.push((pool, 1));

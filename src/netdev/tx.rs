@@ -3,7 +3,7 @@
 use super::{Poll, XdpBuff};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{
-    DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
+    DeviceId, DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
 use crate::memory::{Backing, Page};
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
@@ -122,7 +122,7 @@ impl<S: fmt::Debug> core::error::Error for TxRefused<S> {}
 ///
 /// [`TxError`]: the device cannot reach it, or the packet has too many pieces. What was mapped before stays mapped.
 pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, TxError> {
-    reachable(frag, of, map.device())?;
+    reachable(frag, of, map.device().id())?;
     match (of, of.netmem().backing(), of.bytes()) {
         (SkbFrag::Bound(bound), ..) => Ok(DmaSlice::new(bound.dma_addr(), bound.len())),
         (_, Backing::Page(page), Some(bytes)) => {
@@ -139,7 +139,7 @@ pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, 
 /// # Errors
 ///
 /// [`TxError::NotForTransmit`] and [`TxError::OtherDevice`], with the frag; in mode [`NetmemTxMode::NoDma`] none.
-pub fn validate_xmit<T: NetmemTx>(skb: &Skb, device: &Arc<dyn DmaDevice>) -> Result<(), TxError> {
+pub fn validate_xmit<T: NetmemTx>(skb: &Skb, device: DeviceId) -> Result<(), TxError> {
     match T::MODE {
         NetmemTxMode::NoDma => Ok(()),
         NetmemTxMode::Dma => skb.frags().enumerate().try_for_each(|(frag, of)| reachable(frag, of, device)),
@@ -147,7 +147,7 @@ pub fn validate_xmit<T: NetmemTx>(skb: &Skb, device: &Arc<dyn DmaDevice>) -> Res
 }
 
 /// Whether the device can be given a frag's memory, or it can be mapped for it.
-fn reachable(frag: usize, of: &SkbFrag, device: &Arc<dyn DmaDevice>) -> Result<(), TxError> {
+fn reachable(frag: usize, of: &SkbFrag, device: DeviceId) -> Result<(), TxError> {
     match of {
         SkbFrag::Bound(bound) if bound.is_for(device) => Ok(()),
         SkbFrag::Bound(_) => Err(TxError::OtherDevice { frag }),
@@ -320,7 +320,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     where
         Q: NetmemTx,
     {
-        match validate_xmit::<Q>(&skb, self.device()).and_then(|()| self.map(&skb)) {
+        match validate_xmit::<Q>(&skb, self.device().id()).and_then(|()| self.map(&skb)) {
             Ok((mapped, pieces)) => {
                 self.post(skb, mapped, &pieces);
                 Ok(())

@@ -2,7 +2,7 @@
 
 use super::{BindingId, owned};
 use crate::assert::assert_not_impl_any;
-use crate::dma::{DmaDevice, DmaMapping};
+use crate::dma::{DeviceId, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
 use crate::sync::{Alive, AtomicUsize, fence};
@@ -281,7 +281,7 @@ impl FreeIov {
     }
 
     /// Whether its memory was mapped for this device.
-    pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+    pub fn is_for(&self, device: DeviceId) -> bool {
         self.container().mapping.is_for(device)
     }
 }

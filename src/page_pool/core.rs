@@ -105,7 +105,7 @@ impl Core {
         let fits = self.count < CACHE
             && matches!(*shared.provider, AnyProvider::NetIov(_))
             && iov.size() == shared.buffer_size as usize
-            && shared.dma.as_ref().is_some_and(|dma| iov.is_for(&dma.device));
+            && shared.dma.as_ref().is_some_and(|dma| iov.is_for(dma.device_id));
         if !fits {
             return Err(iov);
         }

@@ -3,7 +3,7 @@
 use super::mapping::PoolDma;
 use super::{Netmem, Readable};
 use crate::assert::assert_not_impl_any;
-use crate::dma::DmaDevice;
+use crate::dma::DeviceId;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
 use alloc::sync::Arc;
 use core::fmt;
@@ -105,7 +105,7 @@ impl<K: Kind> Frag<K> {
     }
 
     /// Whether `device` can be given it: the pool has mapped it for that device, and is still there.
-    pub fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+    pub fn is_mapped_for(&self, device: DeviceId) -> bool {
         self.netmem.is_mapped_for(device)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{AnyProvider, Frag, PagePoolParams, PoolFlags};
 use crate::assert::assert_not_impl_any;
-use crate::dma::{DmaDevice, DmaDirection, same_device};
+use crate::dma::{DeviceId, DmaDevice, DmaDirection};
 use crate::memory::{DmaAddr, Kind, NetmemDesc, Page};
 use crate::sync::{AtomicUsize, Lock};
 use alloc::sync::Arc;
@@ -52,6 +52,8 @@ impl Mapped {
 /// What a pool does with its device.
 pub(super) struct PoolDma {
     pub(super) device: Arc<dyn DmaDevice>,
+    /// That of `device`.
+    pub(super) device_id: DeviceId,
     /// Pages are mapped by the pool. (net_iovs never are: rule D3.)
     pub(super) map: bool,
     /// The device needs syncs, the provider wants them, and the driver asked for them.
@@ -88,6 +90,7 @@ impl PoolDma {
             sync_for_cpu: needed,
             writable,
             direction: params.direction,
+            device_id: device.id(),
             device,
             mapped: Lock::new(Mapped { slots: Vec::new(), free: Vec::new() }),
             holders: AtomicUsize::new(OWNER),
@@ -170,8 +173,8 @@ impl PoolDma {
     }
 
     /// Returns whether the pool's memory can be posted to this device.
-    pub(super) fn reaches(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        same_device(&self.device, device) && self.has_owner()
+    pub(super) fn reaches(&self, device: DeviceId) -> bool {
+        self.device_id == device && self.has_owner()
     }
 
     /// Returns whether the pool's owner has it still. What was mapped before stays mapped for those who hold it.
@@ -206,10 +209,10 @@ assert_not_impl_any!(PoolMapping: Clone, Copy, Default);
 impl PoolMapping {
     /// Holds the mappings of the pool that `frag` is of. `None` when the pool does not map for `device`, or its owner has
     /// dropped it.
-    pub(crate) fn of<K: Kind>(frag: &Frag<K>, device: &Arc<dyn DmaDevice>) -> Option<Self> {
+    pub(crate) fn of<K: Kind>(frag: &Frag<K>, device: DeviceId) -> Option<Self> {
         let dma = frag.pool_dma()?;
         // INVARIANT: `hold` took the part.
-        (same_device(&dma.device, device) && dma.hold()).then(|| PoolMapping(dma.clone()))
+        (dma.device_id == device && dma.hold()).then(|| PoolMapping(dma.clone()))
     }
 
     /// Returns whether this holds the mappings of the pool that `frag` is of.

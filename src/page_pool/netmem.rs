@@ -3,10 +3,9 @@
 use super::shared::Shared;
 use super::{Frag, Readable, Shares};
 use crate::assert::assert_not_impl_any;
-use crate::dma::DmaDevice;
+use crate::dma::DeviceId;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemDesc, NetmemRef, Page, PageOrIov, Raw};
 use crate::mm::page_ref_count;
-use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -128,7 +127,7 @@ impl<K: Kind> Netmem<K> {
     }
 
     /// Whether its pool has mapped it for this device, and is still there.
-    pub(super) fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+    pub(super) fn is_mapped_for(&self, device: DeviceId) -> bool {
         self.pool().dma.as_ref().is_some_and(|dma| dma.reaches(device))
     }
 

@@ -10,7 +10,7 @@ use super::{
     Shutdown, Stats,
 };
 use crate::assert::assert_not_impl_any;
-use crate::dma::{DmaDevice, DmaDirection};
+use crate::dma::{DeviceId, DmaDirection};
 use crate::memory::{Kind, PageOrIov, PoolId};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use alloc::sync::Arc;
@@ -396,7 +396,7 @@ impl<K: PoolKind> PagePool<K> {
     }
 
     /// Whether its memory is mapped for this device.
-    pub fn is_mapped_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
+    pub fn is_mapped_for(&self, device: DeviceId) -> bool {
         self.core.shared().dma.as_ref().is_some_and(|dma| dma.reaches(device))
     }
 

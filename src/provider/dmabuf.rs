@@ -1,7 +1,7 @@
 //! [`DmabufProvider`]: memory of another device.
 
 use super::{BindingId, NoBindingId};
-use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory, same_device};
+use crate::dma::{DeviceId, DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory};
 use crate::memory::{NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::{AreaError, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill, Refused};
@@ -44,7 +44,7 @@ use core::fmt;
 pub struct DmabufProvider {
     /// What each net_iov of the binding has, too: the provider knows them by it.
     id: Arc<BindingId>,
-    device: Arc<dyn DmaDevice>,
+    device: DeviceId,
     niov_size: u32,
     total: usize,
     free: Lock<Vec<FreeIov>>,
@@ -133,7 +133,7 @@ impl DmabufProvider {
         free.reverse();
         Ok(Arc::new(DmabufProvider {
             id,
-            device,
+            device: device.id(),
             niov_size: niov_size as u32,
             total: free.len(),
             free: Lock::new(free),
@@ -209,7 +209,7 @@ impl MemoryProvider for DmabufProvider {
         }
         check_size(params, self.niov_size)?;
         match &params.device {
-            Some(device) if same_device(device, &self.device) => Ok(self.niov_size),
+            Some(device) if device.id() == self.device => Ok(self.niov_size),
             _ => Err(Refused::OtherDevice),
         }
     }
@@ -310,7 +310,7 @@ mod tests {
         let mut old = carve(&id);
         let twin = Arc::new(id.twin());
         let free = Lock::new(carve(&twin));
-        let binding = DmabufProvider { id: twin, device: device.clone(), niov_size: 4096, total: 1, free };
+        let binding = DmabufProvider { id: twin, device: device.id(), niov_size: 4096, total: 1, free };
         assert_eq!(binding.id(), id.get());
         let own = binding.free.with(Vec::pop).unwrap();
         binding.release(old.pop().unwrap());

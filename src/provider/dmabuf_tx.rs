@@ -3,7 +3,7 @@
 use super::BindingId;
 use super::dmabuf::{BindError, Chunk, carve};
 use crate::assert::assert_not_impl_any;
-use crate::dma::{DmaDevice, DmaDirection, PeerMemory, same_device};
+use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::{DmaAddr, NetIov, NetmemRef};
 use crate::page_pool::{FreeIov, RangeError};
 use alloc::sync::Arc;
@@ -46,7 +46,7 @@ assert_not_impl_any!(DmabufTxBinding: Clone, Copy, Default, From<super::DmabufPr
 
 struct Inner {
     id: Arc<BindingId>,
-    device: Arc<dyn DmaDevice>,
+    device: DeviceId,
     niov_size: u32,
     /// By their offset in the memory.
     niovs: Vec<FreeIov>,
@@ -97,7 +97,7 @@ impl DmabufTxBinding {
         let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, &id)?;
         niovs.sort_unstable_by_key(|niov| start(niov, niov_size as u32));
         // `carve` allows at most 2 MiB.
-        Ok(DmabufTxBinding { inner: Arc::new(Inner { id, device, niov_size: niov_size as u32, niovs }) })
+        Ok(DmabufTxBinding { inner: Arc::new(Inner { id, device: device.id(), niov_size: niov_size as u32, niovs }) })
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a frag of it lives.
@@ -139,8 +139,8 @@ impl DmabufTxBinding {
     }
 
     /// Whether it was bound to this device.
-    pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        same_device(&self.inner.device, device)
+    pub fn is_for(&self, device: DeviceId) -> bool {
+        self.inner.device == device
     }
 
     /// How many frags hold it.
@@ -267,8 +267,8 @@ impl BoundFrag {
     }
 
     /// Whether the binding is to this device: no other can reach it.
-    pub fn is_for(&self, device: &Arc<dyn DmaDevice>) -> bool {
-        same_device(&self.binding.device, device)
+    pub fn is_for(&self, device: DeviceId) -> bool {
+        self.binding.device == device
     }
 
     /// Narrows the range to `len` of its bytes, from its `start`th on.

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use netmem::dma::{DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaStats, Iommu, MapError, PeerError, PeerMemory};
+use netmem::dma::{
+    DeviceId, DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaStats, Iommu, MapError, PeerError, PeerMemory,
+};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone};
 use netmem::page_pool::{PagePoolParams, PoolKind, Refill, Refused, Stats};
 use netmem::{DmaAddr, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Page, PagePool};
@@ -75,6 +77,10 @@ impl Watched {
 
 // SAFETY: every address and access is the inner device's, which keeps the promises; a refusal makes no address.
 unsafe impl DmaDevice for Watched {
+    fn id(&self) -> DeviceId {
+        self.inner.id()
+    }
+
     unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
         let mut refusal = self.refusal.lock().unwrap();
         let number = refusal.0;

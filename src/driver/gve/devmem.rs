@@ -51,7 +51,7 @@ impl<H: Hardware> Ring<H> {
     {
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
-        if !pool.is_mapped_for(ring.device()) || !headers.is_mapped_for(ring.device()) {
+        if !pool.is_mapped_for(ring.device().id()) || !headers.is_mapped_for(ring.device().id()) {
             return Err(RingError::OtherDevice { queue });
         }
         let (ring, queue, stats) = (Some(ring), queue as u16, PortStats::default());

@@ -52,8 +52,8 @@ impl<H: Hardware> Ring<H> {
         }
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
-        let split = headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device()));
-        if !pool.is_mapped_for(ring.device()) || !split {
+        let split = headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device().id()));
+        if !pool.is_mapped_for(ring.device().id()) || !split {
             return Err(RingError::OtherDevice { queue });
         }
         let (ring, queue, stats) = (Some(ring), queue as u16, PortStats::default());

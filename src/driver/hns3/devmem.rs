@@ -60,7 +60,7 @@ impl<H: Hardware> Ring<H> {
     {
         let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
         let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
-        if !pool.is_mapped_for(ring.device()) || !headers.is_mapped_for(ring.device()) {
+        if !pool.is_mapped_for(ring.device().id()) || !headers.is_mapped_for(ring.device().id()) {
             return Err(RingError::OtherDevice { queue });
         }
         let (mut reuse, mut reuse_heads, mut pages) = (Vec::new(), Vec::new(), VecDeque::new());

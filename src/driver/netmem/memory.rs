@@ -1,7 +1,7 @@
 //! [`QueueMemory`]: what a queue runs on, and how the driver makes, stops and starts it.
 
 use super::{Driver, Hardware, RxQueue};
-use crate::dma::{DmaDevice, DmaDirection, DmaQueue};
+use crate::dma::{DeviceId, DmaDevice, DmaDirection, DmaQueue};
 use crate::memory::Page;
 use crate::mm::PAGE_SIZE;
 use crate::netdev::{
@@ -127,7 +127,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let Some(mut ring) = ring else {
             return Err(StartError { reason: QueueError::NoRings { queue }, memory });
         };
-        if !are_mapped_for(&memory.memory, ring.device()) {
+        if !are_mapped_for(&memory.memory, ring.device().id()) {
             let reason = QueueError::Post { queue, reason: PostRefused::NotMapped };
             return Err(StartError { reason, memory: QueueMemory { ring: Some(ring), ..memory } });
         }
@@ -203,7 +203,7 @@ impl Plan {
 }
 
 /// Returns whether the pools of a queue are mapped for this device.
-pub(super) fn are_mapped_for(memory: &RxMemory, device: &Arc<dyn DmaDevice>) -> bool {
+pub(super) fn are_mapped_for(memory: &RxMemory, device: DeviceId) -> bool {
     let headers = memory.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(device));
     headers && memory.payload.is_mapped_for(device)
 }

@@ -7,7 +7,7 @@ use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::uapi::MAX_AREAS;
 use super::user::UserHome;
 use super::{CopyError, PostError, RegisterError, UserArea, ZcrxCqe, ZcrxEvent};
-use crate::dma::{DmaDevice, DmaDirection, PeerMemory, same_device};
+use crate::dma::{DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, REFILL, Refill, Refused};
@@ -402,7 +402,7 @@ impl MemoryProvider for ZcrxProvider {
             return Err(Refused::Closed);
         }
         match &params.device {
-            Some(device) if same_device(device, &self.device) => Ok(self.niov_size()),
+            Some(device) if device.id() == self.device.id() => Ok(self.niov_size()),
             _ => Err(Refused::OtherDevice),
         }
     }

@@ -18,7 +18,7 @@
 use loom::cell::UnsafeCell;
 use loom::thread::{JoinHandle, spawn, yield_now};
 use netmem::dma::{
-    DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaQueue, Iommu, MapError, PeerError, PeerMemory, RxCompletion,
+    DmaBus, DeviceId, DmaDevice, DmaDirection, DmaMapping, DmaQueue, Iommu, MapError, PeerError, PeerMemory, RxCompletion,
     RxDescriptor,
 };
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn, put_page};
@@ -673,6 +673,9 @@ unsafe impl Send for Wire {}
 
 // SAFETY: every call goes to a device that keeps the promise.
 unsafe impl DmaDevice for Wire {
+    fn id(&self) -> DeviceId {
+        self.inner.id()
+    }
     unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
         // SAFETY: promised by the caller.
         unsafe { self.inner.map(page, direction) }
