@@ -1,16 +1,21 @@
-//! allowed: the device itself declares it
+//! allowed: the driver of a device that declares it
 
-use netmem::driver::netmem::{Driver, QueueConfig};
-use netmem::driver::{Hardware, ReadableOnly};
-use netmem::netdev::UnreadableRx;
-use netmem::nic::Nic;
+use netmem::netdev::{BindOptions, QueueMgmt, UnreadableRx, bind};
+use netmem::page_pool::AnyProvider;
+use netmem::{Page, PageOrIov};
 
-fn start<H: Hardware<Rx: UnreadableRx>>(hardware: H, queues: Vec<QueueConfig>) -> bool {
-    Driver::new(hardware, queues).is_ok()
+fn start<D: QueueMgmt<Rx: UnreadableRx>>(mut driver: D, queues: Vec<AnyProvider>) -> bool {
+    let mut queues = queues.into_iter().enumerate();
+    queues.all(|(queue, memory)| bind(&mut driver, queue, memory, BindOptions::default()).is_ok())
 }
 
-fn load(old: ReadableOnly<Nic>, queues: Vec<QueueConfig>) -> bool {
-    start(old.0, queues)
+fn load<Old, New>(old: Old, new: New, queues: Vec<AnyProvider>) -> bool
+where
+    Old: QueueMgmt<Rx = Page>,
+    New: QueueMgmt<Rx = PageOrIov>,
+{
+    let drivers = (old, new);
+    start(drivers.1, queues)
 }
 
 fn main() {}

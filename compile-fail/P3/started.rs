@@ -4,17 +4,22 @@
 //!
 //! The same at the start: a driver that was never converted is given queues of whatever memory.
 
-use netmem::driver::netmem::{Driver, QueueConfig};
-use netmem::driver::{Hardware, ReadableOnly};
-use netmem::netdev::UnreadableRx;
-use netmem::nic::Nic;
+use netmem::netdev::{BindOptions, QueueMgmt, UnreadableRx, bind};
+use netmem::page_pool::AnyProvider;
+use netmem::{Page, PageOrIov};
 
-fn start<H: Hardware<Rx: UnreadableRx>>(hardware: H, queues: Vec<QueueConfig>) -> bool {
-    Driver::new(hardware, queues).is_ok()
+fn start<D: QueueMgmt<Rx: UnreadableRx>>(mut driver: D, queues: Vec<AnyProvider>) -> bool {
+    let mut queues = queues.into_iter().enumerate();
+    queues.all(|(queue, memory)| bind(&mut driver, queue, memory, BindOptions::default()).is_ok())
 }
 
-fn load(old: ReadableOnly<Nic>, queues: Vec<QueueConfig>) -> bool {
-    start(old, queues)
+fn load<Old, New>(old: Old, new: New, queues: Vec<AnyProvider>) -> bool
+where
+    Old: QueueMgmt<Rx = Page>,
+    New: QueueMgmt<Rx = PageOrIov>,
+{
+    let drivers = (old, new);
+    start(drivers.0, queues)
 }
 
 fn main() {}

@@ -4,18 +4,20 @@
 //!
 //! Device memory is bound to a driver that was never converted. It would read, or copy, what it received.
 
-use netmem::driver::netmem::Driver;
-use netmem::driver::ReadableOnly as Old;
 use netmem::netdev::{BindOptions, QueueMgmt, UnreadableRx, bind};
-use netmem::nic::Nic;
 use netmem::page_pool::AnyProvider;
+use netmem::{Page, PageOrIov};
 
 fn receive_into<D: QueueMgmt<Rx: UnreadableRx>>(driver: &mut D, memory: AnyProvider) -> bool {
     bind(driver, 1, memory, BindOptions::default()).is_ok()
 }
 
-fn start(old: &mut Driver<Old<Nic>>, new: &mut Driver<Nic>, memory: AnyProvider) -> bool {
-    new.poll(0, Some) == 0 && receive_into(old, memory) && old.poll(0, Some) == 0
+fn start<Old, New>(old: &mut Old, new: &mut New, memory: AnyProvider) -> bool
+where
+    Old: QueueMgmt<Rx = Page>,
+    New: QueueMgmt<Rx = PageOrIov>,
+{
+    new.is_present() && receive_into(old, memory) && old.is_present()
 }
 
 fn main() {}

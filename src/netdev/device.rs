@@ -98,7 +98,7 @@ impl RxKind for PageOrIov {
     message = "a driver whose queues hold `{Self}` does not declare that it receives into unreadable memory (rule P3)",
     label = "device memory cannot be bound to its queues",
     note = "if it splits headers off and never looks at payload, declare it: `type Rx = PageOrIov`",
-    note = "memory that the CPU can read needs no declaration: use `bind_pages`, or start with `Driver::readable`",
+    note = "memory that the CPU can read needs no declaration: use `bind_pages`",
     note = "see docs/rules.md#p3"
 )]
 pub trait UnreadableRx: RxKind {
