@@ -59,7 +59,7 @@ fn make() -> Result<Api, String> {
 fn rustdoc() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["rustdoc", "--lib", "--locked", "--quiet", "--target-dir"]).arg(&target);
+    cargo.args(["rustdoc", "--package", "netmem", "--lib", "--locked", "--quiet", "--target-dir"]).arg(&target);
     cargo.args(["--", "-Zunstable-options", "--output-format", "json", "--document-hidden-items"]).current_dir(root());
     cargo
         .env("RUSTC_BOOTSTRAP", "1")

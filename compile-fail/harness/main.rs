@@ -12,28 +12,24 @@ mod suite;
 use history::{History, PAGE, Verdict};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
-use suite::{HISTORY, RULES, RUST, Suite};
-
-/// Where the cases are. trybuild quotes the path in its goldens, so it is relative to the crate.
-const ROOT: &str = "compile-fail";
+use suite::{HISTORY, RULES, RUST, Suite, repository};
 
 fn suite() -> Suite {
-    let (suite, complaints) = Suite::read(Path::new(ROOT));
+    let (suite, complaints) = Suite::read();
     assert!(complaints.is_empty(), "{}", list(&complaints));
     suite
 }
 
 fn list(complaints: &[String]) -> String {
-    format!("{} complaint(s):\n- {}", complaints.len(), complaints.join("\n- "))
+    format!("{} complaint(s), paths from compile-fail/:\n- {}", complaints.len(), complaints.join("\n- "))
 }
 
 /// Every file says what it is, every golden shows what its case announces, and no rule is forgotten.
 #[test]
 fn headers_and_goldens() {
-    let (suite, mut complaints) = Suite::read(Path::new(ROOT));
+    let (suite, mut complaints) = Suite::read();
     complaints.extend(suite.check());
-    let (history, more) = History::read(Path::new(ROOT));
+    let (history, more) = History::read();
     complaints.extend(more);
     complaints.extend(history.check(&suite));
     assert!(complaints.is_empty(), "{}", list(&complaints));
@@ -43,17 +39,17 @@ fn headers_and_goldens() {
 /// `docs/bugs.md` says what the record says. With `NETMEM_BLESS=1` in the environment it is written again.
 #[test]
 fn docs_bugs_md_is_current() {
-    let (history, complaints) = History::read(Path::new(ROOT));
+    let (history, complaints) = History::read();
     assert!(complaints.is_empty(), "{}", list(&complaints));
-    let page = history.page();
+    let (page, path) = (history.page(), repository().join(PAGE));
     if std::env::var_os("NETMEM_BLESS").is_some_and(|bless| bless == "1") {
-        std::fs::write(PAGE, &page).unwrap_or_else(|error| panic!("{PAGE}: {error}"));
+        std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{PAGE}: {error}"));
     }
-    let there = std::fs::read_to_string(PAGE).unwrap_or_default();
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         there == page,
-        "{PAGE} is not what {ROOT}/{HISTORY}/rows.tsv says: run `NETMEM_BLESS=1 cargo test --test compile_fail bugs` and \
-         read the difference"
+        "{PAGE} is not what compile-fail/{HISTORY}/rows.tsv says: run `NETMEM_BLESS=1 cargo test -p netmem-compile-fail -- bugs` and read the \
+         difference"
     );
 }
 
@@ -94,7 +90,7 @@ fn report(suite: &Suite, history: &History) {
 #[test]
 fn refused() {
     let tests = trybuild::TestCases::new();
-    tests.pass("compile-fail/C1/into.ok.rs");
+    tests.pass("C1/into.ok.rs");
     for case in &suite().cases {
         tests.compile_fail(&case.path);
     }
@@ -106,7 +102,7 @@ fn allowed() {
     let suite = suite();
     let package = package::Package::new("allowed");
     let twins: BTreeMap<String, _> = suite.cases.iter().map(|case| (case.id(), case.twin())).collect();
-    let outcome = package.check(Path::new(env!("CARGO_MANIFEST_DIR")), &twins);
+    let outcome = package.check(repository(), &twins);
     let refused = twins.iter().filter(|(id, _)| !outcome.binary(id));
     let complaints: Vec<_> = refused
         .map(|(_, twin)| {

@@ -68,6 +68,19 @@ pub(crate) const HISTORY: &str = "history";
 /// The file that says of each bug where it went.
 pub(crate) const ROWS: &str = "rows.tsv";
 
+/// Where this program is.
+const HARNESS: &str = "harness";
+
+/// The folder of this package. Cargo runs its tests in it, so the path of a case starts there.
+pub(crate) fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of the crate that the cases are about, which holds all the others.
+pub(crate) fn repository() -> &'static Path {
+    package().parent().expect("the package is in the repository")
+}
+
 /// One forbidden line.
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -94,15 +107,14 @@ impl Case {
 
 /// All of them.
 pub(crate) struct Suite {
-    root: PathBuf,
     pub(crate) cases: Vec<Case>,
 }
 
 impl Suite {
-    /// Reads every case below `root`. What cannot be read as one is a complaint: file, what is wrong, what to do.
-    pub(crate) fn read(root: &Path) -> (Self, Vec<String>) {
+    /// Reads every case. What cannot be read as one is a complaint: file, what is wrong, what to do.
+    pub(crate) fn read() -> (Self, Vec<String>) {
         let (mut cases, mut complaints) = (Vec::new(), Vec::new());
-        for (folder, path) in files(root) {
+        for (folder, path) in files() {
             let name = file_name(&path);
             let stem = if folder == "counterfactual" {
                 if !name.strip_suffix(".rs").is_some_and(|rule| RULES.iter().any(|known| known.name == rule)) {
@@ -138,7 +150,7 @@ impl Suite {
                 Ok(header) => cases.push(Case { name: stem.to_owned(), path, header, source }),
             }
         }
-        (Suite { root: root.to_owned(), cases }, complaints)
+        (Suite { cases }, complaints)
     }
 
     pub(crate) fn of<'a>(&'a self, rule: &'a str) -> impl Iterator<Item = &'a Case> {
@@ -147,7 +159,7 @@ impl Suite {
 
     /// The impls that a rule forbids.
     pub(crate) fn counterfactual(&self, rule: &str) -> PathBuf {
-        self.root.join("counterfactual").join(rule).with_extension("rs")
+        Path::new("counterfactual").join(rule).with_extension("rs")
     }
 
     /// Everything that can be checked by reading.
@@ -173,13 +185,13 @@ impl Suite {
                 Ok(text) => {
                     let excused = QUOTES_SOURCE.iter().any(|(id, _)| *id == case.id());
                     complaints.extend(
-                        check_golden(&case.header, &text, excused)
+                        check_golden(case, &text, excused)
                             .into_iter()
                             .map(|error| format!("{}: {error}", golden.display())),
                     );
                 }
                 Err(_) => complaints.push(format!(
-                    "{}: missing: run `TRYBUILD=overwrite cargo test --test compile_fail refused` and read it",
+                    "{}: missing: run `TRYBUILD=overwrite cargo test -p netmem-compile-fail -- refused` and read it",
                     golden.display()
                 )),
             }
@@ -204,11 +216,8 @@ impl Suite {
                     rule.name
                 )),
                 None if cases < rule.at_least => complaints.push(format!(
-                    "rule {} has {cases} case(s), and needs {}: add to {}/{}",
-                    rule.name,
-                    rule.at_least,
-                    self.root.display(),
-                    rule.name
+                    "rule {} has {cases} case(s), and needs {}: add to {}/",
+                    rule.name, rule.at_least, rule.name
                 )),
                 _ => {}
             }
@@ -240,7 +249,9 @@ fn check_twin(case: &str, twin: &str) -> Option<String> {
 }
 
 /// One error, of that code, with that text, and no source but the case's own.
-fn check_golden(header: &Header, golden: &str, may_quote: bool) -> Vec<String> {
+fn check_golden(case: &Case, golden: &str, may_quote: bool) -> Vec<String> {
+    let header = &case.header;
+    let own = format!("{}:", case.path.display());
     let mut complaints = Vec::new();
     let errors: Vec<_> = golden.lines().filter(|line| line.starts_with("error")).collect();
     match errors.as_slice() {
@@ -257,7 +268,7 @@ fn check_golden(header: &Header, golden: &str, may_quote: bool) -> Vec<String> {
     let quotes: BTreeSet<_> = golden
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--> ").or(line.trim_start().strip_prefix("::: ")))
-        .filter(|place| !place.starts_with("compile-fail/"))
+        .filter(|place| !place.starts_with(&own))
         .collect();
     match (quotes.is_empty(), may_quote) {
         (false, false) => complaints.push(format!(
@@ -273,17 +284,18 @@ fn file_name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-/// The files below `root`, one folder deep, with the name of the folder, in order.
-fn files(root: &Path) -> Vec<(String, PathBuf)> {
+/// The files one folder deep, with the name of their folder, in order. The harness is none of them.
+fn files() -> Vec<(String, PathBuf)> {
     let entries = |path: &Path| {
-        let mut paths: Vec<_> = fs::read_dir(path)
+        let mut paths: Vec<_> = fs::read_dir(Path::new(".").join(path))
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-            .map(|entry| entry.expect("a folder can be read to its end").path())
+            .map(|entry| path.join(entry.expect("a folder can be read to its end").file_name()))
             .collect();
         paths.sort();
         paths
     };
-    let folders = entries(root).into_iter().filter(|path| path.is_dir());
+    let folders = entries(Path::new("")).into_iter();
+    let folders = folders.filter(|path| path.is_dir() && path != Path::new(HARNESS));
     folders
         .flat_map(|folder| entries(&folder).into_iter().map(move |path| (file_name(&folder).to_owned(), path)))
         .collect()
@@ -295,7 +307,7 @@ mod tests {
 
     const CASE: &str = "//! forbids: C1\n//! expect: E0277 \"is not\"\n//! lifted by: counterfactual\n//!\n//! Why.\n\nfn f() {\n    bad();\n}\n";
     const TWIN: &str = "//! allowed: this\n\nfn f() {\n    good();\n}\n";
-    const GOLDEN: &str = "error[E0277]: x is not y\n --> compile-fail/C1/x.rs:8:5\n";
+    const GOLDEN: &str = "error[E0277]: x is not y\n --> C1/x.rs:8:5\n";
 
     #[test]
     fn a_twin_differs_in_one_line() {
@@ -314,19 +326,21 @@ mod tests {
     #[test]
     fn a_golden_shows_what_its_case_announces() {
         let header = Header::parse(CASE).unwrap();
-        assert_eq!(check_golden(&header, GOLDEN, false), [""; 0]);
+        let case = Case { name: "x".to_owned(), path: "C1/x.rs".into(), header, source: CASE.to_owned() };
+        assert_eq!(check_golden(&case, GOLDEN, false), [""; 0]);
         for (from, to, complaint) in [
             ("error[E0277]: x is not y\n", "error[E0277]: x is not y\nerror: again\n", "2 errors"),
             ("E0277", "E0308", "code E0277"),
             ("is not", "is", "does not contain \"is not\""),
-            (" --> compile-fail/C1/x.rs:8:5", " --> src/memory/page.rs", "quotes {\"src/memory/page.rs\"}"),
-            (" --> compile-fail/C1/x.rs:8:5", " ::: $RUST/core/src/option.rs", "quotes {\"$RUST/core/src/option.rs\"}"),
+            (" --> C1/x.rs:8:5", " --> $WORKSPACE/src/memory/page.rs", "quotes {\"$WORKSPACE/src/memory/page.rs\"}"),
+            (" --> C1/x.rs:8:5", " --> C1/y.rs:8:5", "quotes {\"C1/y.rs:8:5\"}"),
+            (" --> C1/x.rs:8:5", " ::: $RUST/core/src/option.rs", "quotes {\"$RUST/core/src/option.rs\"}"),
             ("error[", "warning: unused\nerror[", "a warning"),
         ] {
-            let complaints = check_golden(&header, &GOLDEN.replace(from, to), false);
+            let complaints = check_golden(&case, &GOLDEN.replace(from, to), false);
             assert_eq!(complaints.len(), 1, "{complaints:?}");
             assert!(complaints[0].contains(complaint), "{complaints:?}");
         }
-        assert_eq!(check_golden(&header, GOLDEN, true).len(), 1, "an excuse that is not needed is a complaint");
+        assert_eq!(check_golden(&case, GOLDEN, true).len(), 1, "an excuse that is not needed is a complaint");
     }
 }

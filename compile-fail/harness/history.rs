@@ -4,7 +4,7 @@
 //! in both directions, and `docs/bugs.md` is written from it.
 
 use crate::header::is_commit;
-use crate::suite::{HISTORY, ROWS, RULES, RUST, Suite};
+use crate::suite::{HISTORY, ROWS, RULES, RUST, Suite, repository};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ const COUNT: u32 = 55;
 
 const COLUMNS: &str = "n\tcommits\tseen\trecalled\tsubject\twhen\twhere\trule\tcause\tverdict\tfirst\twhy\tevidence";
 
-/// The page that is written from the rows.
+/// The page that is written from the rows, from the root of the repository as all paths here.
 pub(crate) const PAGE: &str = "docs/bugs.md";
 
 /// Where the run-time tests are.
@@ -184,10 +184,10 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Reads the record below `root`, and what it names. What cannot be read is a complaint.
-    pub(crate) fn read(root: &Path) -> (Self, Vec<String>) {
+    /// Reads the record, and what it names. What cannot be read is a complaint.
+    pub(crate) fn read() -> (Self, Vec<String>) {
         let mut complaints = Vec::new();
-        let path = root.join(HISTORY).join(ROWS);
+        let path = Path::new(HISTORY).join(ROWS);
         let mut text = |path: &Path| {
             fs::read_to_string(path).unwrap_or_else(|error| {
                 complaints.push(format!("{}: {error}", path.display()));
@@ -195,9 +195,9 @@ impl History {
             })
         };
         let record = text(&path);
-        let (tests, mutants) = (text(Path::new(TESTS)), text(Path::new(MUTANTS)));
+        let (tests, mutants) = (text(&repository().join(TESTS)), text(&repository().join(MUTANTS)));
         let mut models = String::new();
-        for entry in fs::read_dir(MODELS).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(repository().join(MODELS)).into_iter().flatten().flatten() {
             models += &text(&entry.path());
         }
         let mut rows = Vec::new();
@@ -323,8 +323,8 @@ impl History {
         let (all, drivers) = (self.rows.len(), self.rows.iter().filter(|row| row.is_in_a_driver()).count());
         let recalled = self.rows.iter().filter(|row| row.recalled).count();
         let changed: Vec<_> = self.rows.iter().filter(|row| row.first != row.verdict).collect();
-        writeln!(page, "<!-- Written from compile-fail/{HISTORY}/{ROWS} by `NETMEM_BLESS=1 cargo test --test")?;
-        writeln!(page, "     compile_fail bugs`. Change that file, not this one. -->\n")?;
+        writeln!(page, "<!-- Written from compile-fail/{HISTORY}/{ROWS} by `NETMEM_BLESS=1 cargo test -p")?;
+        writeln!(page, "     netmem-compile-fail -- bugs`. Change that file, not this one. -->\n")?;
         writeln!(page, "# {all} mistakes that Linux has fixed, made again here\n")?;
         writeln!(
             page,
@@ -390,7 +390,7 @@ impl History {
             writeln!(page, "| {} | {} | {} | {} |", row.n, row.first.name(), row.verdict.name(), cell(&row.why))?;
         }
         writeln!(page, "\n## What runs it\n\n```")?;
-        writeln!(page, "cargo test --test compile_fail                  # the cases, their twins, this page")?;
+        writeln!(page, "cargo test -p netmem-compile-fail               # the cases, their twins, this page")?;
         writeln!(page, "cargo test --test history                       # the wrong programs that compile")?;
         writeln!(
             page,

@@ -1,5 +1,6 @@
 //! Packages made on the fly: many binaries, one cargo.
 
+use crate::suite::{package, repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,12 +48,9 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-fail").join("target")
 }
 
-fn crate_root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn manifest_of_the_crate() -> String {
-    fs::read_to_string(crate_root().join("Cargo.toml")).expect("the crate has a manifest")
+fn manifest(folder: &Path) -> String {
+    let path = folder.join("Cargo.toml");
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 impl Package {
@@ -70,7 +68,7 @@ impl Package {
         let mut files = BTreeMap::new();
         // What lies beside the source may be included in it.
         for name in ["src", "docs", "README.md", "RFC.md"] {
-            collect(&crate_root().join(name), Path::new(name), &mut files);
+            collect(&repository().join(name), Path::new(name), &mut files);
         }
         let within = impls.lines().find_map(|line| line.strip_prefix("//! within: ")).map(str::trim);
         let dir = Path::new("src").join(within.unwrap_or_default());
@@ -80,7 +78,7 @@ impl Package {
         files.insert(dir.join("counterfactual.rs"), impls.into());
         let asserts = files.insert("src/assert.rs".into(), NO_ASSERTS.into());
         assert!(asserts.is_some(), "the crate has no src/assert.rs: say here where its negative asserts come from");
-        files.insert("Cargo.toml".into(), library_manifest(&manifest_of_the_crate()).into());
+        files.insert("Cargo.toml".into(), library_manifest(&manifest(repository())).into());
         for (path, content) in &files {
             write(&copy.join(path), content);
         }
@@ -96,20 +94,19 @@ impl Package {
     /// Checks these binaries against the crate in `netmem`, and goes on where one fails.
     pub(crate) fn check(&self, netmem: &Path, binaries: &BTreeMap<String, PathBuf>) -> Outcome {
         let dir = self.dir.join("cases");
-        let manifest = manifest_of_the_crate();
-        let zerocopy = manifest.lines().find(|line| line.starts_with("zerocopy = ")).unwrap_or_default();
-        let features = if cfg!(feature = "std") { "" } else { ", default-features = false" };
+        let own = manifest(package());
+        let zerocopy = own.lines().find(|line| line.starts_with("zerocopy = ")).unwrap_or_default();
         let mut manifest = format!(
             "[package]\nname = \"cases\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
              [profile.dev]\ndebug = false\nincremental = false\n\n\
-             [dependencies]\nnetmem = {{ path = {netmem:?}{features} }}\n{zerocopy}\n",
+             [dependencies]\nnetmem = {{ path = {netmem:?}, default-features = false }}\n{zerocopy}\n",
         );
         for (id, path) in binaries {
-            manifest += &format!("\n[[bin]]\nname = {id:?}\npath = {:?}\n", crate_root().join(path));
+            manifest += &format!("\n[[bin]]\nname = {id:?}\npath = {:?}\n", package().join(path));
         }
         write(&dir.join("Cargo.toml"), manifest.as_bytes());
         // The versions the crate is tested with; cargo drops what is not needed here.
-        if let Ok(lock) = fs::read_to_string(crate_root().join("Cargo.lock")) {
+        if let Ok(lock) = fs::read_to_string(repository().join("Cargo.lock")) {
             fs::write(dir.join("Cargo.lock"), lock).expect("the build directory can be written");
         }
         let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
