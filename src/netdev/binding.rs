@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering::Release;
 /// functions are there; a type that lacks one does not compile.
 pub trait QueueMgmt {
     /// The kind of memory that its queues receive into: `PageOrIov` declares that it may be unreadable
-    /// ([`UnreadableRx`](super::UnreadableRx), rule P3), `Page` does not.
+    /// ([`UnreadableRx`], rule P3), `Page` does not.
     #[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
     type Rx: RxKind;
 

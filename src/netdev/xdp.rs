@@ -17,7 +17,7 @@ pub const XDP_PACKET_HEADROOM: u32 = 256;
 /// moves the two ends within the buffer that the driver posted. The bytes around what was received are whatever was there
 /// before, so an end that grows over them clears them first.
 ///
-/// It is a frame of Ethernet ([`check_frame`](crate::skb::check_frame)): a program may read the whole header of each packet
+/// It is a frame of Ethernet ([`check_frame`]): a program may read the whole header of each packet
 /// that it sees, and leaves a whole header.
 ///
 /// Where an `xdp_frame` goes when it is done with, C learns from `xdp_rxq_info` and a registered memory model

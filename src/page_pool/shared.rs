@@ -1,7 +1,7 @@
 //! [`Shared`]: the part of a pool that its handles find through the descriptor.
 //!
 //! Not generic over the kind: a handle has been cast on its way, and its drop knows nothing but a word. The pool's
-//! owner holds the other part, [`Core`](super::pool::Core).
+//! owner holds the other part, [`Core`](super::core::Core).
 //!
 //! How it ends: `refs` starts at [`LIVE`] and loses one for each piece of memory that leaves the pool for its provider.
 //! Dropping the pool takes off `LIVE` less what the pool ever took in, so that what is left is what is still out. Whoever

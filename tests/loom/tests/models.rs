@@ -18,8 +18,8 @@
 use loom::cell::UnsafeCell;
 use loom::thread::{JoinHandle, spawn, yield_now};
 use netmem::dma::{
-    DmaBus, DeviceId, DmaDevice, DmaDirection, DmaMapping, DmaQueue, Iommu, MapError, PeerError, PeerMemory, RxCompletion,
-    RxDescriptor,
+    DeviceId, DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaQueue, Iommu, MapError, PeerError, PeerMemory,
+    RxCompletion, RxDescriptor,
 };
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn, put_page};
 use netmem::netdev::{PostRefused, RxRing};
