@@ -1,4 +1,4 @@
-//! The page helpers. Each is one cast and one call, and nothing may be added: tests/shim.rs reads this file.
+//! The page helpers. Each is one cast and one call, and nothing may be added: tests/shim/wrappers.rs reads this file.
 
 use super::{Puttable, netmem, page_pool};
 use crate::memory::{DmaAddr, NetmemDesc, NetmemRef, Page};

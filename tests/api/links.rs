@@ -1,4 +1,5 @@
-//! The documents: every link of theirs leads to a file and a heading that are there, and every test they name exists.
+//! The documents: every link of theirs leads to a file and a heading that are there, and every test they name exists. The
+//! comments of the sources: every file that one names is there.
 
 use crate::json::root;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -40,7 +41,7 @@ fn parser(text: &str) -> Parser<'_> {
 #[derive(Default)]
 struct References {
     links: Vec<String>,
-    /// A name in backticks and the file of the link that follows it: "`name` in [`tests/file.rs`](tests/file.rs)".
+    /// A name in backticks and the file of the link that follows it: "`name` in [`tests/pool.rs`](tests/pool.rs)".
     tests: Vec<(String, String)>,
     /// Where a link may lead inside the document, by GitHub's rule.
     anchors: BTreeSet<String>,
@@ -162,6 +163,67 @@ fn missing(document: &Path, text: &str) -> Vec<String> {
     let tests = references(text).tests.into_iter();
     let missing = tests.filter(|(name, file)| !has_function(&target(document, file), name));
     missing.map(|(name, file)| format!("{}: no test {name} in {file}", document.display())).collect()
+}
+
+/// The folders of the repository. A comment that names a file starts with one of them.
+fn folders() -> BTreeSet<String> {
+    let entries = fs::read_dir(root()).expect("the repository can be read").filter_map(Result::ok);
+    let folders =
+        entries.filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok());
+    folders.filter(|name| !name.starts_with('.') && name != "target").collect()
+}
+
+/// The Rust files below `folder`, as paths from the root.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(root().join(folder)).expect("a folder of sources can be read") {
+        let path = folder.join(entry.expect("its entries can be read").file_name());
+        if root().join(&path).is_dir() {
+            if path.file_name().is_some_and(|name| name != "target") {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The files that the comments of a source name: words that start with one of `folders`, and are no file of Linux.
+fn named<'a>(source: &'a str, folders: &BTreeSet<String>) -> Vec<&'a str> {
+    let comments = source.lines().map(str::trim_start).filter(|line| line.starts_with("//"));
+    let words = comments.flat_map(|line| line.split(|it: char| !it.is_alphanumeric() && !"/._-*#".contains(it)));
+    let paths = words.map(|word| word.split('#').next().unwrap_or_default().trim_end_matches(['.', '/']));
+    let paths = paths.map(|path| path.trim_start_matches("../"));
+    let ours = paths.filter(|path| path.split_once('/').is_some_and(|(folder, _)| folders.contains(folder)));
+    ours.filter(|path| !path.contains('*') && !path.ends_with(".c") && !path.ends_with(".h")).collect()
+}
+
+/// What a source names that is neither in the repository nor in the package that the source is of.
+fn gone(path: &Path, source: &str, folders: &BTreeSet<String>) -> Vec<String> {
+    let package = path.components().next().map(|first| root().join(first)).filter(|it| it.join("Cargo.toml").exists());
+    let places = [Some(root().to_owned()), package];
+    let is_there = |name: &str| places.iter().flatten().any(|place| place.join(name).exists());
+    let gone = named(source, folders).into_iter().filter(|name| !is_there(name));
+    gone.map(|name| format!("{}: {name} is not there", path.display())).collect()
+}
+
+#[test]
+fn every_file_that_a_comment_names_is_there() {
+    let folders = folders();
+    let mut files = Vec::new();
+    folders.iter().for_each(|folder| sources(Path::new(folder), &mut files));
+    let all: usize = files.iter().map(|path| named(&read(path), &folders).len()).sum();
+    println!("{all} files are named in the comments of {} sources", files.len());
+    assert!(all > 50, "few files are seen: {all}");
+    let wrong: Vec<_> = files.iter().flat_map(|path| gone(path, &read(path), &folders)).collect();
+    assert!(wrong.is_empty(), "files that are not there: {wrong:#?}");
+}
+
+#[test]
+fn a_file_that_is_gone_is_found() {
+    let source = "//! See docs/none.md#here, and [`tests/api`](../../tests/api/links.rs).\n    // net/core/skbuff.c, \
+                  kernel/bpf/cpumap.c; tests/*.rs and tests/none.rs.\nlet not = \"tests/never.rs\";\n";
+    let gone = gone(Path::new("src/lib.rs"), source, &folders());
+    assert_eq!(gone, ["src/lib.rs: docs/none.md is not there", "src/lib.rs: tests/none.rs is not there"]);
 }
 
 #[test]
