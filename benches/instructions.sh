@@ -34,8 +34,8 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo bench --quiet --bench instructions --no-run # and what it has to say
-binary=$(cargo bench --bench instructions --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+cargo bench --locked --quiet --bench instructions --no-run # and what it has to say
+binary=$(cargo bench --locked --bench instructions --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
 # Callgrind writes part.1, part.2 and so on, one at each mark. A case has three: set-up, N operations, 2 N.
 total() { sed -n 's/^totals: //p' "$work/part.$1"; }
 # Counts what a program does between its marks. Lines: instructions of N operations, N, case, the case with its loop.
