@@ -40,15 +40,17 @@
 //! | --- | --- |
 //! | [`memory`] | the vocabulary: [`NetmemDesc`], [`Page`], [`NetIov`], [`NetmemRef`] and its kinds; `core` only |
 //! | [`mm`] | a page allocator, [`FreePage`], [`PageRef`], and the functions that take pages and nothing else |
-//! | [`dma`] | how a device reaches memory, and three devices that make mistakes visible |
+//! | [`dma`] | how a device reaches memory: what it must promise, and what is mapped for it |
 //! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], [`Batch`](page_pool::Batch), and [`MemoryProvider`] |
-//! | [`provider`] | pages, huge pages, a dma-buf that the CPU cannot read, a program's memory ([`provider::zcrx`]) |
+//! | [`provider`] | pages, a dma-buf that the CPU cannot read, a program's memory ([`provider::zcrx`]) |
 //! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
 //! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP, transmit |
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
-//! | [`driver`] | a driver, without `unsafe`, that never asks which kind of memory it has, and two ports, each in three stages |
-//! | `nic` | a NIC model with real traffic (feature `std`) |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
+//!
+//! Two crates stand beside this one and use what it offers to everyone. `netmem-drivers` has a driver that never asks which
+//! kind of memory it has, and two ports. `netmem-sim` has what they are tried on: a NIC with real traffic, devices that make
+//! DMA mistakes visible, and a suite for providers.
 //!
 //! # A tour
 //!
@@ -86,10 +88,10 @@
 //! Device memory has the same handles and no bytes:
 //!
 //! ```
-//! # #[cfg(feature = "std")] {
-//! use netmem::dma::{Coherent, DmaBus};
+//! use netmem_sim::dma::{Coherent, DmaBus};
 //! use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-//! use netmem::provider::{Chunk, DmabufProvider, Memfd};
+//! use netmem::provider::{Chunk, DmabufProvider};
+//! use netmem_sim::Memfd;
 //! use std::sync::Arc;
 //!
 //! let device = Arc::new(Coherent::new()).driver_side();
@@ -99,7 +101,6 @@
 //!
 //! let frag = pool.alloc_frag(2048).expect("a megabyte is free");
 //! assert!(frag.bytes().is_none(), "memory of the GPU's is not for the CPU");
-//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -178,7 +179,7 @@
 //! - `tests/loom`: models of the pool's ring and shutdown, and changes to the code that each of them must notice.
 //! - `tests/`: a model of the pool against the pool, faults of everything it depends on, hostile devices and programs,
 //!   TCP against the kernel's own, and what safe code can do to break the rules (`abuse`);
-//!   [`provider::conformance`] for providers, these and yours.
+//!   `netmem_sim::conformance` for providers, these and yours.
 //! - `kernel/run`: [`memory`] inside an unmodified Linux 7.3.4, compared with that kernel's helpers on live memory.
 //! - `benches/`: what it costs, in instructions that a script holds to a record, and in times beside DPDK's.
 //!
@@ -189,13 +190,13 @@
 //! believed, unless it goes through bounce buffers. Which index is the right one, in which order locks are taken and
 //! whether a check is too strict are questions that no type here answers; RFC.md lists the fixes that stand for these.
 //! Layouts are those of 64-bit Linux 7.3.
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("netmem mirrors the layouts of 64-bit Linux: build for a target with 64-bit pointers");
 
 extern crate alloc;
-#[cfg(any(loom, all(test, not(feature = "std"))))]
+#[cfg(any(loom, test))]
 extern crate std;
 
 mod assert;
@@ -203,12 +204,9 @@ mod piece;
 mod sync;
 
 pub mod dma;
-pub mod driver;
 pub mod memory;
 pub mod mm;
 pub mod netdev;
-#[cfg(feature = "std")]
-pub mod nic;
 pub mod page_pool;
 pub mod provider;
 pub mod rules;

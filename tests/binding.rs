@@ -1,20 +1,22 @@
 //! Binding memory to queues while they run: rule P3 where it is checked at run time, and what is left afterwards.
 
-use netmem::dma::{Bounce, DmaBus, Iommu};
-use netmem::driver::netmem::{Driver, DriverError, QueueConfig, XdpRefused};
-use netmem::driver::{Hardware, ReadableOnly};
 use netmem::mm::Zone;
+use netmem::netdev::Hardware;
 use netmem::netdev::{
     self, BindOptions, BindRefused, Capabilities, ConfigRefused, HeaderSplit, NetDevice, PostRefused, QueueError,
     QueueMgmt, RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict, Xdp, XdpBuff,
 };
-use netmem::nic::frame::{parse, udp_checksum_ok};
-use netmem::nic::traffic::{Expect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
-use netmem::nic::{Nic, NicParams, NicQueue};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
-use netmem::provider::{Chunk, DmabufProvider, Memfd, MemfdView, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::skb::{Skb, SkbFrag};
 use netmem::{Backing, FreePage, Page, PageOrIov};
+use netmem_drivers::ReadableOnly;
+use netmem_drivers::{Driver, DriverError, QueueConfig, XdpRefused};
+use netmem_sim::dma::{Bounce, DmaBus, Iommu};
+use netmem_sim::nic::frame::{parse, udp_checksum_ok};
+use netmem_sim::nic::traffic::{Expect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::nic::{Nic, NicParams, NicQueue};
+use netmem_sim::{Memfd, MemfdView};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -689,7 +691,7 @@ fn a_program_sees_packets_first() {
                 driver.hardware().wait(Duration::from_millis(5));
             }
         }
-        let total = |count: fn(&netmem::driver::netmem::RxStats) -> u64| -> u64 {
+        let total = |count: fn(&netmem_drivers::RxStats) -> u64| -> u64 {
             (0..2).map(|queue| count(&driver.stats(queue).unwrap())).sum()
         };
         let (dropped, gone, unsent) = (total(|s| s.xdp_drop), total(|s| s.xdp_sent), total(|s| s.xdp_unsent));

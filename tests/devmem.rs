@@ -2,22 +2,24 @@
 //! Rules C4, S1 and S4 where they are checked at run time. The numbers are worked out by hand from Linux 7.3's tcp.c and
 //! sock.c.
 
-use netmem::dma::{Coherent, DmaBus, DmaDevice, DmaMapping, Iommu};
-use netmem::driver::netmem::{Driver, QueueConfig};
+use netmem::dma::{DmaDevice, DmaMapping};
 use netmem::mm::Zone;
 use netmem::netdev::RxMemory;
-use netmem::nic::frame::{UdpFlow, build_udp};
-use netmem::nic::traffic::{Next, Traffic, TrafficError};
-use netmem::nic::{Nic, NicParams};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
 use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::skb::devmem::{
     CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
     DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, PieceError, RecvError, Sock,
 };
 use netmem::skb::{MmFrag, ReadError, Skb};
 use netmem::{Frag, FreeIov, NetIov, NetIovArea, NetIovType, Page};
+use netmem_drivers::{Driver, QueueConfig};
+use netmem_sim::Memfd;
+use netmem_sim::dma::{Coherent, DmaBus, Iommu};
+use netmem_sim::nic::frame::{UdpFlow, build_udp};
+use netmem_sim::nic::traffic::{Next, Traffic, TrafficError};
+use netmem_sim::nic::{Nic, NicParams};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;

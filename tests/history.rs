@@ -2,7 +2,7 @@
 //! harmless, or that the mistake is told. `compile-fail/history/rows.tsv` says which fix each is about, and `docs/bugs.md`
 //! shows them all. Those that do not compile are in `compile-fail/history`.
 
-use netmem::dma::{Bounce, DmaBus, DmaDevice, DmaMapping, DmaQueue, Iommu, RxCompletion, RxDescriptor, TxMap};
+use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor, TxMap};
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
 use netmem::netdev::{Completed, Napi, RxMemory, RxRing, Verdict, Xdp, XdpBuff, XdpOutcome};
 use netmem::page_pool::{AnyProvider, AreaError, Batch, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
@@ -10,6 +10,7 @@ use netmem::provider::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
 use netmem::provider::{Chunk, DmabufTxBinding, PageProvider};
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
 use netmem::{Frag, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
+use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex};

@@ -9,19 +9,19 @@ use expect_test::expect;
 use std::path::Path;
 use std::process::Output;
 
-#[path = "../examples/layout/bits.rs"]
+#[path = "../sim/examples/layout/bits.rs"]
 mod bits;
-#[path = "../examples/layout/btf.rs"]
+#[path = "../sim/examples/layout/btf.rs"]
 mod btf;
-#[path = "../examples/layout/compare.rs"]
+#[path = "../sim/examples/layout/compare.rs"]
 mod compare;
-#[path = "../examples/layout/error.rs"]
+#[path = "../sim/examples/layout/error.rs"]
 mod error;
-#[path = "../examples/layout/facts.rs"]
+#[path = "../sim/examples/layout/facts.rs"]
 mod facts;
-#[path = "../examples/layout/input.rs"]
+#[path = "../sim/examples/layout/input.rs"]
 mod input;
-#[path = "../examples/layout/meaning.rs"]
+#[path = "../sim/examples/layout/meaning.rs"]
 mod meaning;
 
 #[path = "layout/build.rs"]

@@ -1,18 +1,21 @@
 //! Driver and NIC model together: bad input, memory that runs out, and stopping in the middle. Rules D4, D5 and O3
 //! where they are checked at run time.
 
-use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, DmaQueue, Iommu, PeerError, PeerMemory};
-use netmem::driver::Hardware;
-use netmem::driver::netmem::{Driver, DriverError, QueueConfig, RxStats};
+use netmem::dma::{DmaMapping, DmaQueue, PeerError, PeerMemory};
 use netmem::mm::Zone;
+use netmem::netdev::Hardware;
 use netmem::netdev::{BadCompletion, PostRefused, RxMemory, RxRing};
-use netmem::nic::frame::{UdpFlow, build_udp, checksum_ok};
-use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
-use netmem::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{BindError, Chunk, DmabufProvider, Memfd, PageProvider};
+use netmem::provider::{BindError, Chunk, DmabufProvider, PageProvider};
 use netmem::skb::{IpSummed, ReadError, Skb};
-use netmem::{Backing, Frag, Page, provider::MemfdView};
+use netmem::{Backing, Frag, Page};
+use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
+use netmem_sim::Memfd;
+use netmem_sim::MemfdView;
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem_sim::nic::frame::{UdpFlow, build_udp, checksum_ok};
+use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

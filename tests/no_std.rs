@@ -1,4 +1,4 @@
-//! Without default features there is no std in the crate, and `memory` needs nothing but core.
+//! There is no std in the crate, nor in that of the drivers, and `memory` needs nothing but core.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -10,7 +10,7 @@ fn build(features: &[&str]) -> Output {
     let (from, to) = (Path::new(ROOT).join("tests/no_std"), Path::new(env!("CARGO_TARGET_TMPDIR")).join("no_std"));
     std::fs::create_dir_all(to.join("src")).unwrap();
     let manifest = std::fs::read_to_string(from.join("Cargo.toml")).unwrap();
-    std::fs::write(to.join("Cargo.toml"), manifest.replace("\"../..\"", &format!("{ROOT:?}"))).unwrap();
+    std::fs::write(to.join("Cargo.toml"), manifest.replace("\"../..", &format!("\"{ROOT}"))).unwrap();
     std::fs::copy(from.join("src/lib.rs"), to.join("src/lib.rs")).unwrap();
     std::fs::copy(Path::new(ROOT).join("Cargo.lock"), to.join("Cargo.lock")).unwrap();
     let mut cargo = Command::new(env!("CARGO"));

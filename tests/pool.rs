@@ -1,6 +1,6 @@
 //! The pool: order, ring, references, shutdown. Rules O1, O2, O5, O6 and D3 where they are checked at run time.
 
-use netmem::dma::{Bounce, Coherent, DmaBus, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::dma::{DmaMapping, PeerError, PeerMemory};
 use netmem::mm::{FreePage, Zone, get_page, put_page};
 use netmem::page_pool::{
     AnyProvider, Batch, InitCallback, PagePoolParams, PoolError, PoolFlags, PoolHooks, PoolId, Refill, Refused,
@@ -9,6 +9,7 @@ use netmem::provider::PageProvider;
 use netmem::{
     Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool, Shares,
 };
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! What a pool costs in memory: a handle is a word, and an idle pool is no larger than Linux's.
 
-use netmem::dma::{Coherent, DmaBus};
 use netmem::mm::Zone;
 use netmem::page_pool::{DEFAULT_RING, PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
 use netmem::{NetIov, Netmem, NetmemRef, Page, PageOrIov};
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,79 +1,17 @@
-//! The port of a plain ring: docs/porting/plain-ring.c.txt, function by function, with the helpers of the shim.
-//!
-//! What C keeps beside the ring, a page and an offset for each descriptor, is in `RxRing`: a buffer that is posted is in
-//! there and nowhere else (rule O3), and a length that does not fit it is an error, not a number to compare.
+//! What is proved of `sim/examples/plain.rs`, the first driver that a newcomer reads.
 
-use netmem::Page;
-use netmem::dma::{Bounce, DmaBus, DmaDevice, Iommu};
-use netmem::driver::Hardware;
+#[allow(dead_code, reason = "the program around the driver")]
+#[path = "../sim/examples/plain.rs"]
+mod plain;
+
 use netmem::mm::Zone;
-use netmem::netdev::RxRing;
-use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic};
-use netmem::nic::{Hostile, Nic, NicParams, NicQueue, Trick};
-use netmem::page_pool::{PagePool, PagePoolParams, PoolError};
-use netmem::provider::PageProvider;
-use netmem::shim::*;
-use netmem::skb::{Skb, check_frame};
+use netmem::netdev::Hardware;
+use netmem_sim::dma::{Bounce, DmaBus, Iommu};
+use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic};
+use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
+use plain::{close, open, poll};
 use std::sync::Arc;
 use std::time::Duration;
-
-// The driver.
-
-struct Ring {
-    ring: RxRing<NicQueue, Page>,
-    pool: PagePool<Page>,
-}
-
-fn open(device: Arc<dyn DmaDevice>, zone: &Zone, queue: NicQueue) -> Result<Ring, PoolError> {
-    let params = PagePoolParams::for_device(device, 4096);
-    let pool = page_pool_create::<Page>(params, PageProvider::new(zone.clone()))?;
-    let mut r = Ring { ring: RxRing::new(queue).expect("there is memory"), pool };
-    refill(&mut r);
-    Ok(r)
-}
-
-fn refill(r: &mut Ring) {
-    while r.ring.room() != 0 {
-        let Some(buffer) = page_pool_dev_alloc_frag(&mut r.pool, 2048) else { break };
-        // The address is the ring's business: it is that of the buffer that it takes.
-        r.ring.post(buffer, None).expect("there is room, and the pool is the device's");
-    }
-    r.ring.kick();
-}
-
-fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) -> u32 {
-    let mut work = 0;
-    while work < budget {
-        let Some(completion) = r.ring.complete() else { break };
-        work += 1;
-        // A bad length, or a failure: the buffer has gone back to the pool.
-        let Ok(completed) = completion else { continue };
-        if check_frame(completed.payload.len() as usize).is_err() {
-            page_pool_put_full_page(&mut r.pool, completed.payload);
-            continue;
-        }
-        let frag = page_pool_dma_sync_for_cpu(&r.pool, completed.payload).expect("it is of this pool");
-        let mut skb = Skb::new();
-        if let Err(full) = skb_add_rx_frag(&mut skb, frag) {
-            drop(full);
-            continue;
-        }
-        skb_mark_for_recycle(&mut skb);
-        gro_receive(skb);
-    }
-    refill(r);
-    work
-}
-
-fn close(r: Ring) {
-    // Stops the device, and gives back what it had. Before that there is nothing to put.
-    for (buffer, _) in r.ring.stop() {
-        page_pool_put_full_page(&r.pool, buffer);
-    }
-    page_pool_destroy(r.pool);
-}
-
-// What is proved of it.
 
 const FRAMES: u64 = 2000;
 
@@ -150,7 +88,7 @@ fn a_frame_that_ends_within_its_ethernet_header_is_dropped() {
 #[test]
 fn what_it_needs_of_the_shim_is_what_the_c_driver_calls() {
     let c = include_str!("../docs/porting/plain-ring.c.txt");
-    let port = include_str!("port_plain.rs").split("// What is proved of it.").next().unwrap();
+    let port = include_str!("../sim/examples/plain.rs").split("// A program that uses it.").next().unwrap();
     for helper in [
         "page_pool_create",
         "page_pool_dev_alloc_frag",
@@ -168,7 +106,7 @@ fn what_it_needs_of_the_shim_is_what_the_c_driver_calls() {
 
 #[test]
 fn the_poll_in_porting_md_is_this_one() {
-    let port = include_str!("port_plain.rs");
+    let port = include_str!("../sim/examples/plain.rs");
     let start = port.find("fn poll(").unwrap();
     let end = start + port[start..].find("\n}\n").unwrap();
     assert!(include_str!("../docs/porting.md").contains(&port[start..end]), "copy `poll` to docs/porting.md");

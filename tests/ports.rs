@@ -2,19 +2,21 @@
 //! things go wrong.
 
 use example::Example;
-use netmem::dma::{Bounce, Coherent, DmaBus, Iommu};
-use netmem::driver::port::{PortRing, PortStats, RingError};
-use netmem::driver::{Hardware, gve, hns3};
+use netmem::netdev::Hardware;
+use netmem_drivers::port::{PortRing, PortStats, RingError};
+use netmem_drivers::{gve, hns3};
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 
 use netmem::mm::Zone;
 use netmem::netdev::{PostRefused, RxRing};
-use netmem::nic::frame::parse;
-use netmem::nic::traffic::{Capture, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
-use netmem::nic::{Hostile, Nic, NicParams, Trick};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, Memfd, MemfdView, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::skb::{Skb, SkbFrag};
 use netmem::{Backing, Page};
+use netmem_sim::nic::frame::parse;
+use netmem_sim::nic::traffic::{Capture, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
+use netmem_sim::{Memfd, MemfdView};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -691,7 +693,7 @@ fn diffs_are_current() {
     for port in ["hns3", "gve"] {
         for (old, new) in [("page", "netmem"), ("netmem", "devmem")] {
             let file = format!("docs/porting/{port}-{old}-{new}.diff");
-            let (old, new) = (format!("src/driver/{port}/{old}.rs"), format!("src/driver/{port}/{new}.rs"));
+            let (old, new) = (format!("drivers/src/{port}/{old}.rs"), format!("drivers/src/{port}/{new}.rs"));
             let (before, after) = (read(&old), read(&new));
             let diff = similar::TextDiff::from_lines(&before, &after);
             let diff = diff.unified_diff().context_radius(3).header(&old, &new).to_string();

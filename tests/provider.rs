@@ -1,15 +1,15 @@
 //! Providers: the conformance suite on those that are here and on wrong ones, huge pages, and what a dma-buf can be cut
 //! into. Rules O5 and P1 where they are checked at run time.
 
-use netmem::dma::{
-    Bounce, Coherent, DeviceId, DmaBus, DmaDevice, DmaDirection, DmaMapping, Iommu, PeerError, PeerMemory,
-};
+use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaMapping, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn};
 use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, Refill, Refused};
-use netmem::provider::conformance::{self, Violation, When};
 use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{BindError, Chunk, DmabufProvider, HugeProvider, PageProvider};
+use netmem::provider::{BindError, Chunk, DmabufProvider, PageProvider};
 use netmem::{FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PagePool};
+use netmem_sim::HugeProvider;
+use netmem_sim::conformance::{self, Violation, When};
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};

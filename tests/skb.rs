@@ -1,13 +1,14 @@
 //! skbs over every kind of memory: what can be read, what is joined, and that dropping one returns all of it. Rules D4
 //! and S1.
 
-use netmem::dma::{Coherent, DmaBus};
 use netmem::mm::Zone;
 use netmem::netdev::{Napi, RxMemory};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, Memfd, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::skb::{MAX_SKB_FRAGS, MmFrag, ReadError, Skb};
 use netmem::{Frag, Page};
+use netmem_sim::Memfd;
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::sync::Arc;
 
 struct Pools {

@@ -1,16 +1,16 @@
 //! TCP above the driver: smoltcp's on this side, the kernel's own on the other side of a TAP device, 8 MiB each way.
 //! Needs root and /dev/net/tun; says so and returns where they are missing.
 
-use netmem::dma::{Bounce, DmaBus, Iommu};
-use netmem::driver::netmem::{Driver, QueueConfig};
-use netmem::driver::transmit::Transmitter;
 use netmem::mm::Zone;
 use netmem::netdev::RxMemory;
-use netmem::nic::traffic::{Tap, TapParams, TrafficError};
-use netmem::nic::{Nic, NicParams, NicTxQueue};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
 use netmem::skb::{IpSummed, MmFrag, ReadableSkb, Skb};
+use netmem_drivers::Transmitter;
+use netmem_drivers::{Driver, QueueConfig};
+use netmem_sim::dma::{Bounce, DmaBus, Iommu};
+use netmem_sim::nic::traffic::{Tap, TapParams, TrafficError};
+use netmem_sim::nic::{Nic, NicParams, NicTxQueue};
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::phy::{DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;

@@ -3,23 +3,26 @@
 //! run time.
 
 use netmem::dma::{
-    Bounce, Coherent, DeviceId, DmaBus, DmaDevice, DmaDirection, DmaFault, DmaStats, DmaTxQueue, Iommu, MapError,
-    PeerMemory, TxCompletion, TxDescriptor, TxMap, TxMapError,
+    DeviceId, DmaDevice, DmaDirection, DmaTxQueue, MapError, PeerMemory, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
-use netmem::driver::TxHardware;
-use netmem::driver::netmem::{Driver, QueueConfig};
-use netmem::driver::transmit::{TransmitError, Transmitter};
 use netmem::mm::Zone;
+use netmem::netdev::TxHardware;
 use netmem::netdev::{
     BadTxCompletion, NetmemTx, NetmemTxMode, RxMemory, Sent, TxError, TxRefused, TxRing, Verdict, Xdp, validate_xmit,
 };
-use netmem::nic::frame::{UDP_HEADERS, UdpFlow, build_udp, checksum_ok};
-use netmem::nic::traffic::{Collect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError, loopback};
-use netmem::nic::{Hostile, Nic, NicParams, NicTxQueue, Trick};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{BindError, Chunk, DmabufProvider, DmabufTxBinding, Memfd, PageProvider, TxRangeError};
+use netmem::provider::{BindError, Chunk, DmabufProvider, DmabufTxBinding, PageProvider, TxRangeError};
 use netmem::skb::{FrameTooShort, IpSummed, MmFrag, Skb, SkbFrag};
 use netmem::{DmaAddr, Page};
+use netmem_drivers::{Driver, QueueConfig};
+use netmem_drivers::{TransmitError, Transmitter};
+use netmem_sim::Memfd;
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, DmaFault, DmaStats, Iommu};
+use netmem_sim::nic::frame::{UDP_HEADERS, UdpFlow, build_udp, checksum_ok};
+use netmem_sim::nic::traffic::{
+    Collect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError, loopback,
+};
+use netmem_sim::nic::{Hostile, Nic, NicParams, NicTxQueue, Trick};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -661,7 +664,7 @@ fn a_device_that_is_taken_out_gives_its_packets_back() {
     }
     ring.kick();
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !netmem::driver::Hardware::is_gone(&nic) {
+    while !netmem::netdev::Hardware::is_gone(&nic) {
         assert!(Instant::now() < deadline);
         nic.wait(Duration::from_millis(1));
     }

@@ -1,20 +1,22 @@
 //! zcrx: what a program gets, what it gives back and what happens when it lies, leaves or is slow. Rules C4, O3, O5 and S4
 //! where they are checked at run time.
 
-use netmem::dma::{Bounce, Coherent, DmaBus, DmaDevice, DmaDirection, Iommu, PeerError, PeerMemory};
-use netmem::driver::Hardware;
+use netmem::dma::{DmaDevice, DmaDirection, PeerError, PeerMemory};
 use netmem::mm::Zone;
+use netmem::netdev::Hardware;
 use netmem::netdev::RxRing;
-use netmem::nic::traffic::{Generator, GeneratorParams, PayloadSize};
-use netmem::nic::{Nic, NicParams};
 use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, Refused};
 use netmem::provider::zcrx::{
     CopyError, PieceError, PostError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxEvent, ZcrxEvents, ZcrxParams,
     ZcrxPiece, ZcrxRqe, ZcrxUser,
 };
-use netmem::provider::{Chunk, DmabufProvider, DmabufTxBinding, Memfd, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, DmabufTxBinding, PageProvider};
 use netmem::skb::{Skb, ZcrxError, ZcrxReceive};
 use netmem::{Frag, MemoryProvider, NetIov, Page, PagePool};
+use netmem_sim::Memfd;
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
+use netmem_sim::nic::{Nic, NicParams};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

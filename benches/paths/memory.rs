@@ -1,10 +1,11 @@
 //! Pools to measure: as a driver makes them, for a coherent device, with every check and every counter.
 
-use netmem::dma::{Coherent, DmaBus, DmaDevice, PeerError, PeerMemory};
+use netmem::dma::{DmaDevice, PeerError, PeerMemory};
 use netmem::mm::Zone;
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::{NetIov, Page, PageOrIov};
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::sync::Arc;
 
 /// How many pieces of memory there are for a pool.

@@ -99,7 +99,7 @@ impl Package {
         let mut manifest = format!(
             "[package]\nname = \"cases\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
              [profile.dev]\ndebug = false\nincremental = false\n\n\
-             [dependencies]\nnetmem = {{ path = {netmem:?}, default-features = false }}\n{zerocopy}\n",
+             [dependencies]\nnetmem = {{ path = {netmem:?} }}\n{zerocopy}\n",
         );
         for (id, path) in binaries {
             manifest += &format!("\n[[bin]]\nname = {id:?}\npath = {:?}\n", package().join(path));
@@ -134,7 +134,8 @@ impl Package {
 /// The sections of a manifest that matter to who depends on the crate, as a workspace of its own. Lints stay behind:
 /// what is forbidden need not be tidy.
 fn library_manifest(manifest: &str) -> String {
-    let keep = BTreeSet::from(["package", "lib", "features", "dependencies"]);
+    let keep =
+        BTreeSet::from(["workspace.package", "workspace.dependencies", "package", "lib", "features", "dependencies"]);
     let mut kept = String::from("[workspace]\n\n");
     let mut keeping = false;
     for line in manifest.lines() {

@@ -11,7 +11,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// comparison of two values, and does not depend on where a device lies in memory.
 ///
 /// ```
-/// use netmem::dma::{Coherent, DeviceId, DmaDevice};
+/// use netmem_sim::dma::Coherent;
+/// use netmem::dma::{DeviceId, DmaDevice};
 ///
 /// let (one, other) = (Coherent::new(), Coherent::new());
 /// assert_eq!(one.id(), one.id());

@@ -1,4 +1,4 @@
-//! DMA: how a device reaches memory, and three devices that make mistakes visible.
+//! DMA: how a device reaches memory.
 //!
 //! [`DmaDevice`] is what a pool knows of a device: it maps pages, and it says whether CPU and device must be told when
 //! a buffer changes hands. [`DmaQueue`] is what a receive ring knows of it: buffers go out as descriptors and come back
@@ -6,32 +6,20 @@
 //! **between the completion of a buffer and its next post, the device does not write it.** [`DmaTxQueue`] is the same
 //! for transmit, where the device reads, and [`TxMap`] holds what a packet has mapped for it.
 //!
-//! | device | address | a mistake shows as |
-//! | --- | --- | --- |
-//! | [`Coherent`] | where the page is | DMA to memory that is not mapped faults, and is counted |
-//! | [`Bounce`] | that of a buffer of its own | a missing or short sync: the CPU reads old bytes |
-//! | [`Iommu`] | a new one each time, as long as there is room above | DMA after unmap or out of range faults, and is counted |
-//!
-//! All three are models, and stop bad DMA instead of suffering it. Real hardware without an IOMMU would not.
+//! Three devices that make mistakes visible are in the crate `netmem-sim`.
 //!
 //! Only a `&Page` can be mapped (rules C5 and D3). Memory that has no page has an address because its exporter gave it
 //! to the device as a whole: [`DmaMapping`].
 
-mod address_space;
-mod bounce;
-mod coherent;
 mod device_id;
-mod iommu;
 mod mapping;
+#[cfg(test)]
+pub(crate) mod plain;
 mod queue;
 mod tx_map;
 mod tx_queue;
 
-pub use address_space::{DmaFault, DmaStats};
-pub use bounce::Bounce;
-pub use coherent::Coherent;
 pub use device_id::DeviceId;
-pub use iommu::Iommu;
 pub use mapping::{DmaMapping, MapError, PeerError, PeerMemory};
 pub use queue::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 #[doc(alias = "skb_frag_dma_map")]
@@ -167,46 +155,4 @@ pub unsafe trait DmaDevice: Send + Sync {
     /// `addr` is mapped, the range is inside its page's block, and `bytes` are the bytes there.
     #[doc(alias = "dma_sync_single_for_device")]
     unsafe fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]);
-}
-
-/// The other end of a [`DmaDevice`]: the wires the device itself reads and writes through. For models of hardware.
-///
-/// # Safety
-///
-/// As for [`DmaDevice`]; a write or read that does not return a fault has reached what is mapped at that address, and one
-/// that does has reached nothing.
-pub unsafe trait DmaBus: DmaDevice {
-    /// The device writes `bytes` at `addr`.
-    ///
-    /// # Errors
-    ///
-    /// [`DmaFault`] when any of the range is not mapped, or not for the device to write; it is counted, and nothing is
-    /// written.
-    ///
-    /// # Safety
-    ///
-    /// If the range is mapped, it belongs to a buffer that has been posted to the device and not completed yet.
-    unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), DmaFault>;
-
-    /// The device reads from `addr` on.
-    ///
-    /// # Errors
-    ///
-    /// [`DmaFault`] when any of the range is not mapped, or not for the device to read; it is counted, and `bytes` is as
-    /// it was, unless a peer's memory failed half way.
-    ///
-    /// # Safety
-    ///
-    /// If the range is mapped, it belongs to a buffer that has been posted to the device and not completed yet.
-    unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), DmaFault>;
-
-    /// Fails an access of `len` bytes on request, as one that reaches nothing: counts the fault and returns it. A model of a
-    /// device that goes astray asks for it, because no address is sure to reach nothing.
-    fn fault(&self, len: usize) -> DmaFault;
-
-    /// What the device has counted.
-    fn stats(&self) -> DmaStats;
-
-    /// The driver's end.
-    fn driver_side(self: Arc<Self>) -> Arc<dyn DmaDevice>;
 }

@@ -21,7 +21,8 @@ pub const MAX_TX_PIECES: usize = 18;
 /// It holds a reference of mm's on each page, so a page is unmapped before it is freed, whatever becomes of the skb.
 ///
 /// ```
-/// use netmem::{dma::{DmaBus, Iommu, TxMap}, mm::Zone};
+/// use netmem_sim::dma::{DmaBus, Iommu};
+/// use netmem::{dma::TxMap, mm::Zone};
 /// use std::sync::Arc;
 ///
 /// let (zone, device) = (Zone::new(1)?, Arc::new(Iommu::new()));

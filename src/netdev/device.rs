@@ -312,8 +312,28 @@ impl<K: RxKind> NetDevice<K> {
         }
     }
 
-    /// Notes that a queue was started on memory of a provider: as bound as any, and nobody has a value to unbind it with.
-    pub(crate) fn started_on(&mut self, queue: usize, provider: K::Provider) -> Result<(), ConfigRefused> {
+    /// Notes that a queue was started on memory of a provider. It counts as bound, but there is no
+    /// [`Binding`](super::Binding) to undo it.
+    ///
+    /// A driver calls it for a queue that it starts on memory that cannot be read, so that the settings that exclude such
+    /// memory are refused.
+    ///
+    /// ```
+    /// use netmem::mm::Zone;
+    /// use netmem::netdev::{Capabilities, ConfigRefused, NetDevice};
+    /// use netmem::provider::PageProvider;
+    /// use netmem::Page;
+    ///
+    /// let mut device: NetDevice<Page> = NetDevice::new(Capabilities::default(), 1).expect("memory is free");
+    /// device.started_on(0, PageProvider::new(Zone::new(1)?))?;
+    /// assert_eq!(device.set_xdp(true), Err(ConfigRefused::Bound { queue: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigRefused`]: there is no such queue, something is bound to it, or the device is going away.
+    pub fn started_on(&mut self, queue: usize, provider: K::Provider) -> Result<(), ConfigRefused> {
         let state = self.unbound(queue)?;
         state.bound = Some(Bound { provider, rx_page_size: 0, state: None });
         Ok(())

@@ -22,6 +22,7 @@
 
 mod binding;
 mod device;
+mod hardware;
 mod held;
 mod napi;
 mod ring;
@@ -57,6 +58,7 @@ pub use device::RxQueueConfig;
 #[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
 pub use device::UnreadableRx;
 pub use device::{Capabilities, ConfigRefused, RxKind};
+pub use hardware::{Hardware, TxHardware};
 #[doc(alias = "napi_struct")]
 #[doc(alias = "netif_napi_add")]
 pub use napi::Napi;
@@ -93,4 +95,4 @@ pub use xdp::Xdp;
 #[doc(alias = "xdp_reg_page_pool")]
 #[doc(alias = "xdp_unreg_page_pool")]
 pub use xdp::XdpBuff;
-pub use xdp::{AdjustError, XDP_PACKET_HEADROOM, XdpOutcome};
+pub use xdp::{AdjustError, XDP_PACKET_HEADROOM, XdpOutcome, XdpReceiveError};

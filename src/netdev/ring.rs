@@ -27,10 +27,10 @@ use core::mem::ManuallyDrop;
 /// Should the queue panic instead of stopping, the buffers are leaked: the device may still have them.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::dma::{Coherent, DmaBus};
-/// use netmem::driver::Hardware;
-/// use netmem::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+/// use netmem_sim::dma::{Coherent, DmaBus};
+/// use netmem::netdev::Hardware;
+/// use netmem_sim::nic::{Nic, NicParams};
+/// use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
 /// use netmem::{mm::Zone, netdev::RxRing, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
 /// use std::{sync::Arc, time::Duration};
 ///
@@ -52,7 +52,6 @@ use core::mem::ManuallyDrop;
 /// };
 /// let frag = pool.sync_for_cpu(completed.payload)?; // and back, as long as the frame
 /// assert_eq!(frag.bytes().len(), 142);
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -2,7 +2,7 @@
 
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
-use crate::page_pool::{Frag, PagePool, Received};
+use crate::page_pool::{Frag, OtherPool, PagePool, PoolKind, Received};
 use crate::skb::{ETH_HLEN, check_frame};
 use alloc::boxed::Box;
 use core::fmt;
@@ -66,29 +66,74 @@ pub struct AdjustError {
     pub len: u32,
 }
 
+/// Why a buffer that was received is no packet for an XDP program. The memory comes back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum XdpReceiveError<K: Kind> {
+    /// The buffer is of another pool. It is as it was.
+    #[error("the buffer is of another pool: give it to the pool that it was allocated from")]
+    OtherPool(Received<K>),
+    /// The CPU cannot read the buffer. It is cut to what was received.
+    #[error("the buffer cannot be read by the CPU, and a program reads all of a packet")]
+    Unreadable(Frag),
+    /// What was received ends within an Ethernet header.
+    #[error("the frame has {} bytes, and an Ethernet header has 14: drop it", .0.len())]
+    TooShort(Frag),
+}
+
 impl XdpBuff {
-    /// A packet as it was received, with the room around it, after the sync that the pool does.
+    /// Makes a packet of a buffer that a ring has completed, and keeps the room around it. The pool syncs what was received.
+    ///
+    /// ```
+    /// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
+    /// use netmem::netdev::{Hardware, RxRing, XDP_PACKET_HEADROOM, XdpBuff};
+    /// use netmem_sim::dma::{Bounce, DmaBus};
+    /// use netmem_sim::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let params = GeneratorParams { seed: 1, packets: 1, size: PayloadSize::Fixed(100), ports: vec![5001] };
+    /// let (device, traffic) = (Arc::new(Bounce::new()), Generator::new(params, 1514)?);
+    /// let mut nic = Nic::start(NicParams::default(), device.clone(), Box::new(traffic))?;
+    /// let params = PagePoolParams::for_device(device.driver_side(), 4096);
+    /// let mut pool = PagePool::<Page>::new(params, PageProvider::new(Zone::new(64)?))?;
+    ///
+    /// let mut ring = RxRing::new(nic.rx_queue(0).expect("it has one")).expect("there is memory");
+    /// ring.post_behind(pool.alloc_frag(2048).expect("pages are free"), XDP_PACKET_HEADROOM, None)?;
+    /// ring.kick();
+    /// let completed = loop {
+    ///     match ring.complete() {
+    ///         Some(completed) => break completed?,
+    ///         None => nic.wait(Duration::from_millis(10)),
+    ///     }
+    /// };
+    /// let buff = XdpBuff::receive(&pool, completed.payload)?;
+    /// assert_eq!((buff.len(), buff.headroom()), (142, XDP_PACKET_HEADROOM));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// What was received, when a program cannot have it: it is device memory, or no whole Ethernet header. `None` when it is
-    /// not of this pool.
-    pub(crate) fn receive<K: Kind>(pool: &PagePool, buffer: Received<K>) -> Result<Self, Option<Frag>>
+    /// [`XdpReceiveError`], with the memory: it is not of this pool, or a program cannot have it.
+    #[doc(alias = "xdp_prepare_buff")]
+    #[doc(alias = "xdp_init_buff")]
+    pub fn receive<P: PoolKind, K: Kind>(pool: &PagePool<P>, buffer: Received<K>) -> Result<Self, XdpReceiveError<K>>
     where
         Frag: From<Frag<K>>,
     {
-        // Not of this pool: it is gone to its own.
-        let (frag, range) = pool.sync_in_place(buffer).map_err(|_| None)?;
+        let (frag, range) =
+            pool.sync_in_place(buffer).map_err(|OtherPool(buffer)| XdpReceiveError::OtherPool(buffer))?;
         let cut = |mut frag: Frag| {
             frag.advance(range.start);
             frag.truncate(range.end - range.start);
-            Err(Some(frag))
+            frag
         };
         match Frag::<Page>::try_from(Frag::from(frag)) {
-            Ok(frag) if check_frame((range.end - range.start) as usize).is_err() => cut(frag.into()),
+            Ok(frag) if check_frame((range.end - range.start) as usize).is_err() => {
+                Err(XdpReceiveError::TooShort(cut(frag.into())))
+            }
             // INVARIANT: a range inside the frag, long enough, and just synced.
             Ok(frag) => Ok(XdpBuff { frag, seen: range.start, start: range.start, end: range.end }),
-            Err(iov) => cut(iov.into()),
+            Err(iov) => Err(XdpReceiveError::Unreadable(cut(iov.into()))),
         }
     }
 

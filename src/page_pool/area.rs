@@ -118,7 +118,8 @@ impl NetIovArea {
     /// is not given to another binding before the last net_iov is gone (rule O5).
     ///
     /// ```
-    /// # use netmem::dma::{Coherent, DmaMapping, PeerError, PeerMemory};
+    /// # use netmem_sim::dma::Coherent;
+    /// # use netmem::dma::{DmaMapping, PeerError, PeerMemory};
     /// # struct Vram;
     /// # impl PeerMemory for Vram {
     /// #     fn len(&self) -> usize { 8192 }

@@ -254,10 +254,10 @@ impl<K: PoolKind> PagePool<K> {
     /// net_iov (rule D1).
     ///
     /// ```
-    /// # #[cfg(feature = "std")] {
-    /// use netmem::dma::{Bounce, DmaBus};
-    /// use netmem::driver::Hardware;
-    /// use netmem::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
+    /// use netmem_sim::dma::{Bounce, DmaBus};
+    /// use netmem::netdev::Hardware;
+    /// use netmem_sim::nic::{Nic, NicParams};
+    /// use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
     /// use netmem::page_pool::{PagePool, PagePoolParams};
     /// use netmem::{mm::Zone, netdev::RxRing, provider::PageProvider, skb::Skb, Page};
     /// use std::{sync::Arc, time::Duration};
@@ -282,7 +282,6 @@ impl<K: PoolKind> PagePool<K> {
     /// assert_eq!(skb.expect("there is memory").len(), 142);
     /// assert_eq!(buffer.len(), 2048);
     /// ring.post(buffer, None)?;
-    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -83,7 +83,7 @@ impl MemoryKind for NetIov {
 /// mappings; one that panics in `alloc` passes the panic to the consumer side, whose pool stays usable. Neither is
 /// unsound.
 ///
-/// [`provider::conformance`](crate::provider::conformance) drives a provider through all of this and names the rule that
+/// `netmem_sim::conformance` drives a provider through all of this and names the rule that
 /// it breaks.
 ///
 /// ```

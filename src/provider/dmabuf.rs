@@ -23,10 +23,10 @@ use core::fmt;
 /// that the device is to read is bound as another type.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::dma::{Coherent, DmaBus};
+/// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem::page_pool::{PagePool, PagePoolParams};
-/// use netmem::provider::{Chunk, DmabufProvider, Memfd};
+/// use netmem::provider::{Chunk, DmabufProvider};
+/// use netmem_sim::Memfd;
 /// use netmem::NetIov;
 /// use std::sync::Arc;
 ///
@@ -38,7 +38,6 @@ use core::fmt;
 /// let memory = pool.alloc().expect("a megabyte is free");
 /// assert_eq!((memory.size(), binding.available()), (65536, 0), "a refill takes up to 64, and there are 16");
 /// assert_ne!(binding.id(), 0);
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DmabufProvider {
@@ -283,7 +282,8 @@ impl fmt::Debug for DmabufProvider {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dma::{Coherent, PeerError};
+    use crate::dma::PeerError;
+    use crate::dma::plain::Plain;
 
     struct Vram;
     impl PeerMemory for Vram {
@@ -298,7 +298,7 @@ mod tests {
     const WHOLE: [Chunk; 1] = [Chunk { offset: 0, len: 4096 }];
 
     fn device() -> Arc<dyn DmaDevice> {
-        Arc::new(Coherent::new())
+        Arc::new(Plain::new())
     }
 
     /// A number that comes round while a net_iov of the first binding lives, which [`BindingId`] does not let happen.

@@ -20,8 +20,8 @@ use core::fmt;
 /// stays mapped until the last of them is gone.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::{dma::{DmaBus, Iommu, PeerMemory}, provider::{Chunk, DmabufTxBinding, Memfd}, skb::Skb};
+/// use netmem_sim::{dma::{DmaBus, Iommu}, Memfd};
+/// use netmem::{dma::PeerMemory, provider::{Chunk, DmabufTxBinding}, skb::Skb};
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Iommu::new());
@@ -35,7 +35,6 @@ use core::fmt;
 /// }
 /// assert_eq!((skb.len(), skb.nr_frags()), (207, 2), "200 bytes cross from one net_iov to the next");
 /// assert!(skb.into_readable().is_err(), "nobody here can read them");
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DmabufTxBinding {

@@ -3,21 +3,16 @@
 //! | provider | memory | kind |
 //! | --- | --- | --- |
 //! | [`PageProvider`] | the page allocator: what a pool gets if nothing else is bound | pages |
-//! | [`HugeProvider`] | pages cut out of blocks of 2 MiB | pages |
 //! | [`DmabufProvider`] | another device's, shared as a dma-buf and bound for receive | net_iovs |
 //! | [`ZcrxProvider`](zcrx::ZcrxProvider) | a program's, lent through io_uring | net_iovs |
 //!
-//! `Memfd`, with `std`, is a device that exports memory, and [`DmabufTxBinding`] binds some to transmit from.
-//! [`conformance`] tests providers, these and yours.
+//! [`DmabufTxBinding`] binds memory to transmit from. The crate `netmem-sim` has more: a provider of huge pages, a device
+//! that exports memory, and `conformance`, which tests providers, these and yours.
 //!
 #![doc = include_str!("../../docs/provider.md")]
 
-pub mod conformance;
 mod dmabuf;
 mod dmabuf_tx;
-mod huge;
-#[cfg(feature = "std")]
-mod memfd;
 mod page;
 pub mod zcrx;
 
@@ -38,11 +33,4 @@ pub use dmabuf_tx::BoundFrag;
 #[doc(alias = "net_devmem_dmabuf_binding_put")]
 pub use dmabuf_tx::DmabufTxBinding;
 pub use dmabuf_tx::{BoundFrags, TxRangeError};
-#[doc(alias = "HPAGE_PMD_ORDER")]
-pub use huge::HUGE_ORDER;
-#[doc(alias = "split_page")]
-pub use huge::HugeProvider;
-pub use huge::HugeStats;
-#[cfg(feature = "std")]
-pub use memfd::{Memfd, MemfdError, MemfdView, OutOfBounds};
 pub use page::PageProvider;

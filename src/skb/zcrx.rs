@@ -13,9 +13,9 @@ use core::fmt;
 /// finite; dropping this gives the rest of the packet up.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::dma::{Coherent, DmaBus};
-/// use netmem::provider::{Memfd, zcrx::{UserArea, Zcrx, ZcrxParams}};
+/// use netmem_sim::dma::{Coherent, DmaBus};
+/// use netmem_sim::Memfd;
+/// use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use netmem::skb::{Skb, ZcrxReceive};
 /// use std::sync::Arc;
 ///
@@ -31,7 +31,6 @@ use core::fmt;
 /// let mut seen = [0; 904];
 /// second.read(0, &mut seen)?;
 /// assert_eq!(seen, [7; 904]);
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ZcrxReceive {

@@ -1,17 +1,18 @@
 //! A device that goes astray, and one whose registers come round. Rules D2, D5 and O5.
 
 use super::rig::Host;
-use netmem::dma::{DmaBus, DmaDirection, DmaMapping, MapError, PeerError, PeerMemory};
-use netmem::driver::{Hardware, TxHardware};
+use netmem::dma::{DmaDirection, DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{PAGE_SIZE, Zone};
 use netmem::netdev::{BadCompletion, RxRing, TxRing};
-use netmem::nic::traffic::{
-    Collect, Generator, GeneratorParams, Next, PayloadSize, Sink, Traffic, TrafficError, loopback,
-};
-use netmem::nic::{Hostile, Nic, NicParams, Trick};
+use netmem::netdev::{Hardware, TxHardware};
 use netmem::page_pool::PagePoolParams;
 use netmem::skb::Skb;
 use netmem::{Frag, Page, PagePool};
+use netmem_sim::dma::DmaBus;
+use netmem_sim::nic::traffic::{
+    Collect, Generator, GeneratorParams, Next, PayloadSize, Sink, Traffic, TrafficError, loopback,
+};
+use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
 use std::sync::Arc;
 use std::time::Duration;
 

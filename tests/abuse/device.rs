@@ -1,19 +1,20 @@
 //! A device that writes while safe code drops, forgets, swaps and panics around it. Rules D2, D5, O3 and P3.
 
 use super::rig::{FRAMES, Host, keep, panics};
-use netmem::dma::{Bounce, DmaBus, DmaDevice, DmaQueue, PeerError, PeerMemory};
-use netmem::driver::Hardware;
-use netmem::driver::netmem::{Driver, QueueConfig};
+use netmem::dma::{DmaDevice, DmaQueue, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE};
+use netmem::netdev::Hardware;
 use netmem::netdev::{
     BindOptions, Capabilities, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp, XdpBuff,
 };
-use netmem::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
-use netmem::nic::{Nic, NicError, NicParams, NicQueue};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
 use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::skb::Skb;
 use netmem::{Page, PagePool};
+use netmem_drivers::{Driver, QueueConfig};
+use netmem_sim::dma::{Bounce, DmaBus};
+use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::nic::{Nic, NicError, NicParams, NicQueue};
 use std::mem::{replace, swap, take};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};

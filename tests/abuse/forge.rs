@@ -1,7 +1,7 @@
 //! Making memory, handles and addresses out of nothing. Rules C4 and O5.
 
 use super::rig::{FRAMES, Host, Vram, loose};
-use netmem::dma::{DmaBus, DmaMapping, DmaSlice, Iommu, RxDescriptor};
+use netmem::dma::{DmaMapping, DmaSlice, RxDescriptor};
 use netmem::mm::{PAGE_SIZE, Zone, get_page, page_address};
 use netmem::page_pool::{PagePoolParams, PoolId, Received, Refill, Refused, Shutdown};
 use netmem::skb::devmem::{DmabufToken, Sock};
@@ -10,6 +10,7 @@ use netmem::{
     DmaAddr, Frag, FreeIov, FreePage, MemoryProvider, NetIov, NetIovArea, Netmem, NetmemDesc, NetmemRef, Page,
     PagePool, PageRef, Shares,
 };
+use netmem_sim::dma::{DmaBus, Iommu};
 use static_assertions::assert_not_impl_any;
 use std::ptr::without_provenance;
 use std::sync::{Arc, Mutex};

@@ -6,9 +6,7 @@
 //! hook that panics) leaks exactly what the test says, and is [kept](rig::keep) where a leak checker still finds it.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "std")]
 mod astray;
-#[cfg(feature = "std")]
 mod device;
 mod devmem;
 mod forge;
@@ -17,5 +15,4 @@ mod order;
 mod panics;
 mod reentry;
 mod rig;
-#[cfg(feature = "std")]
 mod transmit;

@@ -1,12 +1,13 @@
 //! Who goes first. Rule O4 and the shutdown, in every order there is.
 
 use super::rig::{FRAMES, Host, Vram};
-use netmem::dma::{DmaBus, Iommu};
 use netmem::mm::{PAGE_SIZE, Zone};
 use netmem::page_pool::{AnyProvider, Batch, PagePoolParams};
 use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{Chunk, DmabufProvider, HugeProvider, PageProvider};
+use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::{Netmem, PagePool};
+use netmem_sim::HugeProvider;
+use netmem_sim::dma::{DmaBus, Iommu};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,12 +2,14 @@
 //! nothing may be seen half done.
 
 use super::rig::{FRAMES, Host, Vram, loose};
-use netmem::dma::{DmaBus, DmaMapping, MapError, PeerError, PeerMemory};
+use netmem::dma::{DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, PageRef, get_page};
 use netmem::page_pool::{AnyProvider, InitCallback, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
 use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxProvider};
-use netmem::provider::{DmabufProvider, HugeProvider, PageProvider};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::{Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool};
+use netmem_sim::HugeProvider;
+use netmem_sim::dma::DmaBus;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 

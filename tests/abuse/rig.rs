@@ -1,10 +1,11 @@
 //! What the attacks need: memory, a device that faults on mistakes, and an account of both.
 
-use netmem::dma::{DmaBus, DmaDevice, DmaMapping, Iommu, PeerError, PeerMemory};
+use netmem::dma::{DmaDevice, DmaMapping, PeerError, PeerMemory};
 use netmem::mm::{PAGE_SIZE, Zone};
 use netmem::page_pool::{PagePoolParams, PoolHooks};
 use netmem::provider::{Chunk, DmabufProvider, PageProvider};
 use netmem::{FreeIov, NetIov, NetIovArea, NetIovType, Page, PagePool};
+use netmem_sim::dma::{DmaBus, Iommu};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};

@@ -1,15 +1,16 @@
 //! A device that reads while safe code drops, forgets and panics around it. Rules O3, D3 and S2.
 
 use super::rig::{FRAMES, Host, Vram, keep};
-use netmem::dma::{DmaBus, DmaTxQueue, MAX_TX_PIECES, TxMap, TxMapError};
-use netmem::driver::TxHardware;
+use netmem::dma::{DmaTxQueue, MAX_TX_PIECES, TxMap, TxMapError};
 use netmem::mm::{PAGE_SIZE, get_page};
+use netmem::netdev::TxHardware;
 use netmem::netdev::{TxError, TxRing};
-use netmem::nic::traffic::{Next, Sink, Traffic, TrafficError};
-use netmem::nic::{Nic, NicError, NicParams, NicTxQueue};
 use netmem::provider::{Chunk, DmabufTxBinding};
 use netmem::skb::{MmFrag, Skb, SkbFrag};
 use netmem::{Page, PagePool};
+use netmem_sim::dma::DmaBus;
+use netmem_sim::nic::traffic::{Next, Sink, Traffic, TrafficError};
+use netmem_sim::nic::{Nic, NicError, NicParams, NicTxQueue};
 use std::mem::{forget, swap};
 use std::sync::{Arc, Mutex, mpsc};
 

@@ -1,8 +1,8 @@
 //! D1 over all signatures: a handle of a net_iov gives no bytes, and one that may be of a net_iov gives them as an
 //! `Option` or a `Result`.
 
-use crate::json::{api, made_up};
-use crate::kinds::{Memory, Signature, signatures};
+use crate::json::{apis, made_up};
+use crate::kinds::{Memory, Signature, World, signatures};
 use std::collections::BTreeSet;
 
 /// The functions that may, by their line in docs/api.txt, and why.
@@ -15,16 +15,16 @@ const EXCEPTIONS: [(&str, &str); 3] = [
         "the bytes are those of the memory, whose kind is H; K is the pool's",
     ),
     (
-        "pub fn netmem::driver::gve::netmem::Ring<H>::new(&mut H, usize, netmem::PagePool, \
-         core::option::Option<netmem::PagePool<netmem::Page>>, core::option::Option<netmem::driver::gve::Filter>) \
-         -> core::result::Result<Self, netmem::driver::port::RingError>",
+        "pub fn netmem_drivers::gve::netmem::Ring<H>::new(&mut H, usize, netmem::page_pool::pool::PagePool, \
+         core::option::Option<netmem::page_pool::pool::PagePool<netmem::memory::page::Page>>, core::option::Option<netmem_drivers::gve::Filter>) \
+         -> core::result::Result<Self, netmem_drivers::port::RingError>",
         "a filter is given headers from the pool of pages, or bytes that were checked",
     ),
     (
-        "pub fn netmem::driver::gve::devmem::Ring<H>::new(&mut H, usize, netmem::PagePool, netmem::PagePool<netmem::Page>, \
-         core::option::Option<netmem::driver::gve::Filter>) \
-         -> core::result::Result<Self, netmem::driver::port::RingError> \
-         where <H as netmem::driver::Hardware>::Rx: netmem::netdev::UnreadableRx",
+        "pub fn netmem_drivers::gve::devmem::Ring<H>::new(&mut H, usize, netmem::page_pool::pool::PagePool, netmem::page_pool::pool::PagePool<netmem::memory::page::Page>, \
+         core::option::Option<netmem_drivers::gve::Filter>) \
+         -> core::result::Result<Self, netmem_drivers::port::RingError> \
+         where <H as netmem::netdev::hardware::Hardware>::Rx: netmem::netdev::device::UnreadableRx",
         "a filter is given headers from the pool of pages",
     ),
 ];
@@ -38,11 +38,15 @@ fn reads(signature: &Signature) -> bool {
 
 #[test]
 fn no_signature_takes_a_net_iov_and_gives_bytes() {
-    let Some(api) = api() else { return };
-    let signatures = signatures(&api.krate);
-    let with_bytes = signatures.iter().filter(|it| (it.bytes || it.checked_bytes) && !it.inputs.is_empty()).count();
+    let Some(apis) = apis() else { return };
+    let world = World::new(apis.iter().map(|api| &api.krate));
+    let (mut with_bytes, mut lines) = (0, BTreeSet::new());
+    for api in apis {
+        let signatures = signatures(&world, &api.krate);
+        with_bytes += signatures.iter().filter(|it| (it.bytes || it.checked_bytes) && !it.inputs.is_empty()).count();
+        lines.extend(signatures.iter().filter(|it| reads(it)).map(|it| api.line(it.id)));
+    }
     assert!(with_bytes > 10, "too few are seen: {with_bytes}");
-    let lines: BTreeSet<_> = signatures.iter().filter(|it| reads(it)).map(|it| api.line(it.id)).collect();
     let new: Vec<_> = lines.iter().filter(|line| !EXCEPTIONS.iter().any(|(known, _)| known == *line)).collect();
     let stale: Vec<_> = EXCEPTIONS.iter().filter(|(line, _)| !lines.contains(line)).collect();
     assert!(new.is_empty(), "these read memory that may be a net_iov (D1): {new:#?}");
@@ -52,7 +56,7 @@ fn no_signature_takes_a_net_iov_and_gives_bytes() {
 #[test]
 fn a_signature_that_reads_a_net_iov_is_found() {
     let Some(krate) = made_up() else { return };
-    let all = signatures(krate);
+    let all = signatures(&World::new([krate]), krate);
     let names = [
         "bytes_bare",
         "bytes_checked",

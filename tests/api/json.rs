@@ -1,4 +1,4 @@
-//! rustdoc's JSON of the crate, made once, in a build directory of its own.
+//! rustdoc's JSON of the three crates, made once, in a build directory of its own.
 
 use public_api::PublicApi;
 use rustdoc_types::{Crate, FORMAT_VERSION, Id};
@@ -8,8 +8,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-/// The public API with default features.
+/// The public API of a crate: with all features.
 pub(crate) struct Api {
+    /// The file in docs that it is written down in.
+    pub(crate) golden: &'static str,
     pub(crate) krate: Crate,
     /// What `public-api` says of it: one line an item.
     pub(crate) listing: PublicApi,
@@ -22,11 +24,20 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The API, or nothing where this toolchain's JSON is of another format: then it says so.
+/// The packages, and where their API is written down: the proposal first.
+const PACKAGES: [(&str, &str); 3] =
+    [("netmem", "docs/api.txt"), ("netmem-drivers", "docs/api-drivers.txt"), ("netmem-sim", "docs/api-sim.txt")];
+
+/// The API of the proposal, or nothing where this toolchain's JSON is of another format: then it says so.
 pub(crate) fn api() -> Option<&'static Api> {
-    static API: OnceLock<Result<Api, String>> = OnceLock::new();
-    match API.get_or_init(make) {
-        Ok(api) => Some(api),
+    apis()?.first()
+}
+
+/// The APIs of all three, that of the proposal first.
+pub(crate) fn apis() -> Option<&'static [Api]> {
+    static APIS: OnceLock<Result<Vec<Api>, String>> = OnceLock::new();
+    match APIS.get_or_init(|| PACKAGES.iter().map(|(package, golden)| make(package, golden)).collect()) {
+        Ok(apis) => Some(apis),
         Err(why) => {
             println!("NOT RUN HERE: the public API needs rustdoc's JSON of format {FORMAT_VERSION} (Rust 1.95): {why}");
             None
@@ -34,8 +45,8 @@ pub(crate) fn api() -> Option<&'static Api> {
     }
 }
 
-fn make() -> Result<Api, String> {
-    let file = rustdoc()?;
+fn make(package: &str, golden: &'static str) -> Result<Api, String> {
+    let file = rustdoc(package)?;
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     if value["format_version"] != FORMAT_VERSION {
@@ -52,14 +63,16 @@ fn make() -> Result<Api, String> {
             *known = line;
         }
     }
-    Ok(Api { krate, listing, lines })
+    Ok(Api { golden, krate, listing, lines })
 }
 
 /// Runs rustdoc. That the crate cannot be documented fails the test on the pinned toolchain, and is a reason on others.
-fn rustdoc() -> Result<PathBuf, String> {
+fn rustdoc(package: &str) -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["rustdoc", "--package", "netmem", "--lib", "--locked", "--quiet", "--target-dir"]).arg(&target);
+    cargo
+        .args(["rustdoc", "--lib", "--locked", "--quiet", "--all-features", "-p", package, "--target-dir"])
+        .arg(&target);
     cargo.args(["--", "-Zunstable-options", "--output-format", "json", "--document-hidden-items"]).current_dir(root());
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
@@ -68,7 +81,7 @@ fn rustdoc() -> Result<PathBuf, String> {
         .env_remove("CARGO_BUILD_TARGET");
     let output = cargo.output().map_err(|error| format!("cargo does not run: {error}"))?;
     if output.status.success() {
-        return Ok(target.join("doc/netmem.json"));
+        return Ok(target.join("doc").join(format!("{}.json", package.replace('-', "_"))));
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let version = Command::new(env!("CARGO")).arg("--version").output().map_err(|error| error.to_string())?;

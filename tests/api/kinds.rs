@@ -5,7 +5,7 @@
 
 use rustdoc_types::{
     AssocItemConstraintKind, Crate, GenericArg, GenericArgs, GenericBound, GenericParamDefKind, Generics, Id, Impl,
-    ItemEnum, Path, Term, Type, WherePredicate,
+    ItemEnum, ItemSummary, Path, Term, Type, WherePredicate,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(crate) enum Memory {
 
 use Memory::{NetIov, Page, PageOrIov};
 
-/// The types of the crate that are memory of one kind, whatever their arguments. The others say it by an argument.
+/// The types of netmem that are memory of one kind, whatever their arguments. The others say it by an argument.
 const NAMES: [(&str, Memory); 11] = [
     ("Page", Page),
     ("PageRef", Page),
@@ -66,8 +66,45 @@ impl Signature {
     }
 }
 
-/// Every public function, method and trait method of `krate`, under every choice of kinds.
-pub(crate) fn signatures(krate: &Crate) -> Vec<Signature> {
+/// Crates that are looked at together: what one of them names of another is found there.
+pub(crate) struct World<'k> {
+    krates: Vec<&'k Crate>,
+    /// What they define, by name.
+    definitions: BTreeMap<&'k str, Vec<(&'k ItemSummary, &'k Crate, Id)>>,
+}
+
+impl<'k> World<'k> {
+    pub(crate) fn new(krates: impl IntoIterator<Item = &'k Crate>) -> Self {
+        let krates: Vec<_> = krates.into_iter().collect();
+        let mut definitions = BTreeMap::<_, Vec<_>>::new();
+        for krate in &krates {
+            for (id, summary) in krate.paths.iter().filter(|(_, summary)| summary.crate_id == 0) {
+                let name = summary.path.last().map_or("", String::as_str);
+                definitions.entry(name).or_default().push((summary, *krate, *id));
+            }
+        }
+        World { krates, definitions }
+    }
+
+    /// The crate that defines what `at` calls `id`, and its own number for it. `id` itself when no crate here does.
+    ///
+    /// A crate knows its own items by the path that it shows, and those of others by the path of the definition, which
+    /// has the private modules in between.
+    fn resolve(&self, at: &'k Crate, id: Id) -> (&'k Crate, Id) {
+        let Some(summary) = at.paths.get(&id).filter(|summary| summary.crate_id != 0) else { return (at, id) };
+        let name = summary.path.last().map_or("", String::as_str);
+        let is_shown = |shown: &ItemSummary| {
+            let mut defined = summary.path.iter();
+            shown.kind == summary.kind && shown.path.iter().all(|part| defined.any(|own| own == part))
+        };
+        let found = self.definitions.get(name).into_iter().flatten().filter(|(shown, ..)| is_shown(shown));
+        found.max_by_key(|(shown, ..)| shown.path.len()).map_or((at, id), |(_, krate, id)| (*krate, *id))
+    }
+}
+
+/// Every public function, method and trait method of `krate`, which is of `world`, under every choice of kinds.
+pub(crate) fn signatures(world: &World<'_>, krate: &Crate) -> Vec<Signature> {
+    let krate = world.krates.iter().find(|own| std::ptr::eq(**own, krate)).expect("the crate is one of the world");
     let (mut found, mut members) = (Vec::new(), BTreeSet::<Id>::new());
     let own: BTreeMap<_, _> = krate.index.iter().filter(|(_, item)| item.crate_id == 0).collect();
     for item in own.values() {
@@ -83,11 +120,11 @@ pub(crate) fn signatures(krate: &Crate) -> Vec<Signature> {
         }
         let assoc = assoc_types(krate, items);
         for id in items {
-            found.extend(of_function(krate, *id, &[generics], this, &assoc));
+            found.extend(of_function(world, krate, *id, &[generics], this, &assoc));
         }
     }
     for id in own.keys().filter(|id| !members.contains(*id)) {
-        found.extend(of_function(krate, **id, &[], None, &BTreeMap::new()));
+        found.extend(of_function(world, krate, **id, &[], None, &BTreeMap::new()));
     }
     found
 }
@@ -102,6 +139,7 @@ fn assoc_types<'k>(krate: &'k Crate, items: &[Id]) -> BTreeMap<&'k str, &'k Type
 }
 
 fn of_function<'k>(
+    world: &World<'k>,
     krate: &'k Crate,
     id: Id,
     outer: &[&'k Generics],
@@ -109,7 +147,16 @@ fn of_function<'k>(
     assoc: &BTreeMap<&'k str, &'k Type>,
 ) -> Vec<Signature> {
     let Some(ItemEnum::Function(function)) = krate.index.get(&id).map(|item| &item.inner) else { return Vec::new() };
-    let mut walk = Walk { krate, this, assoc, bounds: BTreeMap::new(), choice: BTreeMap::new(), open: BTreeMap::new() };
+    let mut walk = Walk {
+        world,
+        home: krate,
+        krate,
+        this,
+        assoc,
+        bounds: BTreeMap::new(),
+        choice: BTreeMap::new(),
+        open: BTreeMap::new(),
+    };
     for generics in outer.iter().copied().chain([&function.generics]) {
         walk.declare(generics);
     }
@@ -148,6 +195,10 @@ fn of_function<'k>(
 
 /// One function's names while its types are walked.
 struct Walk<'k, 'a> {
+    world: &'a World<'k>,
+    /// The crate of the function.
+    home: &'k Crate,
+    /// The crate of the type that is looked at.
     krate: &'k Crate,
     this: Option<&'k Type>,
     assoc: &'a BTreeMap<&'k str, &'k Type>,
@@ -157,6 +208,14 @@ struct Walk<'k, 'a> {
 }
 
 impl<'k> Walk<'k, '_> {
+    /// Looks at types of another crate.
+    fn within<R>(&mut self, krate: &'k Crate, look: impl FnOnce(&mut Self) -> R) -> R {
+        let before = std::mem::replace(&mut self.krate, krate);
+        let result = look(self);
+        self.krate = before;
+        result
+    }
+
     fn declare(&mut self, generics: &'k Generics) {
         for param in &generics.params {
             if let GenericParamDefKind::Type { bounds, .. } = &param.kind {
@@ -181,9 +240,9 @@ impl<'k> Walk<'k, '_> {
 
     /// The kinds that implement a trait of kinds: `Kind`, or one that demands it.
     fn implementors(&self, id: Id) -> Option<BTreeSet<Memory>> {
-        let ItemEnum::Trait(definition) = &self.krate.index.get(&id)?.inner else { return None };
-        let is_kind =
-            |id: &Id| self.krate.paths.get(id).is_some_and(|it| it.path.last().is_some_and(|name| name == "Kind"));
+        let (krate, id) = self.world.resolve(self.krate, id);
+        let ItemEnum::Trait(definition) = &krate.index.get(&id)?.inner else { return None };
+        let is_kind = |id: &Id| krate.paths.get(id).is_some_and(|it| it.path.last().is_some_and(|name| name == "Kind"));
         let demands = definition.bounds.iter().any(|bound| match bound {
             GenericBound::TraitBound { trait_, .. } => is_kind(&trait_.id),
             _ => false,
@@ -191,21 +250,15 @@ impl<'k> Walk<'k, '_> {
         if !is_kind(&id) && !demands {
             return None;
         }
-        let kinds = self.impls().filter(|block| block.trait_.as_ref().is_some_and(|of| of.id == id));
-        Some(kinds.filter_map(|block| self.marker(&block.for_)).collect())
-    }
-
-    fn impls(&self) -> impl Iterator<Item = &'k Impl> + use<'k> {
-        self.krate.index.values().filter_map(|item| match &item.inner {
-            ItemEnum::Impl(block) if !block.is_synthetic && block.blanket_impl.is_none() => Some(block),
-            _ => None,
-        })
+        // The kinds are sealed, so no other crate has more of them.
+        let kinds = impls(krate).filter(|block| block.trait_.as_ref().is_some_and(|of| of.id == id));
+        Some(kinds.filter_map(|block| self.marker(krate, &block.for_)).collect())
     }
 
     /// `Page`, `NetIov` or `PageOrIov`, as kinds.
-    fn marker(&self, ty: &Type) -> Option<Memory> {
+    fn marker(&self, krate: &'k Crate, ty: &Type) -> Option<Memory> {
         let Type::ResolvedPath(path) = ty else { return None };
-        match self.own_name(path)? {
+        match self.own_name(krate, path)? {
             "Page" => Some(Page),
             "NetIov" => Some(NetIov),
             "PageOrIov" => Some(PageOrIov),
@@ -213,8 +266,9 @@ impl<'k> Walk<'k, '_> {
         }
     }
 
-    fn own_name(&self, path: &Path) -> Option<&'k str> {
-        let summary = self.krate.paths.get(&path.id).filter(|summary| summary.crate_id == 0)?;
+    fn own_name(&self, krate: &'k Crate, path: &Path) -> Option<&'k str> {
+        let (krate, id) = self.world.resolve(krate, path.id);
+        let summary = krate.paths.get(&id).filter(|summary| summary.crate_id == 0)?;
         summary.path.last().map(String::as_str)
     }
 
@@ -252,7 +306,7 @@ impl<'k> Walk<'k, '_> {
     }
 
     fn path(&mut self, path: &'k Path, checked: bool, out: &mut Mentions, depth: u32) {
-        let own = self.own_name(path);
+        let own = self.own_name(self.krate, path);
         out.kinds.extend(own.and_then(|own| NAMES.iter().find(|(name, _)| *name == own)).map(|(_, kind)| *kind));
         let last = path.path.rsplit("::").next();
         if last == Some("Vec") && own.is_none() && format!("{:?}", path.args).contains("\"u8\"") {
@@ -267,12 +321,13 @@ impl<'k> Walk<'k, '_> {
             }
             _ => 0,
         };
-        let Some(item) = self.krate.index.get(&path.id) else { return };
+        let (krate, id) = self.world.resolve(self.krate, path.id);
+        let Some(item) = krate.index.get(&id) else { return };
         let generics = match &item.inner {
             ItemEnum::Struct(it) => &it.generics,
             ItemEnum::Enum(it) => &it.generics,
             ItemEnum::TypeAlias(it) => {
-                self.mentions(&it.type_, checked, out, depth);
+                self.within(krate, |walk| walk.mentions(&it.type_, checked, out, depth));
                 &it.generics
             }
             _ => return,
@@ -282,7 +337,7 @@ impl<'k> Walk<'k, '_> {
             _ => None,
         });
         for default in types.skip(given).flatten() {
-            self.mentions(default, checked, out, depth);
+            self.within(krate, |walk| walk.mentions(default, checked, out, depth));
         }
     }
 
@@ -329,17 +384,19 @@ impl<'k> Walk<'k, '_> {
 
     fn generic(&mut self, name: &'k str, checked: bool, out: &mut Mentions, depth: u32) {
         if let ("Self", Some(this)) = (name, self.this) {
-            return self.mentions(this, checked, out, depth);
+            return self.within(self.home, |walk| walk.mentions(this, checked, out, depth));
         }
         let bounds = self.bounds.get(name).cloned().unwrap_or_default();
-        if let Some(domain) = self.domain(bounds.iter().copied()) {
-            return self.open(name.into(), domain, out);
-        }
-        for bound in bounds {
-            if let GenericBound::TraitBound { trait_, .. } = bound {
-                self.args(trait_, checked, out, depth);
+        self.within(self.home, |walk| {
+            if let Some(domain) = walk.domain(bounds.iter().copied()) {
+                return walk.open(name.into(), domain, out);
             }
-        }
+            for bound in bounds {
+                if let GenericBound::TraitBound { trait_, .. } = bound {
+                    walk.args(trait_, checked, out, depth);
+                }
+            }
+        });
     }
 
     fn open(&mut self, name: String, domain: BTreeSet<Memory>, out: &mut Mentions) {
@@ -363,9 +420,10 @@ impl<'k> Walk<'k, '_> {
         out: &mut Mentions,
         depth: u32,
     ) {
+        let here = self.krate;
         let mut known = None;
         if *this == Type::Generic("Self".into()) {
-            known = self.assoc.get(name).copied();
+            known = self.assoc.get(name).map(|ty| (self.home, *ty));
         }
         if known.is_none() {
             // A kind that is open must be chosen first; then it is the type of the chosen kind's impl.
@@ -374,32 +432,56 @@ impl<'k> Walk<'k, '_> {
                     self.generic(this, checked, &mut Mentions::default(), depth);
                     self.choice.get(this).copied()
                 }
-                _ => self.marker(this),
+                _ => self.marker(here, this),
             };
-            let id = of.map(|of| of.id);
-            let mut impls = self.impls().filter(|block| block.trait_.as_ref().map(|of| of.id) == id);
+            let world = self.world;
+            let same = |one: (&Crate, Id), other: (&Crate, Id)| std::ptr::eq(one.0, other.0) && one.1 == other.1;
+            let of = of.map(|of| world.resolve(here, of.id));
+            let is_of = |krate, block: &Impl| match (&block.trait_, of) {
+                (Some(own), Some(of)) => same(world.resolve(krate, own.id), of),
+                (own, of) => own.is_none() && of.is_none(),
+            };
+            let all = world.krates.iter().flat_map(|krate| impls(krate).map(move |block| (*krate, block)));
+            let mut all = all.filter(|(krate, block)| is_of(krate, block));
             let block = match (this, kind) {
-                (_, Some(kind)) => impls.find(|block| self.marker(&block.for_) == Some(kind)),
+                (_, Some(kind)) => all.find(|(krate, block)| self.marker(krate, &block.for_) == Some(kind)),
                 (Type::ResolvedPath(path), None) => {
-                    impls.find(|block| matches!(&block.for_, Type::ResolvedPath(other) if other.id == path.id))
+                    let this = world.resolve(here, path.id);
+                    all.find(|(krate, block)| {
+                        matches!(&block.for_, Type::ResolvedPath(other) if same(world.resolve(krate, other.id), this))
+                    })
                 }
                 _ => None,
             };
-            known = block.and_then(|block| assoc_types(self.krate, &block.items).get(name).copied());
+            known = block.and_then(|(krate, block)| assoc_types(krate, &block.items).get(name).map(|ty| (krate, *ty)));
         }
-        if let Some(ty) = known {
-            return self.mentions(ty, checked, out, depth);
+        if let Some((krate, ty)) = known {
+            return self.within(krate, |walk| walk.mentions(ty, checked, out, depth));
         }
         // `P::Kind`: open as far as the trait's bounds on it leave it open.
-        let definition = of.and_then(|of| self.krate.index.get(&of.id)).map(|item| &item.inner);
-        let Some(ItemEnum::Trait(definition)) = definition else { return };
-        let items = definition.items.iter().filter_map(|id| self.krate.index.get(id));
+        let of = of.map(|of| self.world.resolve(here, of.id));
+        let Some((krate, Some(ItemEnum::Trait(definition)))) =
+            of.map(|(krate, id)| (krate, krate.index.get(&id).map(|item| &item.inner)))
+        else {
+            return;
+        };
+        let items = definition.items.iter().filter_map(|id| krate.index.get(id));
         let mut named = items.filter(|item| item.name.as_deref() == Some(name));
         if let Some(ItemEnum::AssocType { bounds, .. }) = named.next().map(|item| &item.inner) {
-            if let Some(domain) = self.domain(bounds) {
-                return self.open(format!("{this:?}::{name}"), domain, out);
-            }
-            self.bounds(bounds, checked, out, depth);
+            self.within(krate, |walk| {
+                if let Some(domain) = walk.domain(bounds) {
+                    return walk.open(format!("{this:?}::{name}"), domain, out);
+                }
+                walk.bounds(bounds, checked, out, depth);
+            });
         }
     }
+}
+
+/// The impls that somebody wrote.
+fn impls(krate: &Crate) -> impl Iterator<Item = &Impl> {
+    krate.index.values().filter_map(|item| match &item.inner {
+        ItemEnum::Impl(block) if !block.is_synthetic && block.blanket_impl.is_none() => Some(block),
+        _ => None,
+    })
 }

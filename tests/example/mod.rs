@@ -1,5 +1,6 @@
 //! An example of this crate, as a program to run.
 
+use netmem_sim::nic::traffic::HAS_TAP;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -15,11 +16,14 @@ impl Example {
         Example { name, built: OnceLock::new() }
     }
 
-    /// Where it is. Built first, like these tests are.
+    /// Where it is. Built first, like these tests are: with TAP if they have it.
     pub(crate) fn path(&self) -> &Path {
         self.built.get_or_init(|| {
             let mut build = Command::new(env!("CARGO"));
             build.args(["build", "--quiet", "--example", self.name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            if HAS_TAP {
+                build.args(["--features", "netmem-sim/tap"]);
+            }
             if !cfg!(debug_assertions) {
                 build.arg("--release");
             }

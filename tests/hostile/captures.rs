@@ -1,7 +1,7 @@
 //! Captures of garbage: with the start of a real one, so that it gets beyond the first check.
 
 use crate::input::Input;
-use netmem::nic::traffic::{Capture, Next, Traffic};
+use netmem_sim::nic::traffic::{Capture, Next, Traffic};
 use std::io::Cursor;
 
 /// Reads what `input` makes as a capture, to its end or to the error.

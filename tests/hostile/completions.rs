@@ -2,11 +2,12 @@
 
 use crate::input::Input;
 use netmem::Page;
-use netmem::dma::{Coherent, DmaBus, DmaDevice, DmaQueue, RxCompletion, RxDescriptor};
+use netmem::dma::{DmaDevice, DmaQueue, RxCompletion, RxDescriptor};
 use netmem::mm::Zone;
 use netmem::netdev::RxRing;
 use netmem::page_pool::{PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -1,11 +1,12 @@
 //! Tokens of device memory that user space returns, and the reads that give them out.
 
 use crate::rng::Rng;
-use netmem::dma::{Coherent, DmaBus};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, Memfd};
+use netmem::provider::{Chunk, DmabufProvider};
 use netmem::skb::Skb;
 use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, Messages, RecvError, Sock};
+use netmem_sim::Memfd;
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::sync::Arc;
 
 const NIOVS: usize = 64;

@@ -3,9 +3,10 @@
 use crate::input::Input;
 use netmem::NetIov;
 use netmem::PagePool;
-use netmem::dma::{Coherent, DmaBus, PeerError, PeerMemory};
+use netmem::dma::{PeerError, PeerMemory};
 use netmem::page_pool::PagePoolParams;
 use netmem::provider::zcrx::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

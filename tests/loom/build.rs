@@ -3,6 +3,5 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(loom)");
-    println!("cargo::rustc-check-cfg=cfg(feature, values(\"std\"))");
     println!("cargo::rustc-cfg=loom");
 }

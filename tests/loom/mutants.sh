@@ -36,6 +36,9 @@ rm -rf "$copy"
 mkdir -p "$copy/tests/loom"
 # The crate documents itself with pictures from docs.
 cp -r "$root/src" "$root/docs" "$copy"
+# The models use its devices.
+mkdir -p "$copy/sim/src"
+cp -r "$root/sim/src/dma" "$copy/sim/src"
 cp -r Cargo.toml Cargo.lock build.rs tests "$copy/tests/loom"
 
 test_copy() { # what to ask of cargo test

@@ -2,12 +2,11 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use netmem::dma::{
-    DeviceId, DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaStats, Iommu, MapError, PeerError, PeerMemory,
-};
+use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone};
 use netmem::page_pool::{PagePoolParams, PoolKind, Refill, Refused, Stats};
 use netmem::{DmaAddr, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Page, PagePool};
+use netmem_sim::dma::{DmaBus, DmaStats, Iommu};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 

@@ -2,7 +2,7 @@
 
 use crate::made::{Packet, Pcap, block, enhanced, frame, frames, ip, section, write};
 use crate::{json, run};
-use netmem::nic::traffic::{Capture, Next, Traffic};
+use netmem_sim::nic::traffic::{Capture, Next, Traffic};
 use std::collections::BTreeMap;
 
 /// The longest frame.

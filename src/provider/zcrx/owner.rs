@@ -53,10 +53,10 @@ impl fmt::Debug for ZcrxParams {
 /// Dropping it takes back everything that the program has; pools that are still there get no more memory from it.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::dma::{Coherent, DmaBus};
+/// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem::page_pool::{PagePool, PagePoolParams};
-/// use netmem::provider::{Memfd, zcrx::{UserArea, Zcrx, ZcrxParams}};
+/// use netmem_sim::Memfd;
+/// use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use netmem::NetIov;
 /// use std::sync::Arc;
 ///
@@ -74,7 +74,6 @@ impl fmt::Debug for ZcrxParams {
 /// drop(piece); // gives it back
 /// zcrx.flush();
 /// assert_eq!(zcrx.provider().with_user(), 0);
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Zcrx {

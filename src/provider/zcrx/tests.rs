@@ -3,7 +3,8 @@
 use super::consumer::{Consumer, Group};
 use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats, ZcrxUser};
-use crate::dma::{Coherent, PeerError, PeerMemory};
+use crate::dma::plain::Plain;
+use crate::dma::{PeerError, PeerMemory};
 use crate::memory::NetIov;
 use crate::page_pool::{PagePool, PagePoolParams, REFILL};
 use alloc::sync::Arc;
@@ -24,7 +25,7 @@ impl PeerMemory for Ram {
 const NIOVS: u32 = 200;
 
 fn instance(rq_entries: u32, cq_entries: u32, start: u32) -> (Zcrx, ZcrxUser, PagePool<NetIov>) {
-    let device = Arc::new(Coherent::new());
+    let device = Arc::new(Plain::new());
     let params = ZcrxParams { cq_entries, ..ZcrxParams::new(device.clone(), rq_entries) };
     let area = UserArea::whole(Arc::new(Ram((NIOVS as usize) << 12)));
     let (zcrx, user) = Zcrx::register_at(params, area, start).unwrap();

@@ -18,9 +18,9 @@ use core::fmt;
 /// A program that does not behave writes the [refill ring](Self::ring) itself.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::dma::{Coherent, DmaBus};
-/// use netmem::provider::{Memfd, zcrx::{UserArea, Zcrx, ZcrxParams}};
+/// use netmem_sim::dma::{Coherent, DmaBus};
+/// use netmem_sim::Memfd;
+/// use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Coherent::new()).driver_side();
@@ -37,7 +37,6 @@ use core::fmt;
 /// piece.give_back();
 /// zcrx.flush();
 /// assert_eq!(zcrx.provider().with_user(), 0);
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ZcrxUser {

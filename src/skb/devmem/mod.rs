@@ -13,10 +13,10 @@
 //! through it, and dropping it returns it, once (rule S4). This is the socket with its numbers:
 //!
 //! ```
-//! # #[cfg(feature = "std")] {
-//! use netmem::dma::{Coherent, DmaBus};
+//! use netmem_sim::dma::{Coherent, DmaBus};
 //! use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-//! use netmem::provider::{Chunk, DmabufProvider, Memfd};
+//! use netmem::provider::{Chunk, DmabufProvider};
+//! use netmem_sim::Memfd;
 //! use netmem::skb::{Skb, devmem::{CMSG_SPACE, Control, DevmemCmsg, DmabufToken, RecvError, Sock}};
 //! use std::sync::Arc;
 //! use zerocopy::IntoBytes;
@@ -50,7 +50,6 @@
 //! let token = DmabufToken { token_start: frag.frag_token, token_count: 1 };
 //! assert_eq!(sock.dontneed(token.as_bytes())?, 1);
 //! assert_eq!(pool.outstanding(), 0);
-//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

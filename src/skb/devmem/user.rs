@@ -23,10 +23,11 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// is inside, because a token means another piece in another socket.
 ///
 /// ```
-/// # #[cfg(feature = "std")] {
-/// use netmem::dma::{Coherent, DmaBus, PeerMemory};
+/// use netmem_sim::dma::{Coherent, DmaBus};
+/// use netmem::dma::PeerMemory;
 /// use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-/// use netmem::provider::{Chunk, DmabufProvider, Memfd};
+/// use netmem::provider::{Chunk, DmabufProvider};
+/// use netmem_sim::Memfd;
 /// use netmem::skb::{Skb, devmem::{DevmemPart, DevmemUser, Sock}};
 /// use std::sync::Arc;
 ///
@@ -50,7 +51,6 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 ///
 /// received.clear(); // gives the piece back
 /// assert_eq!((user.settle(), pool.outstanding()), (1, 0));
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DevmemUser {

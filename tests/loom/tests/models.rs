@@ -15,11 +15,20 @@
 //! every counter here does; `sync.rs` makes it try them. REFILL is 2 under loom. `mutants.sh` shows that the models
 //! fail when the code is wrong.
 
+/// The devices of netmem-sim, over loom's lock: they know this crate as `netmem`, as everybody does.
+#[allow(dead_code, unused_imports, reason = "the models use one of three")]
+#[path = "../../../sim/src/dma/mod.rs"]
+mod dma;
+#[allow(dead_code, unused_imports, reason = "the devices use a part of it")]
+#[path = "../../../src/sync.rs"]
+mod sync;
+
+use dma::{DmaBus, Iommu};
 use loom::cell::UnsafeCell;
 use loom::thread::{JoinHandle, spawn, yield_now};
 use netmem::dma::{
-    DeviceId, DmaBus, DmaDevice, DmaDirection, DmaMapping, DmaQueue, Iommu, MapError, PeerError, PeerMemory,
-    RxCompletion, RxDescriptor,
+    DeviceId, DmaDevice, DmaDirection, DmaMapping, DmaQueue, MapError, PeerError, PeerMemory, RxCompletion,
+    RxDescriptor,
 };
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn, put_page};
 use netmem::netdev::{PostRefused, RxRing};

@@ -2,6 +2,9 @@
 #![no_std]
 
 use core::alloc::{GlobalAlloc, Layout};
+#[cfg(feature = "std")]
+extern crate netmem_sim as _;
+
 use netmem::mm::Zone;
 use netmem::page_pool::{PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
@@ -23,6 +26,9 @@ static ALLOCATOR: NoMemory = NoMemory;
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
+
+/// The driver, which has no std either.
+pub use netmem_drivers::Driver;
 
 /// Uses the pool, so that it is linked.
 #[unsafe(no_mangle)]

@@ -1,0 +1,121 @@
+//! Why a driver does not start, or does not take an XDP program.
+
+use core::fmt;
+use netmem::netdev::{ConfigRefused, PostRefused, RestartError, Xdp};
+
+/// Why the driver did not start.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// The device has no such queue.
+    #[error("the device has no receive queue {queue}: configure as many as it has")]
+    NoQueue {
+        /// Which.
+        queue: usize,
+    },
+    /// A buffer would be too small or larger than the memory it comes from.
+    #[error("queue {queue}: {what} buffers of {size} bytes are not possible: use 64 to {max}")]
+    BufferSize {
+        /// Which queue.
+        queue: usize,
+        /// "payload" or "header".
+        what: &'static str,
+        /// What was asked for.
+        size: u32,
+        /// What the pool's memory allows.
+        max: u32,
+    },
+    /// A pool's memory is not mapped for the device.
+    #[error("queue {queue}: a pool is not mapped for this device: make it with PagePoolParams::for_device of this one")]
+    OtherDevice {
+        /// Which.
+        queue: usize,
+    },
+    /// The memory cannot be read, and the driver does not declare that this is fine (rule P3).
+    #[error("queue {queue}: its memory cannot be read by the CPU: use a device that declares it, with Driver::new")]
+    Unreadable {
+        /// Which.
+        queue: usize,
+    },
+    /// Headers are to be split off, and the device cannot.
+    #[error("queue {queue}: the device cannot split headers off: configure no pool for headers")]
+    NoHeaderSplit {
+        /// Which.
+        queue: usize,
+    },
+    /// The ring refuses buffers of a pool.
+    #[error("queue {queue}: {reason}")]
+    Post {
+        /// Which.
+        queue: usize,
+        /// Why.
+        reason: PostRefused,
+    },
+    /// No memory for the driver itself.
+    #[error("no memory to note {queues} queues")]
+    NoMemory {
+        /// How many.
+        queues: usize,
+    },
+    /// No memory for a ring, or a depth that no ring has.
+    #[error("queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
+    NoRing {
+        /// Which.
+        queue: usize,
+    },
+}
+
+/// Why an XDP program was not attached or detached. It comes back.
+#[derive(Debug)]
+pub struct XdpError {
+    /// Why.
+    pub reason: XdpRefused,
+    /// The program.
+    pub xdp: Option<Xdp>,
+}
+
+impl fmt::Display for XdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl core::error::Error for XdpError {}
+
+/// Why an XDP program was not attached or detached.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum XdpRefused {
+    /// Memory of a provider is bound to a queue, or the device is going away.
+    #[error(transparent)]
+    Config(#[from] ConfigRefused),
+    /// A program sees a packet in one piece.
+    #[error(
+        "queue {queue} splits headers off, and a program sees packets in one piece: use queues without header split"
+    )]
+    HeaderSplit {
+        /// Which.
+        queue: usize,
+    },
+    /// A program sees a frame in one piece, and the longest does not fit a buffer: it would vanish.
+    #[error(
+        "queue {queue}: frames of up to {max_frame} bytes do not fit its buffers of {buffer}, and a program sees a frame in \
+         one piece: lower the longest frame of the device (its MTU), or use larger buffers"
+    )]
+    FrameSize {
+        /// Which.
+        queue: usize,
+        /// Bytes of the longest frame.
+        max_frame: u32,
+        /// Bytes of a buffer, without headroom.
+        buffer: u32,
+    },
+    /// A queue could not be restarted with headroom, or without. The others are as before.
+    #[error("queue {queue}: {reason}")]
+    Restart {
+        /// Which.
+        queue: usize,
+        /// Why.
+        reason: RestartError,
+    },
+}

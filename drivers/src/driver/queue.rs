@@ -1,0 +1,270 @@
+//! [`RxQueue`]: the receive path of one queue.
+//!
+//! The life of a buffer is the life of a value:
+//!
+//! ```text
+//!  pool.alloc_frag ──▶ Frag ──post──▶ (in the ring) ──complete──▶ Received ──sync_for_cpu──▶ Frag ──▶ Skb
+//!       ▲                                                            │ (bad frame)                      │
+//!       └───────────────────────── recycle_frag, or drop ────────────┴──────────────────────────────────┘
+//! ```
+//!
+//! Each arrow takes the value on its left. There is no flag to say who owns a buffer, and no error path that could
+//! forget one. Read [`refill`](RxQueue::refill), [`receive`](RxQueue::receive) and [`add`](RxQueue::add) in this order.
+
+use super::RxStats;
+use super::memory::{Plan, Sizes, fill};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use netmem::netdev::{
+    BadCompletion, Completed, Hardware, Poll, PostRefused, RxMemory, RxRing, Xdp, XdpBuff, XdpOutcome,
+};
+use netmem::skb::{IpSummed, Skb, check_frame};
+
+/// One receive queue.
+pub(super) struct RxQueue<H: Hardware> {
+    /// `None` while the queue is stopped.
+    pub(super) ring: Option<RxRing<H::Queue>>,
+    pub(super) plan: Plan,
+    pub(super) sizes: Sizes,
+    pub(super) frame: Frame,
+    /// What had arrived when the queue was restarted: to be delivered by the next poll.
+    pub(super) ready: VecDeque<Skb>,
+    pub(super) stats: RxStats,
+}
+
+/// The frame that is arriving.
+#[expect(clippy::large_enum_variant, reason = "there is one for each queue")]
+pub(super) enum Frame {
+    None,
+    /// What has arrived of it.
+    Some(Skb),
+    /// It is lost; the rest of it is to be skipped.
+    Lost,
+}
+
+impl<H: Hardware> RxQueue<H> {
+    /// Delivers what had arrived when the queue was restarted.
+    pub(super) fn deliver_ready(
+        &mut self,
+        budget: u32,
+        poll: &mut Poll<'_>,
+        deliver: &mut impl FnMut(Skb) -> Option<Skb>,
+    ) -> u32 {
+        let mut work = 0;
+        while work < budget {
+            let Some(skb) = self.ready.pop_front() else { break };
+            work += 1;
+            if let Some(dropped) = deliver(skb) {
+                poll.recycle(dropped);
+            }
+        }
+        work
+    }
+
+    /// Receives what a halted ring has completed, for the next poll, and drops a frame that has not arrived to its end.
+    pub(super) fn drain(&mut self, index: usize, budget: u32, poll: &mut Poll<'_>, xdp: &mut Option<Xdp>) {
+        // One at a time: should the program panic, what has arrived before is in the backlog.
+        for _ in 0..budget {
+            let mut arrived = None;
+            let work = self.receive(index, 1, poll, xdp, &mut |skb| {
+                arrived = Some(skb);
+                None
+            });
+            // There is room for as many as there are descriptors.
+            self.ready.extend(arrived.map(copied));
+            if work == 0 {
+                break;
+            }
+        }
+        self.lose(true, poll);
+    }
+
+    /// Handles completions until `budget` frames have ended or completions been refused, or the ring has no more.
+    pub(super) fn receive(
+        &mut self,
+        index: usize,
+        budget: u32,
+        poll: &mut Poll<'_>,
+        xdp: &mut Option<Xdp>,
+        deliver: &mut impl FnMut(Skb) -> Option<Skb>,
+    ) -> u32 {
+        let mut work = 0;
+        while work < budget {
+            let Some(completion) = self.ring.as_mut().and_then(RxRing::complete) else { break };
+            match completion {
+                Ok(completed) => {
+                    let Some(memory) = poll.memory(index) else { break };
+                    let end = completed.end_of_frame;
+                    match xdp {
+                        Some(xdp) => self.add_xdp(memory, completed, xdp),
+                        None => self.add(memory, completed),
+                    }
+                    if end {
+                        work += 1;
+                        if let Some(dropped) = self.finish(index).and_then(&mut *deliver) {
+                            poll.recycle(dropped);
+                        }
+                    }
+                }
+                Err(bad) => {
+                    work += 1;
+                    self.refuse(bad, poll);
+                }
+            }
+        }
+        work
+    }
+
+    /// Lets the program see a frame, and does what it says. What it passes is the frame that has arrived.
+    fn add_xdp(&mut self, memory: &mut RxMemory, completed: Completed, xdp: &mut Xdp) {
+        let first = !matches!(self.frame, Frame::Lost);
+        let frame = core::mem::replace(&mut self.frame, Frame::Lost);
+        if !completed.end_of_frame || completed.header.is_some() || !matches!(frame, Frame::None) {
+            self.stats.xdp_multi_buffer += u64::from(first);
+            return;
+        }
+        // The frame ends here, whatever becomes of it: should the program panic, the next one is none of its victims.
+        self.frame = Frame::None;
+        if check_frame(completed.payload.len() as usize).is_err() {
+            self.stats.too_short += 1;
+            return memory.payload.recycle_received(completed.payload);
+        }
+        let Ok(buff) = XdpBuff::receive(&memory.payload, completed.payload) else {
+            self.stats.failed += 1;
+            return;
+        };
+        match xdp.run(buff) {
+            XdpOutcome::Passed(frag) => {
+                let mut skb = Skb::new();
+                if skb.add_rx_frag(frag).is_ok() {
+                    self.frame = Frame::Some(skb);
+                }
+            }
+            XdpOutcome::Dropped(frag) => {
+                self.stats.xdp_drop += 1;
+                memory.payload.recycle_frag(frag);
+            }
+            XdpOutcome::Sent | XdpOutcome::Redirected => self.stats.xdp_sent += 1,
+            XdpOutcome::Unsent(frag) => {
+                self.stats.xdp_unsent += 1;
+                memory.payload.recycle_frag(frag);
+            }
+        }
+    }
+
+    /// Adds what one buffer holds to the frame that is arriving.
+    fn add(&mut self, memory: &mut RxMemory, completed: Completed) {
+        let Completed { payload, header, end_of_frame, csum_ok } = completed;
+        let frame = core::mem::replace(&mut self.frame, Frame::Lost);
+        let header = match (header, &memory.headers) {
+            (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
+            _ => None,
+        };
+        // A buffer of other pools than this queue's would not come back from its ring; the frame would be lost with it.
+        let Ok(payload) = memory.payload.sync_for_cpu(payload) else {
+            self.stats.failed += 1;
+            return;
+        };
+        let mut skb = match (frame, header) {
+            (Frame::None, header) => header.map_or_else(Skb::new, Skb::build),
+            (Frame::Some(skb), None) => skb,
+            // Headers in the middle of a frame are as wrong as a length that does not fit.
+            (Frame::Some(_), Some(_)) => {
+                self.stats.bad_length += 1;
+                return;
+            }
+            (Frame::Lost, _) => return memory.payload.recycle_frag(payload),
+        };
+        if payload.is_empty() {
+            memory.payload.recycle_frag(payload);
+        } else if skb.add_rx_frag(payload).is_err() {
+            self.stats.too_many_frags += 1;
+            return;
+        }
+        if end_of_frame && csum_ok == Some(true) {
+            skb.set_ip_summed(IpSummed::Unnecessary);
+        }
+        self.frame = Frame::Some(skb);
+    }
+
+    /// The frame has ended: gives it, unless it was lost.
+    fn finish(&mut self, index: usize) -> Option<Skb> {
+        match core::mem::replace(&mut self.frame, Frame::None) {
+            // No header to tell a protocol by: Linux drivers drop it, too, before eth_type_trans would read it.
+            Frame::Some(skb) if check_frame(skb.len()).is_err() => {
+                self.stats.too_short += 1;
+                None
+            }
+            Frame::Some(mut skb) => {
+                skb.set_queue(index as u16);
+                self.stats.packets += 1;
+                self.stats.bytes += skb.len() as u64;
+                Some(skb)
+            }
+            _ => None,
+        }
+    }
+
+    /// Drops what has arrived of a frame, and skips the rest of it. False when it was lost already.
+    fn lose(&mut self, end_of_frame: bool, poll: &mut Poll<'_>) -> bool {
+        let next = if end_of_frame { Frame::None } else { Frame::Lost };
+        match core::mem::replace(&mut self.frame, next) {
+            Frame::Some(skb) => poll.recycle(skb),
+            Frame::None => {}
+            Frame::Lost => return false,
+        }
+        true
+    }
+
+    /// Counts a completion that does not fit, and loses the frame that it was part of.
+    fn refuse(&mut self, bad: BadCompletion, poll: &mut Poll<'_>) {
+        match bad {
+            BadCompletion::Index { .. } => self.stats.bad_index += 1,
+            BadCompletion::PayloadLength { end_of_frame, .. } | BadCompletion::HeaderLength { end_of_frame, .. } => {
+                self.stats.bad_length += u64::from(self.lose(end_of_frame, poll));
+            }
+            BadCompletion::Failed { end_of_frame, .. } => {
+                self.stats.failed += u64::from(self.lose(end_of_frame, poll));
+            }
+            // Nothing of a frame: a buffer that is not out has no bytes.
+            _ => self.stats.not_posted += 1,
+        }
+    }
+
+    /// Buffers that the frames of the backlog took. As many descriptors stay free, so that restarts in a row hold no more than
+    /// two rings do, and the device waits.
+    pub(super) fn backlog(&self) -> usize {
+        let buffer = self.sizes.buffer as usize;
+        self.ready.iter().map(|skb| skb.len().div_ceil(buffer).max(1)).sum()
+    }
+
+    /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Returns why the
+    /// ring refused one, if it did.
+    pub(super) fn refill(&mut self, index: usize, poll: &mut Poll<'_>) -> Option<PostRefused> {
+        let backlog = self.backlog();
+        let (memory, ring) = (poll.memory(index)?, self.ring.as_mut()?);
+        let (posted, refused) = fill(ring, memory, self.sizes, backlog);
+        self.stats.alloc_failed += u64::from(ring.room() > backlog);
+        if posted != 0 {
+            self.stats.posted += posted;
+            ring.kick();
+        }
+        refused
+    }
+}
+
+/// A frame for the backlog: a copy, where it can be read and there is memory, so that a frame does not keep a whole piece of a
+/// pool that is about to go.
+fn copied(skb: Skb) -> Skb {
+    let copy = || {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(skb.len()).ok()?;
+        bytes.resize(skb.len(), 0);
+        skb.copy_bits(0, &mut bytes).ok()?;
+        let mut copy = Skb::copy_from(&bytes)?;
+        copy.set_queue(skb.queue());
+        copy.set_ip_summed(skb.ip_summed());
+        Some(copy)
+    };
+    copy().unwrap_or(skb)
+}

@@ -1,0 +1,284 @@
+//! Stage (c): with device memory switched on.
+//!
+//! Headers are always split off: without a pool for them a ring does not start. A frame that was not split is lost where its
+//! headers cannot be read, and a filter never sees more than headers. The device must declare that it receives into unreadable
+//! memory (rule P3). Stage (a) is [`gve::page`](super::page), stage (b) [`gve::netmem`](super::netmem).
+
+use super::{BUF_SIZE, Filter, HEAD_SIZE, RX_COPYBREAK};
+use crate::port::{PortRing, PortStats, Refused, RingError, napi_consume_skb};
+use core::fmt;
+use netmem::memory::Page;
+use netmem::netdev::Hardware;
+use netmem::netdev::{Completed, RxRing, UnreadableRx};
+use netmem::page_pool::{Frag, PagePool, Received, Stats};
+use netmem::shim::*;
+use netmem::skb::{IpSummed, Skb, check_frame};
+
+/// One receive ring.
+#[doc(alias = "gve_rx_ring")]
+pub struct Ring<H: Hardware> {
+    // Dropped in this order: the ring stops the device before the pools unmap what it writes to.
+    /// `None` once it was stopped.
+    ring: Option<RxRing<H::Queue>>,
+    /// The packet that is arriving.
+    skb_head: Option<Skb>,
+    /// It is lost, or was dropped early: the rest of it is skipped.
+    skip: bool,
+    filter: Option<Filter>,
+    queue: u16,
+    stats: PortStats,
+    pool: PagePool,
+    /// For header buffers.
+    headers: PagePool<Page>,
+}
+
+impl<H: Hardware> Ring<H> {
+    /// Starts receive queue `queue`, and fills its ring as far as there is memory.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]. The pools are dropped then.
+    #[doc(alias = "gve_rx_alloc_ring_dqo")]
+    pub fn new(
+        hardware: &mut H,
+        queue: usize,
+        pool: PagePool,
+        headers: PagePool<Page>,
+        filter: Option<Filter>,
+    ) -> Result<Self, RingError>
+    where
+        H::Rx: UnreadableRx,
+    {
+        let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
+        let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
+        if !pool.is_mapped_for(ring.device().id()) || !headers.is_mapped_for(ring.device().id()) {
+            return Err(RingError::OtherDevice { queue });
+        }
+        let (ring, queue, stats) = (Some(ring), queue as u16, PortStats::default());
+        let mut ring = Ring { ring, skb_head: None, skip: false, filter, queue, stats, pool, headers };
+        ring.post_buffers();
+        ring.stats.started(queue)?;
+        Ok(ring)
+    }
+
+    /// Puts a buffer with the consumer side in hand.
+    #[doc(alias = "gve_free_buffer")]
+    fn free_buffer(&mut self, buffer: Frag) {
+        page_pool_put_full_netmem(&mut self.pool, buffer);
+    }
+
+    /// The same for a header buffer.
+    fn free_header(&mut self, header: Frag<Page>) {
+        page_pool_put_full_page(&mut self.headers, header);
+    }
+
+    /// Both buffers of a descriptor, or none of them.
+    #[doc(alias = "gve_alloc_buffer")]
+    fn alloc_buffer(&mut self) -> Option<(Frag, Frag<Page>)> {
+        let header = page_pool_alloc_frag(&mut self.headers, HEAD_SIZE)?;
+        let Some(buffer) = page_pool_alloc_netmem(&mut self.pool, BUF_SIZE) else {
+            self.free_header(header);
+            return None;
+        };
+        Some((buffer, header))
+    }
+
+    /// Posts buffers until the ring is full, or a pool has no more.
+    #[doc(alias = "gve_rx_post_buffers_dqo")]
+    fn post_buffers(&mut self) {
+        let mut posted = 0;
+        while self.ring.as_ref().is_some_and(|ring| ring.room() != 0) {
+            let Some((buffer, header)) = self.alloc_buffer() else {
+                self.stats.rx.alloc_failed += 1;
+                break;
+            };
+            let Some(ring) = &mut self.ring else { break };
+            if let Err(refused) = ring.post(buffer, Some(header)) {
+                self.stats.refused = Some(refused.reason);
+                self.free_buffer(refused.payload);
+                refused.header.into_iter().for_each(|header| self.free_header(header));
+                break;
+            }
+            posted += 1;
+        }
+        if let Some(ring) = self.ring.as_mut().filter(|_| posted != 0) {
+            self.stats.rx.posted += posted;
+            ring.kick();
+        }
+    }
+
+    /// Whether the filter drops the frame with these headers.
+    fn is_dropped(&mut self, headers: &[u8]) -> bool {
+        let frame = check_frame(headers.len()).is_ok();
+        let dropped = frame && self.filter.is_some_and(|filter| filter(headers));
+        self.stats.early_drop += u64::from(dropped);
+        self.skip |= dropped;
+        dropped
+    }
+
+    /// Headers that were split off: copied into a new packet. `None` when there is none, and the frame is skipped.
+    #[doc(alias = "gve_rx_copy_data")]
+    fn rx_header(&mut self, header: Received<Page>) -> Option<Skb> {
+        let header = page_pool_dma_sync_for_cpu(&self.headers, header).ok()?;
+        let skb = if self.is_dropped(header.bytes()) { None } else { Skb::copy_from(header.bytes()) };
+        self.free_header(header);
+        let mut skb = skb?;
+        skb_mark_for_recycle(&mut skb);
+        Some(skb)
+    }
+
+    /// A first buffer with headers in it: copied if the frame is short, else the first frag of a new packet.
+    #[doc(alias = "gve_rx_copy")]
+    fn rx_first(&mut self, buffer: Frag, eop: bool) -> Option<Skb> {
+        let Some(bytes) = buffer.bytes() else {
+            self.stats.unreadable_head += 1;
+            self.free_buffer(buffer);
+            return None;
+        };
+        if self.is_dropped(bytes) {
+            self.free_buffer(buffer);
+            return None;
+        }
+        if eop && buffer.len() <= RX_COPYBREAK {
+            let skb = Skb::copy_from(bytes);
+            self.free_buffer(buffer);
+            self.stats.copied += 1;
+            return skb;
+        }
+        let mut skb = Skb::new();
+        skb_mark_for_recycle(&mut skb);
+        // There is room: it is the first.
+        skb_add_rx_frag_netmem(&mut skb, buffer).ok()?;
+        Some(skb)
+    }
+
+    /// A further buffer of a frame.
+    #[doc(alias = "gve_rx_append_frags")]
+    fn append_frags(&mut self, mut skb: Skb, buffer: Frag) -> Option<Skb> {
+        if buffer.is_empty() {
+            self.free_buffer(buffer);
+        } else if skb_add_rx_frag_netmem(&mut skb, buffer).is_err() {
+            self.stats.rx.too_many_frags += 1;
+            self.skip = true;
+            napi_consume_skb(&mut self.pool, skb);
+            return None;
+        }
+        Some(skb)
+    }
+
+    /// One buffer that was received, with its header buffer. Gives the packet when its frame ends here.
+    #[doc(alias = "gve_rx_dqo")]
+    fn rx(&mut self, completed: Completed) -> Option<Skb> {
+        let Completed { payload, header, end_of_frame: eop, csum_ok } = completed;
+        // Of a frame that is skipped, the buffers are recycled, and nothing is looked at.
+        let buffer = page_pool_dma_sync_netmem_for_cpu(&self.pool, payload).ok()?;
+        if self.skip || (self.skb_head.is_some() && header.is_some()) {
+            self.stats.rx.bad_length += u64::from(!self.skip);
+            self.free_skb();
+            self.free_buffer(buffer);
+            self.skip = !eop;
+            return None;
+        }
+        let split = header.is_some();
+        let skb = self.skb_head.take().or_else(|| self.rx_header(header?));
+        self.skb_head = match skb {
+            Some(skb) => self.append_frags(skb, buffer),
+            None if split => {
+                self.free_buffer(buffer);
+                None
+            }
+            None => self.rx_first(buffer, eop),
+        };
+        if self.skb_head.is_none() {
+            self.stats.no_skb += u64::from(!self.skip);
+            self.skip = !eop;
+        }
+        if !eop {
+            return None;
+        }
+        self.complete_skb(csum_ok)
+    }
+
+    /// A frame has ended: what is known of it goes into the packet.
+    #[doc(alias = "gve_rx_complete_skb")]
+    #[doc(alias = "gve_rx_skb_csum")]
+    fn complete_skb(&mut self, csum_ok: Option<bool>) -> Option<Skb> {
+        let mut skb = self.stats.finish(self.skb_head.take()?)?;
+        if csum_ok == Some(true) {
+            skb.set_ip_summed(IpSummed::Unnecessary);
+        }
+        skb.set_queue(self.queue);
+        Some(skb)
+    }
+
+    /// Drops what has arrived of a frame.
+    #[doc(alias = "gve_rx_free_skb")]
+    fn free_skb(&mut self) {
+        if let Some(skb) = self.skb_head.take() {
+            napi_consume_skb(&mut self.pool, skb);
+        }
+    }
+}
+
+impl<H: Hardware> PortRing for Ring<H> {
+    #[doc(alias = "gve_rx_poll_dqo")]
+    fn poll(&mut self, budget: u32, deliver: &mut dyn FnMut(Skb) -> Option<Skb>) -> u32 {
+        let mut work = 0;
+        while work < budget {
+            let Some(completion) = self.ring.as_mut().and_then(RxRing::complete) else { break };
+            match completion {
+                Ok(completed) => {
+                    work += u32::from(completed.end_of_frame);
+                    if let Some(unwanted) = self.rx(completed).and_then(&mut *deliver) {
+                        napi_consume_skb(&mut self.pool, unwanted);
+                    }
+                }
+                Err(bad) => {
+                    work += 1;
+                    if let Refused::Frame { end } = self.stats.refuse(bad, self.skip) {
+                        self.free_skb();
+                        self.skip = !end;
+                    }
+                }
+            }
+        }
+        if budget != 0 {
+            self.post_buffers();
+        }
+        work
+    }
+
+    fn stats(&self) -> PortStats {
+        self.stats
+    }
+
+    fn pool_stats(&self) -> (Stats, Option<Stats>) {
+        (self.pool.stats(), Some(self.headers.stats()))
+    }
+
+    fn posted(&self) -> (usize, usize) {
+        self.ring.as_ref().map_or((0, 0), |ring| (ring.posted(), ring.depth()))
+    }
+
+    fn outstanding(&self) -> usize {
+        self.pool.outstanding() + self.headers.outstanding()
+    }
+
+    #[doc(alias = "gve_rx_stop_ring_dqo")]
+    #[doc(alias = "gve_free_to_page_pool")]
+    fn stop(&mut self) {
+        for (buffer, header) in self.ring.take().into_iter().flat_map(RxRing::stop) {
+            page_pool_put_full_netmem(&self.pool, buffer);
+            if let Some(header) = header {
+                page_pool_put_full_page(&self.headers, header);
+            }
+        }
+        self.free_skb();
+    }
+}
+
+impl<H: Hardware> fmt::Debug for Ring<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("ring", &self.ring).finish()
+    }
+}

@@ -1,0 +1,217 @@
+//! What the ports share, as C drivers share what is in net/: the counters, why a ring does not start, where the headers of
+//! a frame end, and how a packet that nobody wants is recycled.
+//!
+//! A port is the receive path of a known driver, written anew from its behaviour, three times: as it is, on page helpers;
+//! on those for netmem; with device memory switched on. What changes between two of them is what a porter changes, and
+//! docs/porting has it as diffs.
+
+use crate::RxStats;
+use netmem::netdev::{BadCompletion, PostRefused};
+use netmem::page_pool::{PagePool, PoolKind, Stats};
+use netmem::shim::page_pool_recycle_direct_netmem;
+use netmem::skb::{ETH_HLEN, Skb, SkbFrag, check_frame};
+
+/// One receive ring of a port, whatever its stage: what NAPI polls.
+///
+/// A ring owns its pools, and a poll has it as `&mut`: that is the consumer side in hand (rule N1). Examples are with
+/// [`hns3`](super::hns3) and [`gve`](super::gve).
+pub trait PortRing: Send {
+    /// Handles completions until `budget` frames have ended or completions been refused, or the ring has no more; then
+    /// posts buffers. What `deliver` gives back is dropped, and recycled directly. Says how much of the budget was used;
+    /// with a budget of 0 nothing is done.
+    #[doc(alias = "napi_poll")]
+    fn poll(&mut self, budget: u32, deliver: &mut dyn FnMut(Skb) -> Option<Skb>) -> u32;
+
+    /// What the ring has counted.
+    fn stats(&self) -> PortStats;
+
+    /// What the pools have counted: that of the payload, and that of the headers.
+    fn pool_stats(&self) -> (Stats, Option<Stats>);
+
+    /// How many descriptors are posted, and how many there are.
+    fn posted(&self) -> (usize, usize);
+
+    /// How many pieces of the pools' memory are out: posted, kept to be posted, or in packets.
+    fn outstanding(&self) -> usize;
+
+    /// Stops the device, and puts all buffers that it had, those that are kept, and the frame that was arriving. The pools
+    /// are there until the ring is dropped. Packets that are out keep their memory in any case. A ring that is stopped
+    /// receives nothing; stopping it again does nothing.
+    fn stop(&mut self);
+}
+
+/// What a ring of a port has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PortStats {
+    /// What every driver counts.
+    pub rx: RxStats,
+    /// Frames that were copied to a packet of their own.
+    pub copied: u64,
+    /// Buffers that were posted again without having left the ring.
+    pub reused: u64,
+    /// Frames that a filter dropped before there was a packet.
+    pub early_drop: u64,
+    /// Frames dropped because there was no packet for them: no memory, or headers that the CPU cannot read.
+    pub no_skb: u64,
+    /// Those of them whose headers the CPU cannot read.
+    pub unreadable_head: u64,
+    /// Why the ring refused a buffer, the last time that it did.
+    pub refused: Option<PostRefused>,
+}
+
+/// Whether a completion that was refused was part of a frame, and of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    NoFrame,
+    Frame { end: bool },
+}
+
+impl PortStats {
+    /// Refuses a ring that could not be filled because its buffers do not fit it, as it would receive nothing.
+    pub(super) fn started(&self, queue: u16) -> Result<(), RingError> {
+        self.refused.map_or(Ok(()), |reason| Err(RingError::Post { queue: queue.into(), reason }))
+    }
+
+    /// Counts a completion that does not fit. `lost` says that the frame it is part of is lost already, and counted.
+    pub(super) fn refuse(&mut self, bad: BadCompletion, lost: bool) -> Refused {
+        let once = u64::from(!lost);
+        match bad {
+            BadCompletion::PayloadLength { end_of_frame: end, .. }
+            | BadCompletion::HeaderLength { end_of_frame: end, .. } => {
+                self.rx.bad_length += once;
+                Refused::Frame { end }
+            }
+            BadCompletion::Failed { end_of_frame: end, .. } => {
+                self.rx.failed += once;
+                Refused::Frame { end }
+            }
+            BadCompletion::Index { .. } => {
+                self.rx.bad_index += 1;
+                Refused::NoFrame
+            }
+            // A buffer that is not out is no part of a frame.
+            _ => {
+                self.rx.not_posted += 1;
+                Refused::NoFrame
+            }
+        }
+    }
+
+    /// Counts a packet on its way out. `None` when it ends within its Ethernet header: no protocol can be told of it.
+    pub(super) fn finish(&mut self, skb: Skb) -> Option<Skb> {
+        if check_frame(skb.len()).is_err() {
+            self.rx.too_short += 1;
+            return None;
+        }
+        self.rx.packets += 1;
+        self.rx.bytes += skb.len() as u64;
+        Some(skb)
+    }
+}
+
+/// Why a ring did not start. What it was given is dropped, and its memory is back with its provider.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RingError {
+    /// The device has no such queue, or it runs.
+    #[error("the device gives no receive queue {queue}: it has no such queue, or it runs already")]
+    NoQueue {
+        /// Which.
+        queue: usize,
+    },
+    /// No memory for a ring, or a depth that no ring has.
+    #[error("queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
+    NoRing {
+        /// Which.
+        queue: usize,
+    },
+    /// A pool's memory is not mapped for the device.
+    #[error("queue {queue}: a pool is not mapped for this device: make it with PagePoolParams::for_device of this one")]
+    OtherDevice {
+        /// Which.
+        queue: usize,
+    },
+    /// The ring refuses buffers of a pool.
+    #[error("queue {queue}: {reason}")]
+    Post {
+        /// Which.
+        queue: usize,
+        /// Why.
+        reason: PostRefused,
+    },
+    /// The memory cannot be read, and this stage reads it (rule P3).
+    #[error("queue {queue}: its memory cannot be read by the CPU, and this stage of the port reads it: use `devmem`")]
+    Unreadable {
+        /// Which.
+        queue: usize,
+    },
+}
+
+/// How many of the first `max` bytes of a frame are its headers: Ethernet, one VLAN tag, IPv4 or IPv6, TCP or UDP. Where the
+/// understanding ends, so do they.
+pub(super) fn eth_get_headlen(frame: &[u8], max: usize) -> usize {
+    headlen(frame).min(frame.len()).min(max)
+}
+
+fn headlen(frame: &[u8]) -> usize {
+    let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
+    let word = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
+    let (ip, ethertype) = if word(12) == 0x8100 { (18, word(16)) } else { (ETH_HLEN as usize, word(12)) };
+    let (transport, protocol) = match (ethertype, byte(ip) >> 4) {
+        (0x0800, 4) => {
+            let header = usize::from(byte(ip) & 0xf) * 4;
+            if header < 20 {
+                return ip;
+            }
+            // Only the first fragment has the header of its transport.
+            let first = word(ip + 6) & 0x1fff == 0;
+            (ip + header, if first { byte(ip + 9) } else { 0 })
+        }
+        (0x86dd, 6) => (ip + 40, byte(ip + 6)),
+        _ => return ip,
+    };
+    match protocol {
+        6 => transport + usize::from(byte(transport + 12) >> 4).max(5) * 4,
+        17 => transport + 8,
+        _ => transport,
+    }
+}
+
+/// Drops a packet with a pool's consumer side in hand: frags of this pool go into its cache.
+pub(super) fn napi_consume_skb<K: PoolKind>(pool: &mut PagePool<K>, mut skb: Skb) {
+    for frag in skb.take_frags() {
+        if let SkbFrag::Pool(frag) = frag {
+            page_pool_recycle_direct_netmem(pool, frag);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_end_where_the_understanding_does() {
+        let mut udp = [0_u8; 100];
+        udp[12..14].copy_from_slice(&[0x08, 0x00]);
+        (udp[14], udp[23]) = (0x45, 17);
+        assert_eq!(eth_get_headlen(&udp, 256), 42);
+        assert_eq!(eth_get_headlen(&udp, 40), 40);
+        assert_eq!(eth_get_headlen(&udp[..30], 256), 30);
+        // With options, and as a fragment that is not the first.
+        udp[14] = 0x4f;
+        assert_eq!(eth_get_headlen(&udp, 256), 82);
+        udp[21] = 1;
+        assert_eq!(eth_get_headlen(&udp, 256), 74);
+        udp[14] = 0x41;
+        assert_eq!(eth_get_headlen(&udp, 256), 14, "an IPv4 header has 20 bytes");
+        let mut tcp = [0_u8; 100];
+        tcp[12..14].copy_from_slice(&[0x81, 0x00]);
+        tcp[16..18].copy_from_slice(&[0x86, 0xdd]);
+        (tcp[18], tcp[24], tcp[70]) = (0x60, 6, 0x80);
+        assert_eq!(eth_get_headlen(&tcp, 256), 18 + 40 + 32);
+        assert_eq!(eth_get_headlen(&[], 256), 0);
+        assert_eq!(eth_get_headlen(&[0xff; 20], 256), 14);
+    }
+}
