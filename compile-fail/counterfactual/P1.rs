@@ -1,11 +1,6 @@
 //! Rule P1: a provider returns the other kind, or has none. Every impl here is forbidden.
-//!
-//! within: page_pool
-//!
-//! (There, because `MemoryKind` mentions a type that nobody outside can name.)
 
-use super::core::Core;
-use super::{AnyProvider, MemoryKind};
+use crate::page_pool::{AnyProvider, MemoryKind};
 use crate::{FreeIov, FreePage, MemoryProvider, NetIov, Netmem, Page, PageOrIov};
 use alloc::sync::Arc;
 
@@ -23,10 +18,6 @@ impl From<Netmem<Page>> for Netmem<NetIov> {
 
 impl MemoryKind for PageOrIov {
     type Free = FreePage;
-
-    fn admit(_: &mut Core, _: FreePage) -> Result<(), FreePage> {
-        unimplemented!()
-    }
 
     fn any(_: Arc<dyn MemoryProvider<Kind = Self>>) -> AnyProvider {
         unimplemented!()

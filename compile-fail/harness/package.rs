@@ -60,9 +60,7 @@ impl Package {
         Package { dir }
     }
 
-    /// Copies the crate, with `impls` as a module in it and with asserts that assert nothing.
-    ///
-    /// The module is one of the crate's root, or of the module that a line `//! within: page_pool` names.
+    /// Copies the crate, with `impls` as a module of its root and with asserts that assert nothing.
     pub(crate) fn copy_crate(&self, impls: &str) -> PathBuf {
         let copy = self.dir.join("netmem");
         let mut files = BTreeMap::new();
@@ -70,12 +68,9 @@ impl Package {
         for name in ["src", "docs", "README.md", "RFC.md"] {
             collect(&repository().join(name), Path::new(name), &mut files);
         }
-        let within = impls.lines().find_map(|line| line.strip_prefix("//! within: ")).map(str::trim);
-        let dir = Path::new("src").join(within.unwrap_or_default());
-        let parent = dir.join(if within.is_some() { "mod.rs" } else { "lib.rs" });
-        let source = files.get_mut(&parent).unwrap_or_else(|| panic!("the crate has no {}", parent.display()));
-        source.extend_from_slice(b"\nmod counterfactual;\n");
-        files.insert(dir.join("counterfactual.rs"), impls.into());
+        let root = files.get_mut(Path::new("src/lib.rs")).expect("the crate has a src/lib.rs");
+        root.extend_from_slice(b"\nmod counterfactual;\n");
+        files.insert("src/counterfactual.rs".into(), impls.into());
         let asserts = files.insert("src/assert.rs".into(), NO_ASSERTS.into());
         assert!(asserts.is_some(), "the crate has no src/assert.rs: say here where its negative asserts come from");
         files.insert("Cargo.toml".into(), library_manifest(&manifest(repository())).into());

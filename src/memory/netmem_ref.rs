@@ -175,6 +175,24 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
         self.raw.word()
     }
 
+    /// Says which kind the memory is of.
+    ///
+    /// # Safety
+    ///
+    /// The memory is of kind `H`.
+    #[inline(always)]
+    unsafe fn assume<H: Kind>(self) -> NetmemRef<'a, H> {
+        // SAFETY: the same memory; the caller promises the kind.
+        unsafe { NetmemRef::new(self.raw) }
+    }
+
+    /// Forgets the kind.
+    #[inline(always)]
+    pub(crate) fn into_any(self) -> NetmemRef<'a> {
+        // SAFETY: every kind is `PageOrIov`.
+        unsafe { self.assume() }
+    }
+
     /// Whether it is a net_iov. Free for a known kind.
     #[inline(always)]
     #[doc(alias = "netmem_is_net_iov")]
@@ -225,14 +243,12 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
     #[doc(alias = "__netmem_to_page")]
     #[doc(alias = "netmem_to_net_iov")]
     pub fn backing(self) -> Backing<&'a Page, &'a NetIov> {
-        // SAFETY: the word is of kind `K` by the type's invariant.
-        let desc = unsafe { self.raw.untag::<K>() };
         if self.is_net_iov() {
-            // SAFETY: the tag says net_iov, and it lives for `'a` by the type's invariant; provenance covers it whole.
-            Backing::NetIov(unsafe { desc.cast().as_ref() })
+            // SAFETY: the tag says net_iov.
+            Backing::NetIov(unsafe { self.assume::<NetIov>() }.net_iov())
         } else {
-            // SAFETY: the tag says page, and it lives for `'a` by the type's invariant; provenance covers it whole.
-            Backing::Page(unsafe { desc.cast().as_ref() })
+            // SAFETY: the tag says page.
+            Backing::Page(unsafe { self.assume::<Page>() }.page())
         }
     }
 }
@@ -306,16 +322,14 @@ impl<'a> From<&'a NetIov> for NetmemRef<'a> {
 impl<'a> From<NetmemRef<'a, Page>> for NetmemRef<'a> {
     #[inline(always)]
     fn from(memory: NetmemRef<'a, Page>) -> Self {
-        // SAFETY: the same word; `PageOrIov` claims less.
-        unsafe { Self::new(memory.raw) }
+        memory.into_any()
     }
 }
 
 impl<'a> From<NetmemRef<'a, NetIov>> for NetmemRef<'a> {
     #[inline(always)]
     fn from(memory: NetmemRef<'a, NetIov>) -> Self {
-        // SAFETY: the same word; `PageOrIov` claims less.
-        unsafe { Self::new(memory.raw) }
+        memory.into_any()
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`FreePage`]: memory that is nobody else's.
 
 use super::zone::ZoneInner;
-use super::{Page, PageRef, compound_order, page_address, page_size, put_page_raw};
+use super::{Page, PageRef, compound_order, page_address, page_size};
 use crate::assert::assert_not_impl_any;
 use core::fmt;
 use core::ptr::NonNull;
@@ -176,8 +176,8 @@ impl From<FreePage> for PageRef {
 
 impl Drop for FreePage {
     fn drop(&mut self) {
-        // SAFETY: this value is one reference, and it is gone after this.
-        unsafe { put_page_raw(self.page) }
+        // SAFETY: this value is one reference, and gone after this, so the reference goes to the other.
+        drop(unsafe { PageRef::from_raw(self.page) });
     }
 }
 

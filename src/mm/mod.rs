@@ -46,7 +46,6 @@ pub use page_ref::{PageRef, put_page};
 pub use zone::{Zone, ZoneError};
 
 pub(crate) use page::head_is_free_to_keep;
-pub(crate) use page_ref::put_page_raw;
 
 use crate::memory::Page;
 

@@ -1,9 +1,10 @@
 //! [`PageRef`]: one reference of mm's.
 
 use super::zone::ZoneInner;
-use super::{Page, compound_head};
+use super::{FreePage, Page, compound_head, page_ref_count};
 use crate::assert::assert_not_impl_any;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -33,9 +34,27 @@ impl PageRef {
     /// # Safety
     ///
     /// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
-    pub(super) unsafe fn from_raw(page: NonNull<Page>) -> Self {
+    pub(crate) unsafe fn from_raw(page: NonNull<Page>) -> Self {
         // INVARIANT: the caller promises what the type demands.
         PageRef { page }
+    }
+
+    /// Takes the right to the bytes, when this is the only reference.
+    ///
+    /// # Errors
+    ///
+    /// The reference, when there are others.
+    ///
+    /// # Safety
+    ///
+    /// No value but a reference of mm's gives access to the bytes, so nobody can reach them when this is the only one.
+    pub(crate) unsafe fn into_free(self) -> Result<FreePage, PageRef> {
+        if page_ref_count(&self) != 1 {
+            return Err(self);
+        }
+        let page = ManuallyDrop::new(self).page;
+        // SAFETY: the reference goes from one value to the other; it is the only one, and the caller promises the rest.
+        Ok(unsafe { FreePage::from_raw(page) })
     }
 }
 

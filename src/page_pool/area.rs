@@ -1,17 +1,17 @@
 //! [`FreeIov`]: memory without pages that is nobody's, and the areas it is cut into.
 
-use super::{BindingId, owned};
+use super::BindingId;
+use super::parts::Parts;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
-use crate::sync::{Alive, AtomicUsize, fence};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Why a mapping could not be cut into net_iovs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,12 +65,11 @@ unsafe impl Send for FreeIov {}
 // SAFETY: `&FreeIov` gives `&NetIov` and nothing else.
 unsafe impl Sync for FreeIov {}
 
-/// The container of an area: the area first, so that an owner pointer is a pointer to this.
+/// The container of an area: the area first, so that an owner pointer is a pointer to this, and to the [`Parts`] around it. Each
+/// net_iov is a part, free or in a pool: the area goes with the last.
 #[repr(C)]
-struct AreaBox {
+pub(super) struct AreaBox {
     area: NetIovArea,
-    /// How many net_iovs exist, free or in pools. The area goes with the last.
-    left: AtomicUsize,
     niov_size: usize,
     /// Which area this is, of all that there ever were.
     serial: u64,
@@ -79,7 +78,6 @@ struct AreaBox {
     mapping: DmaMapping,
     /// Made of a `Box<[NetIov]>`, and made into one again in `drop`.
     niovs: NonNull<[NetIov]>,
-    alive: Alive,
 }
 
 /// How many areas there have been: the serial of the next one. [`ZcrxProvider`](crate::provider::zcrx::ZcrxProvider) knows
@@ -180,51 +178,56 @@ impl NetIovArea {
             iov
         }));
         let niovs = NonNull::from(Box::leak(niovs.into_boxed_slice()));
-        let first = niovs.cast::<NetIov>();
-        let container = owned::leak(AreaBox {
+        let container = AreaBox {
             area: NetIovArea::new(base_virtual),
-            left: AtomicUsize::new(count),
             niov_size,
             serial: AREAS.fetch_add(1, Relaxed),
             binding,
             mapping,
             niovs,
-            alive: Alive::new(),
-        });
-        let container = container.ok_or(AreaError::NoMemory { niovs: count })?;
-        // CAST: the area is the first field of its container, which is `repr(C)`; the provenance stays that of the whole.
-        let owner = container.as_ptr().cast::<NetIovArea>();
-        // SAFETY: just made, and given to nobody.
-        let shared = unsafe { &*owner };
+        };
+        let container = Parts::new(container, count as isize).ok_or(AreaError::NoMemory { niovs: count })?;
+        // CAST: the area is the first field of its container, and that of its parts; the provenance stays that of the whole.
+        let owner = container.cast::<NetIovArea>();
+        // SAFETY: it was just made, and given to nobody.
+        let area = unsafe { owner.as_ref() };
         // SAFETY: the array has `count` net_iovs and is freed with the area; the loop below stamps each.
-        unsafe { shared.set_niovs(first.as_ptr(), count) };
-        for i in 0..count {
-            // SAFETY: `i` is below the length of the array.
-            let iov = unsafe { first.add(i) };
-            // SAFETY: just made, and given to nobody.
-            let niov = unsafe { iov.as_ref() };
+        unsafe { area.set_niovs(niovs.cast().as_ptr(), count) };
+        // SAFETY: the array lives as long as the area, and all fields of a net_iov are atomics.
+        for niov in unsafe { niovs.as_ref() } {
             // SAFETY: this is the area whose array it is in, and it lives until the last of them is gone.
-            unsafe { niov.set_owner(owner) };
-            // INVARIANT: each net_iov of the container becomes one value.
-            free.push(FreeIov { iov });
+            unsafe { niov.set_owner(owner.as_ptr()) };
+            // INVARIANT: each part of the container becomes one value.
+            free.push(FreeIov { iov: niov.into() });
         }
         Ok(free)
     }
 }
 
-/// The number of the binding that a net_iov is part of, 0 for none, and the serial of its area.
+/// Returns the container of the area that a net_iov is part of.
 ///
 /// # Safety
 ///
-/// `iov` came into a pool as a [`FreeIov`], and has not left it.
-pub(super) unsafe fn binding_and_area(iov: &NetIov) -> (u32, u64) {
-    // CAST: `carve_inner` stamps the pointer to the container, whose first field the area is.
-    let container = iov.owner().cast::<AreaBox>();
-    // SAFETY: a `FreeIov` is part of an `AreaBox`, which lives while the net_iov is free or in a pool; nobody has the
-    // container exclusively before it is dropped.
+/// `iov` came from [`NetIovArea::carve`], and its `FreeIov`, or the pool's reference that it became, lives.
+pub(super) unsafe fn container(iov: &NetIov) -> &AreaBox {
+    // CAST: `carve_inner` stamps the pointer to the parts of the container.
+    let container = iov.owner().cast::<Parts<AreaBox>>();
+    // SAFETY: the net_iov is one part of the container, so the container lives; nobody has it exclusively before it is dropped.
     let container = unsafe { &*container };
-    container.alive.used();
-    (container.binding.as_ref().map_or(0, |binding| binding.get()), container.serial)
+    container.used();
+    container
+}
+
+impl AreaBox {
+    /// Returns the number of the binding, 0 for none.
+    pub(super) fn binding_id(&self) -> u32 {
+        self.binding.as_ref().map_or(0, |binding| binding.get())
+    }
+
+    /// Returns the serial of the area.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
 }
 
 impl FreeIov {
@@ -257,12 +260,8 @@ impl FreeIov {
     }
 
     fn container(&self) -> &AreaBox {
-        // CAST: `carve_inner` stamps the pointer to the container, whose first field the area is.
-        let container = self.net_iov().owner().cast::<AreaBox>();
-        // SAFETY: every `FreeIov` is part of an `AreaBox`, which lives while it does; nobody has it exclusively.
-        let container = unsafe { &*container };
-        container.alive.used();
-        container
+        // SAFETY: every `FreeIov` came from `carve`, and this one lives.
+        unsafe { container(self.net_iov()) }
     }
 
     /// How many bytes it has.
@@ -290,18 +289,11 @@ impl FreeIov {
 impl Drop for FreeIov {
     fn drop(&mut self) {
         // CAST: as in `container`. The provenance is that of the whole container.
-        let container = self.net_iov().owner().cast::<AreaBox>();
-        // SAFETY: the container lives while this value is counted in `left`.
-        unsafe { &(*container).alive }.used();
-        // SAFETY: as above.
-        let left = unsafe { &(*container).left };
-        if left.fetch_sub(1, Release) == 1 {
-            fence(Acquire);
-            // SAFETY: it was just read through.
-            let container = unsafe { NonNull::new_unchecked(container) };
-            // SAFETY: `carve_inner` leaked it; no net_iov of it is left, and the fence orders every use of them before this.
-            unsafe { owned::reclaim(container) }
-        }
+        let container = self.net_iov().owner().cast::<Parts<AreaBox>>();
+        // SAFETY: `carve_inner` stamps a pointer that is not null.
+        let container = unsafe { NonNull::new_unchecked(container) };
+        // SAFETY: this value is one part, and it is gone after this.
+        unsafe { Parts::end(container, 1, |_| ()) }
     }
 }
 
@@ -315,7 +307,6 @@ impl fmt::Debug for FreeIov {
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<NetIovArea>();
-    shared::<AtomicUsize>();
     shared::<DmaMapping>();
     shared::<BindingId>();
 };

@@ -2,11 +2,10 @@
 
 use super::Netmem;
 use super::shared::Shared;
+use super::stack::Stack;
 use crate::assert::assert_not_impl_any;
-use crate::memory::{Kind, NetIov, Page, PageOrIov, Raw};
+use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use core::fmt;
-use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 
 /// How many handles a [`Batch`] holds.
 pub const BATCH: usize = 64;
@@ -32,42 +31,31 @@ pub const BATCH: usize = 64;
 /// assert_eq!(pool.stats().recycle_ring, 64);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Invariants
-///
-/// `words[..len]` are initialised, and each is a reference as [`Netmem`] has one.
 pub struct Batch<K: Kind = PageOrIov> {
-    len: usize,
-    words: [MaybeUninit<Raw>; BATCH],
-    _kind: PhantomData<K>,
+    handles: Stack<Netmem<K>, BATCH>,
 }
 
 assert_not_impl_any!(Batch: Clone, Copy, core::ops::Deref, AsRef<[Netmem]>, Into<Batch<Page>>, Into<Batch<NetIov>>);
 
-// SAFETY: as for `Netmem`.
-unsafe impl<K: Kind> Send for Batch<K> {}
-// SAFETY: as for `Netmem`.
-unsafe impl<K: Kind> Sync for Batch<K> {}
-
 impl<K: Kind> Batch<K> {
     /// An empty batch.
     pub const fn new() -> Self {
-        Batch { len: 0, words: [MaybeUninit::uninit(); BATCH], _kind: PhantomData }
+        Batch { handles: Stack::new() }
     }
 
     /// How many handles are in it.
     pub fn len(&self) -> usize {
-        self.len
+        self.handles.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// How many more it holds.
     pub fn room(&self) -> usize {
-        BATCH - self.len
+        self.handles.room()
     }
 
     /// Adds a handle.
@@ -77,21 +65,13 @@ impl<K: Kind> Batch<K> {
     /// The handle, when the batch is full.
     #[inline]
     pub fn push(&mut self, memory: Netmem<K>) -> Result<(), Netmem<K>> {
-        let Some(slot) = self.words.get_mut(self.len) else { return Err(memory) };
-        // INVARIANT: the handle's reference is the batch's now.
-        slot.write(memory.into_word());
-        self.len += 1;
-        Ok(())
+        self.handles.try_push(memory)
     }
 
     /// Takes the handle out that was added last.
     #[inline]
     pub fn pop(&mut self) -> Option<Netmem<K>> {
-        self.len = self.len.checked_sub(1)?;
-        // SAFETY: by the invariant it is initialised; nobody looks at it again.
-        let raw = unsafe { self.words[self.len].assume_init() };
-        // SAFETY: by the invariant it is a reference of kind `K`, and now this handle's.
-        Some(unsafe { Netmem::new(raw) })
+        self.handles.pop()
     }
 
     /// Puts a handle, sooner or later: when 64 have been collected, at the next [`flush`](Self::flush), or when the batch
@@ -99,11 +79,10 @@ impl<K: Kind> Batch<K> {
     #[inline]
     #[doc(alias = "xdp_return_frame_bulk")]
     pub fn put(&mut self, memory: Netmem<K>) {
-        if self.len == BATCH {
+        if self.handles.room() == 0 {
             self.flush();
         }
-        // There is room now.
-        drop(self.push(memory));
+        self.handles.push(memory);
     }
 
     /// Puts all that are in it: each into the ring of its own pool, out of the pool if the ring is full or closed or the
@@ -112,30 +91,12 @@ impl<K: Kind> Batch<K> {
     #[doc(alias = "page_pool_put_page_bulk")]
     #[doc(alias = "xdp_flush_frame_bulk")]
     pub fn flush(&mut self) {
-        // SAFETY: by the invariant they are references of kind `K`, and the batch has them no more.
-        unsafe { Shared::put_bulk::<K>(self.take()) }
+        Shared::put_bulk(&mut self.handles);
     }
 
-    /// Gives up what is in it.
-    pub(super) fn take(&mut self) -> &mut [MaybeUninit<Raw>] {
-        // INVARIANT: the caller has them now.
-        let len = core::mem::take(&mut self.len);
-        &mut self.words[..len]
-    }
-
-    /// Where more can be written.
-    pub(super) fn spare(&mut self) -> &mut [MaybeUninit<Raw>] {
-        &mut self.words[self.len..]
-    }
-
-    /// More was written.
-    ///
-    /// # Safety
-    ///
-    /// The first `count` of [`spare`](Self::spare) have been written, and are references of kind `K` for this batch.
-    pub(super) unsafe fn grow(&mut self, count: usize) {
-        // INVARIANT: the caller promises what the type demands.
-        self.len += count;
+    /// Returns the handles, for the pool.
+    pub(super) fn handles(&mut self) -> &mut Stack<Netmem<K>, BATCH> {
+        &mut self.handles
     }
 }
 
@@ -153,6 +114,6 @@ impl<K: Kind> Drop for Batch<K> {
 
 impl<K: Kind> fmt::Debug for Batch<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Batch<{}>({} of {BATCH})", K::NAME, self.len)
+        write!(f, "Batch<{}>({} of {BATCH})", K::NAME, self.len())
     }
 }

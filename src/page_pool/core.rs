@@ -1,59 +1,60 @@
-//! [`Core`]: the consumer side of a pool, whatever its kind.
+//! [`Core`]: the consumer side of a pool.
 
 use super::frag_page::FragPage;
-use super::shared::{Shared, can_stay, stamp, unref};
-use super::{AnyProvider, CACHE, FreeIov, Netmem, REFILL, Refill, Stats};
+use super::idle::Idle;
+use super::provider::{Sink, Wish};
+use super::shared::Shared;
+use super::stack::Stack;
+use super::{AnyProvider, BATCH, CACHE, FreeIov, Netmem, PoolKind, REFILL, Refill, Stats};
 use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, PoolId, Raw};
 use crate::mm::{FreePage, page_ref_count, page_size, page_to_nid};
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
-use core::{hint, ptr};
 
-/// The consumer side, whatever the kind. Public because a sealed trait mentions it; nobody can name it.
+/// The consumer side of a pool whose memory is of kind `K`.
 ///
 /// # Invariants
 ///
-/// `cache[..count]` are words of this pool without references outstanding, synced for the device. `held` is how many
-/// pieces of memory ever came in.
-pub struct Core {
-    pub(super) count: usize,
-    /// `shared`, or null when whatever is recycled must be synced: one compare answers both questions.
-    pub(super) fast_pp: *mut (),
+/// The owner's part of `shared` is this value's. The memory of `cache` is this pool's, and synced for the device. `held` is how
+/// many pieces of memory ever came in.
+pub(super) struct Core<K: PoolKind> {
+    pub(super) cache: Stack<Idle<K>, CACHE>,
+    /// `shared`, or null when all memory that is recycled must be synced: one compare answers both questions.
+    fast_pp: *mut (),
     pub(super) shared: NonNull<Shared>,
     /// Bytes in a piece of memory.
-    pub(super) buffer_size: u32,
-    pub(super) frag: FragPage,
+    buffer_size: u32,
+    pub(super) frag: FragPage<K>,
     pub(super) stats: Stats,
-    cache: [MaybeUninit<Raw>; CACHE],
     pub(super) held: isize,
     /// The NUMA node that the pool wants its pages from.
     nid: Option<i32>,
 }
 
-// SAFETY: the pointers are to the shared part, which is `Sync`; `Core` is one of its owners.
-unsafe impl Send for Core {}
+// SAFETY: the pointers are to the shared part, which is `Sync`, and which this value keeps as its owner. The memory is reached
+// through atomics.
+unsafe impl<K: PoolKind> Send for Core<K> {}
 // SAFETY: `&Core` reads counters that only `&mut Core` writes, and the shared part.
-unsafe impl Sync for Core {}
+unsafe impl<K: PoolKind> Sync for Core<K> {}
 
-impl Core {
-    /// The consumer side of a pool that has nothing yet.
+impl<K: PoolKind> Core<K> {
+    /// Returns the consumer side of a pool that has no memory yet.
     ///
     /// # Safety
     ///
-    /// The owner's part of `shared` becomes this value's.
+    /// The owner's part of `shared` becomes this value's. The pool's provider has memory of kind `K`.
     pub(super) unsafe fn new(shared: NonNull<Shared>, nid: Option<i32>) -> Self {
         // SAFETY: the owner's part keeps it, says the caller.
         let made = unsafe { shared.as_ref() };
         let (sync, buffer_size) = (made.syncs_for_device(), made.buffer_size);
         Core {
-            count: 0,
+            cache: Stack::new(),
             fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
             shared,
             buffer_size,
             frag: FragPage::none(),
             stats: Stats::default(),
-            cache: [MaybeUninit::uninit(); CACHE],
             held: 0,
             nid,
         }
@@ -61,7 +62,7 @@ impl Core {
 
     #[inline(always)]
     pub(super) fn shared(&self) -> &Shared {
-        // SAFETY: the owner's part keeps it until `drop`.
+        // SAFETY: the owner's part is this value's, so the pool lives as long as this value does.
         unsafe { self.shared.as_ref() }
     }
 
@@ -69,102 +70,71 @@ impl Core {
         PoolId::new(self.shared.cast())
     }
 
-    pub(super) fn order(&self) -> u32 {
-        self.shared().order
+    /// Returns whether memory is this pool's.
+    #[inline(always)]
+    fn owns<H: Kind>(&self, memory: NetmemRef<'_, H>) -> bool {
+        ptr::addr_eq(memory.desc().pp_ref().load(Relaxed), self.shared.as_ptr())
     }
 
-    pub(super) fn nid(&self) -> Option<i32> {
-        self.nid
-    }
-
-    /// Takes in a page, or hands it back.
-    pub(super) fn admit_page(&mut self, page: FreePage) -> Result<(), FreePage> {
-        let shared = self.shared();
-        let fits = self.count < CACHE
-            && matches!(*shared.provider, AnyProvider::Page(_))
-            && page_size(page.page()) == shared.buffer_size as usize
-            && page_ref_count(page.page()) == 1;
-        if !fits {
-            return Err(page);
-        }
-        if let Some(dma) = &shared.dma {
-            // SAFETY: the page is this pool's from here on.
-            if dma.map && !unsafe { dma.map(page.page()) } {
-                return Err(page);
-            }
-        }
-        let page = page.into_raw();
-        // SAFETY: a page of the right order, free until now and ours from now on.
-        unsafe { self.hold::<Page>(Raw::page(page)) };
-        Ok(())
-    }
-
-    /// Takes in a net_iov, or hands it back.
-    pub(super) fn admit_iov(&mut self, iov: FreeIov) -> Result<(), FreeIov> {
-        let shared = self.shared();
-        let fits = self.count < CACHE
-            && matches!(*shared.provider, AnyProvider::NetIov(_))
-            && iov.size() == shared.buffer_size as usize
-            && shared.dma.as_ref().is_some_and(|dma| iov.is_for(dma.device_id));
-        if !fits {
-            return Err(iov);
-        }
-        let iov = iov.into_raw();
-        // SAFETY: a net_iov of the right size, free until now and ours from now on.
-        unsafe { self.hold::<NetIov>(Raw::net_iov(iov)) };
-        Ok(())
-    }
-
-    /// Signs memory over to this pool and puts it into the cache.
+    /// Says that memory is of the pool's kind.
     ///
     /// # Safety
     ///
-    /// `raw` is of kind `K`, free, and given up by the caller; the cache has room; a page is mapped if it must be.
-    unsafe fn hold<K: Kind>(&mut self, raw: Raw) {
-        // SAFETY: kind `K`, says the caller.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: it is the caller's, so it lives.
-        let fields = unsafe { desc.as_ref() };
-        stamp(self.shared, fields);
-        self.held += 1;
-        let shared = self.shared();
-        // SAFETY: the memory is free, and of this pool since the stamp.
-        unsafe { shared.entered(raw, self.held) };
-        // SAFETY: the memory is nobody else's, and the pool has not been scrubbed while its owner lives.
-        unsafe { shared.sync_for_device(fields, u32::MAX) };
-        // INVARIANT: no references yet, synced.
-        self.cache[self.count].write(raw);
-        self.count += 1;
-    }
-
-    /// Takes the youngest word out of the cache.
+    /// The memory is this pool's.
     #[inline(always)]
-    pub(super) fn pop(&mut self) -> Option<Raw> {
-        // SAFETY: by the invariant the cache holds at most as many as it has room for.
-        unsafe { hint::assert_unchecked(self.count <= CACHE) };
-        if self.count == 0 {
-            return None;
-        }
-        self.count -= 1;
-        // SAFETY: `cache[..count]` is initialised, and this was the last of it.
-        Some(unsafe { self.cache[self.count].assume_init() })
+    unsafe fn own<H: Kind>(idle: Idle<H>) -> Idle<K> {
+        // SAFETY: all memory of the pool comes from its provider, whose memory is of kind `K`.
+        unsafe { idle.assume() }
     }
 
-    /// Fills the empty cache, from the ring or else from the provider, and takes one word out.
+    /// Shows the device up to `len` bytes of a piece of the pool's memory, if the pool does that.
+    #[inline]
+    fn sync_for_device(&self, idle: &Idle<K>, len: u32) {
+        let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) else { return };
+        debug_assert!(self.owns(idle.memory()));
+        // SAFETY: nobody but the caller touches the memory, because it is idle. It is this pool's, because each function of
+        // this file asks before it calls this one; so it is mapped, because the owner has not left.
+        unsafe { dma.sync_for_device(idle.desc(), len) }
+    }
+
+    /// Signs memory over to this pool and puts it into the cache, which has room.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is of kind `K`, the caller gives it up, and nobody else has it. A page is mapped if it must be.
+    unsafe fn hold(&mut self, raw: Raw) {
+        // SAFETY: the memory lives, because it is the caller's; `PageOrIov` claims nothing.
+        unsafe { NetmemRef::<PageOrIov>::new(raw) }.desc().set_owner(self.shared.cast());
+        // SAFETY: the memory has this pool as its owner now and one reference, and the caller gives it up.
+        let mut idle = unsafe { Idle::<K>::new(raw) };
+        self.held += 1;
+        self.shared().entered(&mut idle, self.held);
+        self.sync_for_device(&idle, u32::MAX);
+        // INVARIANT: it is this pool's, and synced.
+        self.cache.push(idle);
+    }
+
+    /// Takes the youngest piece out of the cache.
+    #[inline(always)]
+    fn pop(&mut self) -> Option<Idle<K>> {
+        self.cache.pop()
+    }
+
+    /// Fills the empty cache, from the ring or else from the provider, and takes one piece out.
     #[cold]
     #[inline(never)]
-    pub(super) fn refill(&mut self) -> Option<Raw> {
-        if let Some(raw) = self.refill_from_ring() {
-            return Some(raw);
+    fn refill(&mut self) -> Option<Idle<K>> {
+        if let Some(idle) = self.refill_from_ring() {
+            return Some(idle);
         }
         let shared = self.shared;
-        // SAFETY: the owner's part keeps it; the reference is not tied to `self`, which is written below.
+        // SAFETY: the owner's part keeps the pool; the reference is not tied to `self`, which the provider fills below.
         let shared = unsafe { shared.as_ref() };
         match &*shared.provider {
             AnyProvider::Page(provider) if provider.is_page_allocator() => {
                 let high = shared.order != 0;
                 provider.alloc(&mut Refill::new(self, if high { 1 } else { REFILL }));
-                if self.count != 0 {
+                if self.cache.len() != 0 {
                     *(if high { &mut self.stats.alloc_slow_high_order } else { &mut self.stats.alloc_slow }) += 1;
                 }
             }
@@ -174,53 +144,38 @@ impl Core {
         self.pop()
     }
 
-    /// Moves words from the ring to the cache, which is empty, and takes one out. A page of another node than the
-    /// pool's ends that: it leaves the pool, and what is behind it stays in the ring for the next time.
-    fn refill_from_ring(&mut self) -> Option<Raw> {
-        let shared = self.shared;
-        // SAFETY: the owner's part keeps it; the reference is not tied to `self`, which is written below.
-        let shared = unsafe { shared.as_ref() };
-        let room = &mut self.cache[..REFILL];
-        let (count, waived) = match self.nid {
-            // SAFETY: `&mut Core` is the one consumer.
-            None => unsafe { shared.ring.pop(room, |_| true) },
-            Some(nid) => {
-                // SAFETY: what is in the ring has no references, so the memory is the pool's.
-                let keep = |raw| unsafe { is_on_node(raw, nid) };
-                // SAFETY: `&mut Core` is the one consumer.
-                unsafe { shared.ring.pop(room, keep) }
-            }
+    /// Moves memory from the ring to the cache, which is empty, and takes one piece out. It stops at the first page from
+    /// another node than the pool's: that page leaves the pool, and the rest stays in the ring.
+    fn refill_from_ring(&mut self) -> Option<Idle<K>> {
+        let (nid, shared) = (self.nid, self.shared);
+        // SAFETY: the owner's part keeps the pool; the reference is not tied to `self`, whose cache is filled below.
+        let ring = unsafe { &shared.as_ref().ring };
+        let fill = |room: &mut [MaybeUninit<Idle<K>>]| match nid {
+            // SAFETY: `&mut Core` is the one consumer, and all memory of the pool is of kind `K`.
+            None => unsafe { ring.pop(&mut room[..REFILL], |_| true) },
+            // SAFETY: the same.
+            Some(nid) => unsafe { ring.pop(&mut room[..REFILL], |memory| is_on_node(memory, nid)) },
         };
-        // INVARIANT: the cache was empty. What is in the ring is of this pool and has no references; it is synced before
-        // anybody's code runs, which may panic.
-        self.count = count;
-        if shared.syncs_for_device() {
-            for word in &self.cache[..self.count] {
-                // SAFETY: below `count` the cache is initialised.
-                let raw = unsafe { word.assume_init() };
-                // SAFETY: `PageOrIov` claims nothing.
-                let desc = unsafe { raw.untag::<PageOrIov>() };
-                // SAFETY: memory in the cache is the pool's, so it lives.
-                let fields = unsafe { desc.as_ref() };
-                // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-                unsafe { shared.sync_for_device(fields, u32::MAX) }
-            }
+        // SAFETY: the ring has written as many as it says.
+        // INVARIANT: what it gives is this pool's. It is synced below, before the code of anybody else runs, which may panic.
+        let waived = unsafe { self.cache.fill(fill) };
+        if self.shared().syncs_for_device() {
+            self.cache.as_slice().iter().for_each(|idle| self.sync_for_device(idle, u32::MAX));
         }
         match waived {
-            None if count == 0 => {
+            None if self.cache.len() == 0 => {
                 self.stats.alloc_empty += 1;
                 return None;
             }
             None => {}
-            Some(raw) => {
+            Some(idle) => {
                 self.stats.alloc_waive += 1;
-                // SAFETY: it has no references, and was taken out of the ring.
-                unsafe { Shared::release(self.shared, raw) }
+                Shared::release(idle.any());
             }
         }
-        let raw = self.pop()?;
+        let idle = self.pop()?;
         self.stats.alloc_refill += 1;
-        Some(raw)
+        Some(idle)
     }
 
     /// Wants pages of another node from now on, and gives those in the cache back.
@@ -234,223 +189,270 @@ impl Core {
         self.empty_cache();
     }
 
-    /// Gives what is in the cache back to the provider.
+    /// Gives the memory of the cache back to the provider.
     pub(super) fn empty_cache(&mut self) {
-        while let Some(raw) = self.pop() {
-            // SAFETY: what is in the cache has no references. The owner's part keeps the pool.
-            unsafe { Shared::release(self.shared, raw) }
+        while let Some(idle) = self.pop() {
+            Shared::release(idle.any());
         }
     }
 
-    /// Takes a word out of the cache, filling it if it must.
+    /// Takes a piece out of the cache, filling it if it must.
     #[inline(always)]
-    pub(super) fn alloc(&mut self) -> Option<Raw> {
+    pub(super) fn alloc(&mut self) -> Option<Idle<K>> {
         match self.pop() {
-            Some(raw) => {
+            Some(idle) => {
                 self.stats.alloc_fast += 1;
-                Some(raw)
+                Some(idle)
             }
             None => self.refill(),
         }
     }
 
-    /// Fills `out` from the front, as far as there is memory, and says how far.
-    pub(super) fn alloc_bulk(&mut self, out: &mut [MaybeUninit<Raw>]) -> usize {
-        let mut done = 0;
-        while done < out.len() {
-            let count = self.count.min(out.len() - done);
+    /// Fills `out`, as far as there is memory, and returns how many pieces it added.
+    pub(super) fn alloc_bulk(&mut self, out: &mut Stack<Netmem<K>, BATCH>) -> usize {
+        let before = out.len();
+        while out.room() != 0 {
+            let count = self.cache.len().min(out.room());
             if count == 0 {
-                let Some(raw) = self.refill() else { break };
-                out[done].write(raw);
-                done += 1;
+                let Some(idle) = self.refill() else { break };
+                out.push(idle.into_netmem());
                 continue;
             }
-            let rest = self.count - count;
-            // INVARIANT: what is copied is no longer below `count`.
-            out[done..done + count].copy_from_slice(&self.cache[rest..self.count]);
-            self.count = rest;
+            // SAFETY: both are one `Raw`, and an idle piece may be made a handle; the cache has `count`, and `out` room for them.
+            unsafe { self.cache.move_as(out, count) };
             self.stats.alloc_fast += count as u64;
-            done += count;
         }
-        done
+        out.len() - before
+    }
+
+    /// Returns a reference with a fresh range of `size` bytes, and the first byte of that range.
+    #[inline(always)]
+    pub(super) fn alloc_frag(&mut self, size: u32) -> Option<(Netmem<K>, u32)> {
+        if let Some(cut) = self.frag.cut(size) {
+            return Some(cut);
+        }
+        if let Some(cut) = self.frag.cut_again(size) {
+            self.stats.recycle_cached += 1;
+            self.stats.alloc_fast += 1;
+            return Some(cut);
+        }
+        self.next_frag_page(size)
+    }
+
+    /// Gives back the pool's part of the fragment page, and starts on a new one, or on the same when nobody has it.
+    #[cold]
+    #[inline(never)]
+    fn next_frag_page(&mut self, size: u32) -> Option<(Netmem<K>, u32)> {
+        if size == 0 || size > self.buffer_size {
+            return None;
+        }
+        let idle = match self.drain_frag() {
+            Some(idle) => {
+                self.stats.recycle_cached += 1;
+                self.stats.alloc_fast += 1;
+                idle
+            }
+            None => self.alloc()?,
+        };
+        self.frag.start(idle, self.fast_pp.is_null());
+        self.frag.cut(size)
+    }
+
+    /// Leaves the fragment page. Returns the same page when nobody else has it and it may stay.
+    #[doc(alias = "page_pool_drain_frag")]
+    fn drain_frag(&mut self) -> Option<Idle<K>> {
+        let idle = self.frag.leave()?;
+        if !idle.can_stay() {
+            Shared::release(idle.any());
+            return None;
+        }
+        self.sync_for_device(&idle, u32::MAX);
+        Some(idle)
+    }
+
+    /// Leaves the fragment page for good: to the provider, or to those who still have fragments of it.
+    #[doc(alias = "page_pool_free_frag")]
+    pub(super) fn free_frag(&mut self) {
+        if let Some(idle) = self.frag.leave() {
+            Shared::release(idle.any());
+        }
     }
 
     /// Drops a reference, and puts the memory into the cache if it was the last. If the pool syncs, it shows the device
     /// `sync_len` bytes, or as many as the pool's parameters say if that is less.
     #[inline(always)]
-    pub(super) fn recycle_direct<K: Kind>(&mut self, memory: Netmem<K>, sync_len: u32) {
-        let raw = memory.into_word();
-        // SAFETY: it was a handle of kind `K`.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: the memory lives while the reference, ours now, does.
-        let fields = unsafe { desc.as_ref() };
+    pub(super) fn recycle_direct<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
         // Nobody writes `pp` while a handle lives.
-        if fields.pp_ref().load(Relaxed) != self.fast_pp {
-            // SAFETY: the handle's reference goes along.
-            return unsafe { self.recycle_other::<K>(raw, sync_len) };
+        if memory.desc().pp_ref().load(Relaxed) != self.fast_pp {
+            return self.recycle_other(memory, sync_len);
         }
-        if !unref(fields, 1) {
-            return;
+        if let Some(idle) = memory.into_idle() {
+            // SAFETY: it is this pool's, as was just seen. INVARIANT: this pool syncs nothing.
+            self.stash(unsafe { Self::own(idle) });
         }
-        // SAFETY: the last reference was the handle's; the memory is ours, and needs no sync.
-        unsafe { self.stash::<K>(raw) }
     }
 
-    /// Drops a reference to memory that comes back beside the ring, and is no recycling. Whether it is in the cache now.
-    pub(super) fn readmit<K: Kind>(&mut self, memory: Netmem<K>) -> bool {
-        let (count, cached) = (self.count, self.stats.recycle_cached);
-        self.recycle_direct(memory, u32::MAX);
-        self.stats.recycle_cached = cached;
-        self.count != count
-    }
-
-    /// Puts memory of this pool into the cache if it may stay and there is room.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is of kind `K` and of this pool, without references, and synced.
+    /// Puts memory of this pool, synced, into the cache if it may stay and there is room.
     #[inline(always)]
-    unsafe fn stash<K: Kind>(&mut self, raw: Raw) {
-        // SAFETY: as for this function.
-        if !unsafe { can_stay::<K>(raw) } {
-            // SAFETY: as for this function.
-            return unsafe { put_unrefed_cold::<K>(raw) };
+    fn stash(&mut self, idle: Idle<K>) {
+        if !idle.can_stay() {
+            return put_idle_cold(idle);
         }
-        // SAFETY: by the invariant the cache holds at most as many as it has room for.
-        unsafe { hint::assert_unchecked(self.count <= CACHE) };
-        if self.count == CACHE {
-            self.stats.recycle_cache_full += 1;
-            // SAFETY: as for this function.
-            return unsafe { put_unrefed_cold::<K>(raw) };
+        match self.cache.try_push(idle) {
+            Ok(()) => self.stats.recycle_cached += 1,
+            Err(idle) => {
+                self.stats.recycle_cache_full += 1;
+                put_idle_cold(idle);
+            }
         }
-        // INVARIANT: the caller promises what the cache demands.
-        self.cache[self.count].write(raw);
-        self.count += 1;
-        self.stats.recycle_cached += 1;
     }
 
-    /// The rest of [`recycle_direct`](Self::recycle_direct): memory of another pool, or memory to sync.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is of kind `K`, and the caller gives up a reference.
+    /// Does the rest of [`recycle_direct`](Self::recycle_direct): memory of another pool, or memory to sync.
     #[cold]
     #[inline(never)]
-    unsafe fn recycle_other<K: Kind>(&mut self, raw: Raw, sync_len: u32) {
-        // SAFETY: kind `K`, says the caller.
-        let desc = unsafe { raw.untag::<K>() };
-        // SAFETY: the memory lives while the reference does.
-        let fields = unsafe { desc.as_ref() };
-        if !ptr::addr_eq(fields.pp_ref().load(Relaxed), self.shared.as_ptr()) {
-            // SAFETY: the reference goes along. The handle returns to its own pool.
-            return unsafe { Shared::put::<K>(raw) };
+    fn recycle_other<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
+        if !self.owns(memory.as_ref()) {
+            // The handle returns to its own pool.
+            return drop(memory);
         }
-        if !unref(fields, 1) {
-            return;
+        let Some(idle) = memory.into_idle() else { return };
+        // SAFETY: it is this pool's, as was just seen.
+        let idle = unsafe { Self::own(idle) };
+        if idle.can_stay() {
+            self.sync_for_device(&idle, sync_len);
         }
-        // SAFETY: that was the last reference, so the memory is ours to ask about.
-        if unsafe { can_stay::<K>(raw) } {
-            // SAFETY: it has no references, and the pool has not been scrubbed while its owner lives.
-            unsafe { self.shared().sync_for_device(fields, sync_len) }
-        }
-        // SAFETY: ours, without references, and synced if it may stay.
-        unsafe { self.stash::<K>(raw) }
+        // INVARIANT: it is synced if it may stay.
+        self.stash(idle);
     }
 
-    /// [`recycle_direct`](Self::recycle_direct) for many. What does not go into the cache goes through the rings, in one
-    /// go for each pool.
-    ///
-    /// # Safety
-    ///
-    /// `words` are initialised and of kind `K`, and the caller gives up a reference to each.
-    pub(super) unsafe fn recycle_bulk<K: Kind>(&mut self, words: &mut [MaybeUninit<Raw>]) {
-        let (mut left, mut count, fast_pp) = (0, self.count, self.fast_pp);
-        for i in 0..words.len() {
-            // SAFETY: initialised, says the caller; what is written below lies before `i`.
-            let raw = unsafe { words[i].assume_init() };
-            // SAFETY: kind `K`, says the caller.
-            let desc = unsafe { raw.untag::<K>() };
-            // SAFETY: the memory lives while the reference, ours now, does.
-            let fields = unsafe { desc.as_ref() };
-            if !unref(fields, 1) {
+    /// Does [`recycle_direct`](Self::recycle_direct) for many. Memory that does not go into the cache goes through the rings,
+    /// in one go for each pool.
+    pub(super) fn recycle_bulk<H: Kind>(&mut self, batch: &mut Stack<Netmem<H>, BATCH>) {
+        let before = self.cache.len();
+        let mut rest = Stack::<Idle<H>, BATCH>::new();
+        for memory in batch.drain() {
+            let Some(idle) = memory.into_idle() else { continue };
+            let fast = idle.desc().pp_ref().load(Relaxed) == self.fast_pp && idle.can_stay();
+            if !fast {
+                rest.push(idle);
                 continue;
             }
-            // SAFETY: that was the last reference, so the memory is ours to ask about.
-            let fast = fields.pp_ref().load(Relaxed) == fast_pp && unsafe { can_stay::<K>(raw) };
-            if fast && count < CACHE {
-                self.cache[count].write(raw);
-                count += 1;
-            } else {
-                words[left].write(raw);
-                left += 1;
+            // SAFETY: it is this pool's, as was just seen. INVARIANT: this pool syncs nothing.
+            if let Err(idle) = self.cache.try_push(unsafe { Self::own(idle) }) {
+                // SAFETY: the memory was of kind `H` before.
+                rest.push(unsafe { idle.assume() });
             }
         }
-        self.stats.recycle_cached += (count - self.count) as u64;
-        // INVARIANT: what was added is of this pool, without references, and needs no sync.
-        self.count = count;
-        if left != 0 {
-            // SAFETY: the first `left` are initialised and without references.
-            unsafe { self.recycle_rest::<K>(&mut words[..left]) }
+        self.stats.recycle_cached += (self.cache.len() - before) as u64;
+        if rest.len() != 0 {
+            self.recycle_rest(&mut rest);
         }
     }
 
-    /// The rest of [`recycle_bulk`](Self::recycle_bulk): memory to sync, of other pools, that may not stay, or that does
+    /// Does the rest of [`recycle_bulk`](Self::recycle_bulk): memory to sync, of other pools, that may not stay, or that does
     /// not fit into the cache.
-    ///
-    /// # Safety
-    ///
-    /// As there, but the last reference to each has been counted down already.
     #[cold]
     #[inline(never)]
-    unsafe fn recycle_rest<K: Kind>(&mut self, words: &mut [MaybeUninit<Raw>]) {
-        let mut left = 0;
-        for i in 0..words.len() {
-            // SAFETY: initialised, says the caller; what is written below lies before `i`.
-            let raw = unsafe { words[i].assume_init() };
-            // SAFETY: kind `K`, says the caller.
-            let desc = unsafe { raw.untag::<K>() };
-            // SAFETY: the memory is the caller's, so it lives.
-            let fields = unsafe { desc.as_ref() };
-            // SAFETY: it has no references.
-            if ptr::addr_eq(fields.pp_ref().load(Relaxed), self.shared.as_ptr()) && unsafe { can_stay::<K>(raw) } {
-                // SAFETY: the same, and the pool has not been scrubbed while its owner lives.
-                unsafe { self.shared().sync_for_device(fields, u32::MAX) }
-                if self.count < CACHE {
-                    // INVARIANT: of this pool, without references, synced.
-                    self.cache[self.count].write(raw);
-                    self.count += 1;
-                    self.stats.recycle_cached += 1;
-                    continue;
-                }
-                self.stats.recycle_cache_full += 1;
+    fn recycle_rest<H: Kind>(&mut self, rest: &mut Stack<Idle<H>, BATCH>) {
+        let mut left = Stack::<Idle<H>, BATCH>::new();
+        for idle in rest.drain() {
+            if !self.owns(idle.memory()) || !idle.can_stay() {
+                left.push(idle);
+                continue;
             }
-            words[left].write(raw);
-            left += 1;
+            // SAFETY: it is this pool's, as was just seen.
+            let idle = unsafe { Self::own(idle) };
+            self.sync_for_device(&idle, u32::MAX);
+            // INVARIANT: it is synced.
+            match self.cache.try_push(idle) {
+                Ok(()) => self.stats.recycle_cached += 1,
+                Err(idle) => {
+                    self.stats.recycle_cache_full += 1;
+                    // SAFETY: the memory was of kind `H` before.
+                    left.push(unsafe { idle.assume() });
+                }
+            }
         }
-        // SAFETY: the first `left` are initialised, of kind `K`, without references, and given up.
-        unsafe { Shared::put_unrefed_bulk::<K>(&mut words[..left]) }
+        Shared::put_idle_bulk(&mut left);
     }
 }
 
-/// Whether memory is where a pool wants it. A net_iov is wherever its provider has put it.
-///
-/// # Safety
-///
-/// `raw` is memory of a pool, to which the caller holds a reference.
-unsafe fn is_on_node(raw: Raw, nid: i32) -> bool {
-    // SAFETY: it lives while the caller has a reference; `PageOrIov` claims nothing.
-    let memory = unsafe { NetmemRef::<PageOrIov>::new(raw) };
+impl<K: PoolKind> Sink<Page> for Core<K> {
+    fn admit(&mut self, page: FreePage) -> Result<(), FreePage> {
+        let shared = self.shared();
+        let fits = self.cache.room() != 0
+            && matches!(*shared.provider, AnyProvider::Page(_))
+            && page_size(page.page()) == shared.buffer_size as usize
+            && page_ref_count(page.page()) == 1;
+        if !fits {
+            return Err(page);
+        }
+        if let Some(dma) = shared.dma.as_ref().filter(|dma| dma.map) {
+            // SAFETY: the page is this pool's from here on.
+            if !unsafe { dma.map(page.page()) } {
+                return Err(page);
+            }
+        }
+        // SAFETY: a page of the right order that nobody else has; the pool's provider has pages, so `K` is their kind or open.
+        unsafe { self.hold(Raw::page(page.into_raw())) };
+        Ok(())
+    }
+
+    fn readmit(&mut self, memory: Netmem<Page>) -> bool {
+        self.readmit_any(memory)
+    }
+
+    fn wish(&self) -> Wish {
+        self.wish_any()
+    }
+}
+
+impl<K: PoolKind> Sink<NetIov> for Core<K> {
+    fn admit(&mut self, iov: FreeIov) -> Result<(), FreeIov> {
+        let shared = self.shared();
+        let fits = self.cache.room() != 0
+            && matches!(*shared.provider, AnyProvider::NetIov(_))
+            && iov.size() == shared.buffer_size as usize
+            && shared.dma.as_ref().is_some_and(|dma| iov.is_for(dma.device_id));
+        if !fits {
+            return Err(iov);
+        }
+        // SAFETY: a net_iov of the right size that nobody else has; the pool's provider has net_iovs, so `K` is their kind or open.
+        unsafe { self.hold(Raw::net_iov(iov.into_raw())) };
+        Ok(())
+    }
+
+    fn readmit(&mut self, memory: Netmem<NetIov>) -> bool {
+        self.readmit_any(memory)
+    }
+
+    fn wish(&self) -> Wish {
+        self.wish_any()
+    }
+}
+
+impl<K: PoolKind> Core<K> {
+    /// Takes back a reference that bypasses the ring and is not counted as recycling. Returns whether it is in the cache now.
+    fn readmit_any<H: Kind>(&mut self, memory: Netmem<H>) -> bool {
+        let (count, cached) = (self.cache.len(), self.stats.recycle_cached);
+        self.recycle_direct(memory, u32::MAX);
+        self.stats.recycle_cached = cached;
+        self.cache.len() != count
+    }
+
+    fn wish_any(&self) -> Wish {
+        Wish { pool: self.id(), order: self.shared().order, nid: self.nid }
+    }
+}
+
+/// Returns whether memory is where a pool wants it. A net_iov is always where its provider has put it.
+fn is_on_node<K: Kind>(memory: NetmemRef<'_, K>, nid: i32) -> bool {
     memory.backing().page().is_none_or(|page| page_to_nid(page) == nid)
 }
 
-/// [`Shared::put_unrefed`], out of line.
-///
-/// # Safety
-///
-/// As there.
+/// [`Shared::put_idle`], out of line.
 #[cold]
 #[inline(never)]
-unsafe fn put_unrefed_cold<K: Kind>(raw: Raw) {
-    // SAFETY: promised by the caller.
-    unsafe { Shared::put_unrefed::<K>(raw) }
+fn put_idle_cold<K: Kind>(idle: Idle<K>) {
+    Shared::put_idle(idle);
 }

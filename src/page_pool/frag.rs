@@ -191,7 +191,7 @@ impl<K: Kind> Frag<K> {
     {
         // SAFETY: the range is inside the memory, which lives while this does; nobody else reaches these bytes, and
         // this is borrowed.
-        unsafe { super::readable::bytes::<K>(self.netmem.raw(), self.offset, self.len) }
+        unsafe { super::readable::bytes(self.netmem(), self.offset, self.len) }
     }
 
     /// The bytes of a part of the range, cut to what it has.
@@ -203,7 +203,7 @@ impl<K: Kind> Frag<K> {
         let start = part.start.min(self.len);
         let len = part.end.clamp(start, self.len) - start;
         // SAFETY: as in `bytes`: the part is inside the range.
-        unsafe { super::readable::bytes::<K>(self.netmem.raw(), self.offset + start, len) }
+        unsafe { super::readable::bytes(self.netmem(), self.offset + start, len) }
     }
 
     /// The bytes, to write. For kind `PageOrIov` an `Option`: `None` for a net_iov.
@@ -213,7 +213,7 @@ impl<K: Kind> Frag<K> {
         K: Readable,
     {
         // SAFETY: as in `bytes`, and this is borrowed exclusively.
-        unsafe { super::readable::bytes_mut::<K>(self.netmem.raw(), self.offset, self.len) }
+        unsafe { super::readable::bytes_mut(self.netmem(), self.offset, self.len) }
     }
 }
 
@@ -247,14 +247,17 @@ impl Frag<NetIov> {
     /// which [`memory_offset`](Self::memory_offset) counts. 0 for memory that was bound without one.
     #[doc(alias = "net_devmem_iov_binding_id")]
     pub fn binding_id(&self) -> u32 {
-        // SAFETY: net_iovs come into a pool as `FreeIov`s only, and this is a reference to one that is out of it.
-        unsafe { super::area::binding_and_area(self.netmem().net_iov()) }.0
+        self.container().binding_id()
+    }
+
+    fn container(&self) -> &super::area::AreaBox {
+        // SAFETY: net_iovs come into a pool as `FreeIov`s only, and this is a reference to one that is still in it.
+        unsafe { super::area::container(self.netmem().net_iov()) }
     }
 
     /// The number of the area that the memory is part of: no other area's, ever.
     pub(crate) fn area_serial(&self) -> u64 {
-        // SAFETY: as in `binding_id`.
-        unsafe { super::area::binding_and_area(self.netmem().net_iov()) }.1
+        self.container().serial()
     }
 }
 

@@ -12,14 +12,16 @@
 mod area;
 mod batch;
 mod binding;
+mod bulk;
 mod core;
 mod frag;
 mod frag_page;
 mod hooks;
+mod idle;
 mod mapping;
 mod netmem;
-mod owned;
 mod params;
+mod parts;
 mod pool;
 mod provider;
 mod readable;
@@ -28,6 +30,7 @@ mod ring;
 mod shared;
 mod shares;
 mod shutdown;
+mod stack;
 mod stats;
 
 // rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.

@@ -1,6 +1,7 @@
 //! [`Netmem`]: one owned reference.
 
-use super::shared::Shared;
+use super::idle::Idle;
+use super::shared::{Shared, unref};
 use super::{Frag, Readable, Shares};
 use crate::assert::assert_not_impl_any;
 use crate::dma::DeviceId;
@@ -68,13 +69,22 @@ impl<K: Kind> Netmem<K> {
 
     /// Gives the reference to the caller.
     #[inline(always)]
-    pub(super) fn into_word(self) -> Raw {
+    fn into_word(self) -> Raw {
         ManuallyDrop::new(self).raw
     }
 
     #[inline(always)]
     pub(super) fn raw(&self) -> Raw {
         self.raw
+    }
+
+    /// Drops the reference. Returns the memory when it was the last.
+    #[inline(always)]
+    pub(super) fn into_idle(self) -> Option<Idle<K>> {
+        let last = unref(self.desc(), 1);
+        let raw = self.into_word();
+        // SAFETY: that was the last reference, the count is 1 again, and the handle is gone.
+        last.then(|| unsafe { Idle::new(raw) })
     }
 
     /// The handle, borrowed: `Copy`, and gone before this is (rule O4).
@@ -122,8 +132,8 @@ impl<K: Kind> Netmem<K> {
     /// The pool that it is of, which lives while this reference does.
     #[inline]
     pub(super) fn pool(&self) -> &Shared {
-        // SAFETY: this is a reference to memory of a pool.
-        unsafe { Shared::of(self.desc()) }
+        // SAFETY: the memory is a pool's, and this is a reference to it, by the type's invariant.
+        unsafe { Shared::of(self.as_ref()) }
     }
 
     /// Whether its pool has mapped it for this device, and is still there.
@@ -166,7 +176,7 @@ impl<K: Kind> Netmem<K> {
         }
         let size = self.size();
         // SAFETY: this is the only reference, borrowed exclusively, and `size` bytes are what there is.
-        Some(unsafe { super::readable::bytes_mut::<K>(self.raw, 0, size) })
+        Some(unsafe { super::readable::bytes_mut(self.as_ref(), 0, size) })
     }
 
     /// Makes this reference into `n`, in one value.
@@ -216,8 +226,11 @@ impl<K: Kind> Drop for Netmem<K> {
     #[doc(alias = "page_pool_put_unrefed_netmem")]
     #[doc(alias = "page_pool_put_unrefed_page")]
     fn drop(&mut self) {
-        // SAFETY: kind `K`, of a pool, and this value's reference is given up.
-        unsafe { Shared::put::<K>(self.raw) }
+        // SAFETY: this value is gone after this, so its reference goes to the other.
+        let memory = unsafe { Netmem::<K>::new(self.raw) };
+        if let Some(idle) = memory.into_idle() {
+            Shared::put_idle(idle);
+        }
     }
 }
 

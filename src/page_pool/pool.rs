@@ -15,7 +15,6 @@ use crate::memory::{Kind, PageOrIov, PoolId};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use alloc::sync::Arc;
 use core::fmt;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -46,8 +45,7 @@ use core::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct PagePool<K: PoolKind = PageOrIov> {
-    core: Core,
-    _kind: PhantomData<fn() -> K>,
+    core: Core<K>,
 }
 
 assert_not_impl_any!(PagePool: Clone, Copy, Default);
@@ -100,10 +98,10 @@ impl<K: PoolKind> PagePool<K> {
             _ => None,
         };
         let nid = params.nid;
-        let shared = Shared::new(Ring::new(ring)?, provider, dma, buffer_size, params)?;
-        // SAFETY: just made, so the owner's part is this function's to give.
+        let shared = Shared::make(Ring::new(ring)?, provider, dma, buffer_size, params)?;
+        // SAFETY: it was just made, so the owner's part is this function's to give. A `K::Provider` has memory of kind `K`.
         let core = unsafe { Core::new(shared, nid) };
-        Ok(PagePool { core, _kind: PhantomData })
+        Ok(PagePool { core })
     }
 
     /// One piece of memory; `None` when ring and provider have none, or the device cannot map it.
@@ -132,9 +130,7 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_dev_alloc_netmems")]
     #[doc(alias = "page_pool_dev_alloc_pages")]
     pub fn alloc(&mut self) -> Option<Netmem<K>> {
-        let raw = self.core.alloc()?;
-        // SAFETY: of kind `K`, as the provider's is; the count is 1, and this handle is it.
-        Some(unsafe { Netmem::new(raw) })
+        Some(self.core.alloc()?.into_netmem())
     }
 
     /// A range of `size` bytes that starts at a multiple of 64; many share one piece of memory. `None` when `size` is 0
@@ -145,11 +141,8 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_alloc_frag")]
     #[doc(alias = "page_pool_dev_alloc_frag")]
     pub fn alloc_frag(&mut self, size: u32) -> Option<Frag<K>> {
-        // SAFETY: its memory is of kind `K`, as the provider's is.
-        let (raw, offset) = unsafe { self.core.alloc_frag::<K>(size)? };
-        // SAFETY: of kind `K`, as the provider's is; one of the count is this handle's.
-        let netmem = unsafe { Netmem::new(raw) };
-        // SAFETY: `offset + size` is at most what a piece has, and no other frag reaches there.
+        let (netmem, offset) = self.core.alloc_frag(size)?;
+        // SAFETY: the range is inside the memory, and no other frag reaches there.
         Some(unsafe { Frag::new(netmem, offset, size) })
     }
 
@@ -172,12 +165,9 @@ impl<K: PoolKind> PagePool<K> {
             // SAFETY: the handle is the only one, so nobody else has a range of the memory, and `max` bytes are all of it.
             return Some(unsafe { Frag::new(netmem, 0, max) });
         }
-        // SAFETY: its memory is of kind `K`, as the provider's is.
-        let (raw, offset) = unsafe { self.core.alloc_frag::<K>(size)? };
-        let len = self.core.give_rest(offset, size);
-        // SAFETY: of kind `K`, as the provider's is; one of the count is this handle's.
-        let netmem = unsafe { Netmem::new(raw) };
-        // SAFETY: `offset + len` is at most what a piece has, and no other frag reaches there, nor will one be cut there.
+        let (netmem, offset) = self.core.alloc_frag(size)?;
+        let len = self.core.frag.give_rest(offset, size);
+        // SAFETY: the range is inside the memory, and no other frag reaches there, nor will one be cut there.
         Some(unsafe { Frag::new(netmem, offset, len) })
     }
 
@@ -185,17 +175,13 @@ impl<K: PoolKind> PagePool<K> {
     /// the last owner left there ([`alloc`](Self::alloc)).
     #[doc(alias = "page_pool_alloc_netmems")]
     pub fn alloc_bulk(&mut self, batch: &mut Batch<K>) -> usize {
-        let count = self.core.alloc_bulk(batch.spare());
-        // SAFETY: so many were written; they are of kind `K`, as the provider's is, and each has one reference.
-        unsafe { batch.grow(count) };
-        count
+        self.core.alloc_bulk(batch.handles())
     }
 
     /// Empties a batch: [`recycle_direct`](Self::recycle_direct) for each of its handles.
     #[doc(alias = "page_pool_put_netmem_bulk")]
     pub fn recycle_bulk<H: Kind>(&mut self, batch: &mut Batch<H>) {
-        // SAFETY: by the batch's invariant they are references of kind `H`, and the batch has them no more.
-        unsafe { self.core.recycle_bulk::<H>(batch.take()) }
+        self.core.recycle_bulk(batch.handles());
     }
 
     /// Drops a handle, and keeps the memory in the cache if it was the last.
@@ -384,7 +370,7 @@ impl<K: PoolKind> PagePool<K> {
     /// How many of them are neither in cache nor ring: somebody has handles on them. Exact while nobody puts.
     pub fn outstanding(&self) -> usize {
         let uncut = usize::from(self.core.frag.is_unused());
-        let idle = self.core.count + self.core.shared().ring.len() + uncut;
+        let idle = self.core.cache.len() + self.core.shared().ring.len() + uncut;
         self.inflight().saturating_sub(idle)
     }
 

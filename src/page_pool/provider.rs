@@ -1,13 +1,11 @@
 //! [`MemoryProvider`]: where a pool gets memory and gives it back.
 
-use super::core::Core;
 use super::{AreaError, FreeIov, Netmem, PagePoolParams};
 use crate::dma::DmaDirection;
 use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId};
 use crate::mm::FreePage;
 use alloc::sync::Arc;
 use core::fmt;
-use core::marker::PhantomData;
 use core::ops::Deref;
 
 /// A kind that memory really has: [`Page`] or [`NetIov`]. Sealed. `PageOrIov` is what one knows, not what it is.
@@ -21,10 +19,6 @@ pub trait MemoryKind: Kind + Sized {
     /// The memory while it is nobody's: [`FreePage`] or [`FreeIov`].
     type Free: Send;
 
-    /// Takes memory into a pool, or hands it back.
-    #[doc(hidden)]
-    fn admit(core: &mut Core, memory: Self::Free) -> Result<(), Self::Free>;
-
     /// Forgets which kind a provider provides.
     #[doc(hidden)]
     fn any(provider: Arc<dyn MemoryProvider<Kind = Self>>) -> AnyProvider;
@@ -34,10 +28,6 @@ pub trait MemoryKind: Kind + Sized {
 impl MemoryKind for Page {
     type Free = FreePage;
 
-    fn admit(core: &mut Core, memory: FreePage) -> Result<(), FreePage> {
-        core.admit_page(memory)
-    }
-
     fn any(provider: Arc<dyn MemoryProvider<Kind = Page>>) -> AnyProvider {
         AnyProvider::Page(provider)
     }
@@ -46,10 +36,6 @@ impl MemoryKind for Page {
 #[diagnostic::do_not_recommend]
 impl MemoryKind for NetIov {
     type Free = FreeIov;
-
-    fn admit(core: &mut Core, memory: FreeIov) -> Result<(), FreeIov> {
-        core.admit_iov(memory)
-    }
 
     fn any(provider: Arc<dyn MemoryProvider<Kind = NetIov>>) -> AnyProvider {
         AnyProvider::NetIov(provider)
@@ -233,18 +219,45 @@ pub enum Refused {
     Other(&'static str),
 }
 
+/// A pool that wants memory of kind `M`, as [`Refill`] sees it.
+pub(super) trait Sink<M: MemoryKind>: Send + Sync {
+    /// Takes memory in.
+    ///
+    /// # Errors
+    ///
+    /// The memory, when the pool cannot use it.
+    fn admit(&mut self, memory: M::Free) -> Result<(), M::Free>;
+
+    /// Takes back a reference that bypasses the ring and is not counted as recycling. Returns whether the memory is in the
+    /// cache now.
+    fn readmit(&mut self, memory: Netmem<M>) -> bool;
+
+    /// Returns which memory the pool wants.
+    fn wish(&self) -> Wish;
+}
+
+/// Which pool wants memory, and which memory.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    /// The pool.
+    pub(super) pool: PoolId,
+    /// log2 of the pages of a piece.
+    pub(super) order: u32,
+    /// The NUMA node, if there is a wish.
+    pub(super) nid: Option<i32>,
+}
+
 /// Where a provider puts memory: the cache of the pool that asks, for the length of one call.
 pub struct Refill<'p, M: MemoryKind> {
-    core: &'p mut Core,
+    sink: &'p mut dyn Sink<M>,
     wanted: usize,
     pushed: usize,
     refused: usize,
-    _kind: PhantomData<M>,
 }
 
 impl<'p, M: MemoryKind> Refill<'p, M> {
-    pub(super) fn new(core: &'p mut Core, wanted: usize) -> Self {
-        Refill { core, wanted, pushed: 0, refused: 0, _kind: PhantomData }
+    pub(super) fn new(sink: &'p mut dyn Sink<M>, wanted: usize) -> Self {
+        Refill { sink, wanted, pushed: 0, refused: 0 }
     }
 
     /// How many pieces the pool still takes.
@@ -254,12 +267,12 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
 
     /// log2 of how many pages a piece must have.
     pub fn order(&self) -> u32 {
-        self.core.order()
+        self.sink.wish().order
     }
 
     /// The NUMA node that the pool wants its pages from, if it has a wish.
     pub fn nid(&self) -> Option<i32> {
-        self.core.nid()
+        self.sink.wish().nid
     }
 
     /// Fresh memory, which the pool counts as held from now on.
@@ -272,7 +285,7 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
         if self.wanted == 0 {
             return Err(memory);
         }
-        match M::admit(self.core, memory) {
+        match self.sink.admit(memory) {
             Ok(()) => {
                 self.wanted -= 1;
                 self.pushed += 1;
@@ -309,14 +322,14 @@ impl<'p, M: MemoryKind> Refill<'p, M> {
         if self.wanted == 0 {
             return Err(memory);
         }
-        let cached = self.core.readmit(memory);
+        let cached = self.sink.readmit(memory);
         self.wanted -= usize::from(cached);
         Ok(cached)
     }
 
     /// Which pool is being filled: what [`pp`](crate::NetmemRef::pp) says of its memory.
     pub fn pool(&self) -> PoolId {
-        self.core.id()
+        self.sink.wish().pool
     }
 }
 

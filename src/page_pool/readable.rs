@@ -1,8 +1,8 @@
 //! [`Readable`]: which kinds have bytes.
 
-use crate::memory::{Kind, NetmemDesc, Page, PageOrIov, Raw};
+use crate::memory::{Kind, NetmemRef, Page, PageOrIov};
 use crate::mm::page_address;
-use core::ptr::NonNull;
+use core::ptr::slice_from_raw_parts_mut;
 
 /// A kind whose bytes the CPU may read: [`Page`] always, [`PageOrIov`] after the check. Sealed.
 ///
@@ -21,10 +21,10 @@ pub trait Readable: Kind {
     /// What writing gives.
     type BytesMut<'a>;
 
-    /// Wraps what a page gave, or the lack of it.
+    /// Wraps the bytes of a page, or the lack of one.
     #[doc(hidden)]
     fn wrap(bytes: Option<&[u8]>) -> Self::Bytes<'_>;
-    /// Wraps what a page gave, or the lack of it.
+    /// Wraps the bytes of a page, or the lack of one.
     #[doc(hidden)]
     fn wrap_mut(bytes: Option<&mut [u8]>) -> Self::BytesMut<'_>;
 }
@@ -34,14 +34,15 @@ impl Readable for Page {
     type Bytes<'a> = &'a [u8];
     type BytesMut<'a> = &'a mut [u8];
 
-    #[inline]
+    #[inline(always)]
     fn wrap(bytes: Option<&[u8]>) -> &[u8] {
-        // Always `Some`: a handle of kind `Page` is a page.
+        debug_assert!(bytes.is_some(), "a handle of kind `Page` is a page");
         bytes.unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn wrap_mut(bytes: Option<&mut [u8]>) -> &mut [u8] {
+        debug_assert!(bytes.is_some(), "a handle of kind `Page` is a page");
         bytes.unwrap_or_default()
     }
 }
@@ -51,59 +52,41 @@ impl Readable for PageOrIov {
     type Bytes<'a> = Option<&'a [u8]>;
     type BytesMut<'a> = Option<&'a mut [u8]>;
 
-    #[inline]
+    #[inline(always)]
     fn wrap(bytes: Option<&[u8]>) -> Option<&[u8]> {
         bytes
     }
 
-    #[inline]
+    #[inline(always)]
     fn wrap_mut(bytes: Option<&mut [u8]>) -> Option<&mut [u8]> {
         bytes
     }
 }
 
-/// Where a range of a page is.
-///
-/// # Safety
-///
-/// `raw` is a page of a pool, to which the caller has a reference, and `offset` is inside it.
-unsafe fn start(raw: Raw, offset: u32) -> NonNull<u8> {
-    let desc: NonNull<NetmemDesc> = raw.word().cast();
-    // CAST: an untagged word is the page's address. SAFETY: it lives while the caller has a reference.
-    let page: &Page = unsafe { desc.cast().as_ref() };
-    // SAFETY: `offset` is inside the block, which is one allocation.
-    unsafe { page_address(page).add(offset as usize) }
-}
-
-/// A range of memory, to read.
-///
-/// # Safety
-///
-/// `raw` is of kind `K`, of a pool, and its memory lives for `'a`; `offset..offset + len` is inside it; and for `'a`
-/// nobody, device included, writes those bytes.
+/// Returns where a range of a page is. Reading and writing it is for the caller to justify.
 #[inline]
-pub(super) unsafe fn bytes<'a, K: Readable>(raw: Raw, offset: u32, len: u32) -> K::Bytes<'a> {
-    if raw.is_net_iov::<K>() {
-        return K::wrap(None);
-    }
-    // SAFETY: it is a page, and the offset is inside.
-    let start = unsafe { start(raw, offset) };
-    // SAFETY: the range is inside the block, which is initialised since its zone was made; nobody writes it for `'a`.
-    K::wrap(Some(unsafe { core::slice::from_raw_parts(start.as_ptr(), len as usize) }))
+fn range(page: &Page, offset: u32, len: u32) -> *mut [u8] {
+    slice_from_raw_parts_mut(page_address(page).as_ptr().wrapping_add(offset as usize), len as usize)
 }
 
-/// A range of memory, to write.
+/// Returns a range of memory, to read.
+///
+/// # Safety
+///
+/// The memory is a pool's; `offset..offset + len` is inside it; and for `'a` nobody, device included, writes those bytes.
+#[inline]
+pub(super) unsafe fn bytes<K: Readable>(memory: NetmemRef<'_, K>, offset: u32, len: u32) -> K::Bytes<'_> {
+    // SAFETY: the range is inside the page's block, which is initialised since its zone was made; nobody writes it for `'a`.
+    K::wrap(memory.backing().page().map(|page| unsafe { &*range(page, offset, len) }))
+}
+
+/// Returns a range of memory, to write.
 ///
 /// # Safety
 ///
 /// As for [`bytes`], and for `'a` nobody else reads those bytes either.
 #[inline]
-pub(super) unsafe fn bytes_mut<'a, K: Readable>(raw: Raw, offset: u32, len: u32) -> K::BytesMut<'a> {
-    if raw.is_net_iov::<K>() {
-        return K::wrap_mut(None);
-    }
-    // SAFETY: it is a page, and the offset is inside.
-    let start = unsafe { start(raw, offset) };
-    // SAFETY: the range is inside the block, which is initialised since its zone was made; nobody touches it for `'a`.
-    K::wrap_mut(Some(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len as usize) }))
+pub(super) unsafe fn bytes_mut<K: Readable>(memory: NetmemRef<'_, K>, offset: u32, len: u32) -> K::BytesMut<'_> {
+    // SAFETY: as in `bytes`, and nobody else touches the range for `'a`.
+    K::wrap_mut(memory.backing().page().map(|page| unsafe { &mut *range(page, offset, len) }))
 }

@@ -5,7 +5,8 @@
 //! that the consumer may have freed by then.
 
 use super::PoolError;
-use crate::memory::Raw;
+use super::idle::Idle;
+use crate::memory::{Kind, NetmemRef, Raw};
 use crate::sync::{Alive, AtomicPtr, AtomicUsize, spin};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -27,7 +28,7 @@ struct Slot {
     turn: Alive,
 }
 
-/// A closable ring of words.
+/// A closable ring of memory that nobody references, as words.
 ///
 /// # Invariants
 ///
@@ -61,22 +62,22 @@ impl Ring {
         })
     }
 
-    /// Puts a word into the ring, unless the ring is full or closed. After `Ok` the ring may be gone.
+    /// Puts memory into the ring, unless the ring is full or closed. After `Ok` the ring may be gone.
     ///
     /// The argument is a pointer and not `&Ring`: a reference would claim that the ring lives until this returns. The
     /// reference inside is not used after the store that publishes.
     ///
     /// # Safety
     ///
-    /// The ring lives at least until the word is in it. (The reference that the word stands for keeps the pool.)
+    /// The memory is of the ring's pool. The ring lives at least until the memory is in it.
     #[inline]
-    pub(super) unsafe fn push(this: NonNull<Ring>, raw: Raw) -> Result<(), Raw> {
+    pub(super) unsafe fn push<K: Kind>(this: NonNull<Ring>, idle: Idle<K>) -> Result<(), Idle<K>> {
         // SAFETY: it lives, says the caller, until the word is published, and `ring` is not used after that.
         let ring = unsafe { this.as_ref() };
         let mut tail = ring.tail.0.load(Relaxed);
         loop {
             if tail & CLOSED != 0 {
-                return Err(raw);
+                return Err(idle);
             }
             // Acquire: what the consumer did to the slots below `head` happened before this.
             let head = ring.head.0.load(Acquire);
@@ -84,7 +85,7 @@ impl Ring {
                 // `tail` may be older than `head` is. Look again before calling it full.
                 let now = ring.tail.0.load(Relaxed);
                 if now == tail {
-                    return Err(raw);
+                    return Err(idle);
                 }
                 tail = now;
                 continue;
@@ -95,7 +96,7 @@ impl Ring {
                     let slot = &ring.slots[tail & ring.mask];
                     slot.turn.owned();
                     ring.alive.used();
-                    slot.word.store(raw.word().as_ptr(), Release);
+                    slot.word.store(idle.word().as_ptr(), Release);
                     return Ok(());
                 }
                 Err(now) => tail = now,
@@ -103,13 +104,14 @@ impl Ring {
         }
     }
 
-    /// Puts words into the ring from the first on, as many as there is room for, and says how many. When that is all of
-    /// them, the ring may be gone.
+    /// Puts memory into the ring from the first piece on, as much as there is room for, and returns how much. When that is all of
+    /// it, the ring may be gone.
     ///
     /// # Safety
     ///
-    /// The words are initialised. The ring lives at least until the last of them is in it.
-    pub(super) unsafe fn push_bulk(this: NonNull<Ring>, words: &[MaybeUninit<Raw>]) -> usize {
+    /// The memory is of the ring's pool, and the caller gives up as much as the call returns. The ring lives at least until the
+    /// last of it is in the ring.
+    pub(super) unsafe fn push_bulk<K: Kind>(this: NonNull<Ring>, idle: &[Idle<K>]) -> usize {
         // SAFETY: it lives, says the caller, until the last word is published, and `ring` is not used after that.
         let ring = unsafe { this.as_ref() };
         let mut tail = ring.tail.0.load(Relaxed);
@@ -129,7 +131,7 @@ impl Ring {
                 tail = now;
                 continue;
             }
-            let count = words.len().min(room);
+            let count = idle.len().min(room);
             match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {
                 Ok(_) => break (tail, count),
                 Err(now) => tail = now,
@@ -138,30 +140,28 @@ impl Ring {
         ring.alive.used();
         // The close waits for these slots, so they are there. After the last store nothing may touch the ring.
         let (before, after) = ring.slots.split_at(first & ring.mask);
-        let (words, wrapped) = words[..count].split_at(count.min(after.len()));
-        for (slots, words) in [(after, words), (before, wrapped)] {
-            for (slot, word) in slots.iter().zip(words) {
-                // SAFETY: initialised, says the caller.
-                let raw = unsafe { word.assume_init() };
+        let (idle, wrapped) = idle[..count].split_at(count.min(after.len()));
+        for (slots, idle) in [(after, idle), (before, wrapped)] {
+            for (slot, idle) in slots.iter().zip(idle) {
                 slot.turn.owned();
-                slot.word.store(raw.word().as_ptr(), Release);
+                slot.word.store(idle.word().as_ptr(), Release);
             }
         }
         count
     }
 
-    /// Takes words in the order they were reserved into `out` from its front, until that is full, a word is not written
-    /// yet, or one is not to be kept. Says how many, and gives the one that is not kept.
+    /// Takes memory in the order in which it was put into `out` from its front, until that is full, a word is not written yet, or
+    /// one is not to be kept. Returns how much it took, and the piece that is not kept.
     ///
     /// # Safety
     ///
-    /// The caller is the one consumer.
+    /// The caller is the one consumer. The memory of the ring's pool is of kind `K`.
     #[inline(always)]
-    pub(super) unsafe fn pop(
+    pub(super) unsafe fn pop<K: Kind>(
         &self,
-        out: &mut [MaybeUninit<Raw>],
-        mut keep: impl FnMut(Raw) -> bool,
-    ) -> (usize, Option<Raw>) {
+        out: &mut [MaybeUninit<Idle<K>>],
+        mut keep: impl FnMut(NetmemRef<'_, K>) -> bool,
+    ) -> (usize, Option<Idle<K>>) {
         let head = self.head.0.load(Relaxed);
         let (before, after) = self.slots.split_at(head & self.mask);
         let (mut count, mut other) = (0, None);
@@ -170,12 +170,13 @@ impl Ring {
                 let Some(word) = NonNull::new(slot.word.load(Acquire)) else { break 'runs };
                 slot.turn.owned();
                 slot.word.store(null_mut(), Relaxed);
-                let raw = Raw::from_word(word);
-                if !keep(raw) {
-                    other = Some(raw);
+                // SAFETY: the word was put as memory of the pool, and the slot, null now, gives it once.
+                let idle = unsafe { Idle::new(Raw::from_word(word)) };
+                if !keep(idle.memory()) {
+                    other = Some(idle);
                     break 'runs;
                 }
-                out.write(raw);
+                out.write(idle);
                 count += 1;
             }
         }
@@ -187,12 +188,12 @@ impl Ring {
         (count, other)
     }
 
-    /// Lets no word in any more, and takes all that are in, waiting for those that are reserved but not written.
+    /// Lets nothing in any more, and takes all that is in, waiting for the slots that are reserved but not written.
     ///
     /// # Safety
     ///
     /// The caller is the one consumer, and takes nothing afterwards.
-    pub(super) unsafe fn close(&self, mut each: impl FnMut(Raw)) {
+    pub(super) unsafe fn close(&self, mut each: impl FnMut(Idle)) {
         let tail = self.tail.0.fetch_or(CLOSED, AcqRel) & !CLOSED;
         let mut head = self.head.0.load(Relaxed);
         while head != tail {
@@ -204,7 +205,8 @@ impl Ring {
                 }
             };
             head = head.wrapping_add(1);
-            each(Raw::from_word(word));
+            // SAFETY: the word was put as memory, and this is the last visit to its slot.
+            each(unsafe { Idle::new(Raw::from_word(word)) });
         }
     }
 

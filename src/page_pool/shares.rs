@@ -1,12 +1,14 @@
 //! [`Shares`]: many references in one value.
 
 use super::Netmem;
+use super::idle::Idle;
 use super::shared::{Shared, unref};
 use crate::assert::assert_not_impl_any;
-use crate::memory::{Kind, NetIov, Page, PageOrIov, Raw};
+use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, Raw};
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::sync::atomic::Ordering::Acquire;
 
 /// `n` owned references to one piece of memory: a driver's bias.
 ///
@@ -57,9 +59,59 @@ impl<K: Kind> Shares<K> {
         if self.left == 0 {
             return None;
         }
+        // SAFETY: one is left at least.
+        Some(unsafe { self.take_unchecked() })
+    }
+
+    /// Splits one reference off.
+    ///
+    /// # Safety
+    ///
+    /// One is left at least.
+    #[inline(always)]
+    pub(super) unsafe fn take_unchecked(&mut self) -> Netmem<K> {
         self.left -= 1;
-        // SAFETY: one of this value's references is now the handle's.
-        Some(unsafe { Netmem::new(self.raw) })
+        // SAFETY: one of this value's references is the handle's from here on.
+        unsafe { Netmem::new(self.raw) }
+    }
+
+    /// Returns the memory as a borrowed handle.
+    ///
+    /// # Safety
+    ///
+    /// One reference is left at least.
+    #[inline(always)]
+    unsafe fn memory(&self) -> NetmemRef<'_, K> {
+        // SAFETY: the memory is of kind `K` by the type's invariant, and lives while this value has references to it.
+        unsafe { NetmemRef::new(self.raw) }
+    }
+
+    /// Returns the memory as a borrowed handle, when nobody else has a reference: all of them are left in this value.
+    ///
+    /// # Safety
+    ///
+    /// One reference is left at least.
+    #[inline(always)]
+    pub(super) unsafe fn alone(&self) -> Option<NetmemRef<'_, K>> {
+        // SAFETY: promised by the caller.
+        let memory = unsafe { self.memory() };
+        // Acquire: those who had the others have stopped using the memory before this.
+        (memory.desc().pp_ref_count_ref().load(Acquire) == self.left).then_some(memory)
+    }
+
+    /// Drops all that are left with one subtraction. Returns the memory when they were the last.
+    #[inline]
+    pub(super) fn into_idle(self) -> Option<Idle<K>> {
+        let this = ManuallyDrop::new(self);
+        if this.left == 0 {
+            return None;
+        }
+        // SAFETY: one is left at least.
+        if !unref(unsafe { this.memory() }.desc(), this.left) {
+            return None;
+        }
+        // SAFETY: those were the last references, the count is 1 again, and this value is gone.
+        Some(unsafe { Idle::new(this.raw) })
     }
 
     /// Drops all that are left with one subtraction. If they were the last, one is left over, as a handle: the memory is
@@ -67,16 +119,7 @@ impl<K: Kind> Shares<K> {
     #[doc(alias = "page_pool_unref_netmem")]
     #[doc(alias = "page_pool_unref_page")]
     pub fn unref(self) -> Option<Netmem<K>> {
-        let this = ManuallyDrop::new(self);
-        if this.left == 0 {
-            return None;
-        }
-        // SAFETY: kind `K` by the type's invariant.
-        let desc = unsafe { this.raw.untag::<K>() };
-        // SAFETY: the memory lives while this value has references to it.
-        let last = unref(unsafe { desc.as_ref() }, this.left);
-        // SAFETY: those were the last references; the count is 1 again, and that one is this handle's.
-        last.then(|| unsafe { Netmem::new(this.raw) })
+        self.into_idle().map(Idle::into_netmem)
     }
 
     /// The same references, of a kind that claims nothing.
@@ -111,15 +154,10 @@ impl<K: Kind> Drop for Shares<K> {
     #[doc(alias = "page_pool_unref_netmem")]
     #[doc(alias = "page_pool_unref_page")]
     fn drop(&mut self) {
-        if self.left == 0 {
-            return;
-        }
-        // SAFETY: kind `K` by the type's invariant.
-        let desc = unsafe { self.raw.untag::<K>() };
-        // SAFETY: the memory lives while this value has references to it.
-        if unref(unsafe { desc.as_ref() }, self.left) {
-            // SAFETY: those were the last references.
-            unsafe { Shared::put_unrefed::<K>(self.raw) }
+        // SAFETY: this value is gone after this, so its references go to the other.
+        let shares = unsafe { Shares::<K>::new(self.raw, self.left) };
+        if let Some(idle) = shares.into_idle() {
+            Shared::put_idle(idle);
         }
     }
 }

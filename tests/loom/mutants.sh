@@ -56,9 +56,10 @@ mutant() { # name, the model that must fail, file, text, replacement
   count=$((count + 1))
   ((count % shards == MUTANT_SHARD)) || return 0
   if ! OLD=$4 NEW=$5 perl -0777 -pe '
-    $n = () = /\Q$ENV{OLD}\E/g;
+    $old = join q(\s+), map { quotemeta } split q( ), $ENV{OLD};
+    $n = () = /$old/g;
     die "the text is there $n times\n" if $n != 1;
-    s/\Q$ENV{OLD}\E/$ENV{NEW}/' "$root/$file" >"$copy/$file"; then
+    s/$old/$ENV{NEW}/' "$root/$file" >"$copy/$file"; then
     verdict failed "$name" "the text to change is not in $file exactly once: $4"
   elif ! output=$(test_copy --no-run); then
     verdict failed "$name" "does not compile: $(grep -m1 '^error' <<<"$output")"
@@ -82,215 +83,228 @@ why() { # the message of the first panic, else the signal
 }
 
 ring=src/page_pool/ring.rs shared=src/page_pool/shared.rs pool=src/page_pool/pool.rs
-core=src/page_pool/core.rs frag_page=src/page_pool/frag_page.rs
-mapping=src/page_pool/mapping.rs
-netmem=src/page_pool/netmem.rs area=src/page_pool/area.rs page_ref=src/mm/page_ref.rs
+core=src/page_pool/core.rs frag_page=src/page_pool/frag_page.rs mapping=src/page_pool/mapping.rs
+bulk=src/page_pool/bulk.rs parts=src/page_pool/parts.rs
+netmem=src/page_pool/netmem.rs shares=src/page_pool/shares.rs page_ref=src/mm/page_ref.rs
+
+# Where the text has a line break or an indentation, a pattern has a space.
 
 mutant 'the word is published without Release' puts_come_back_through_the_ring $ring \
-    'ring.alive.used();
-                    slot.word.store(raw.word().as_ptr(), Release)' \
-    'ring.alive.used();
-                    slot.word.store(raw.word().as_ptr(), Relaxed)'
+  'ring.alive.used(); slot.word.store(idle.word().as_ptr(), Release)' \
+  'ring.alive.used(); slot.word.store(idle.word().as_ptr(), Relaxed)'
 mutant 'the put touches the pool after the word is published' the_ring_closes_while_slots_are_reserved $ring \
-    'slot.word.store(raw.word().as_ptr(), Release);
-                    return Ok(());' \
-    'slot.word.store(raw.word().as_ptr(), Release);
-     ring.head.0.load(Relaxed); ring.alive.used();
-     return Ok(());'
+  'slot.word.store(idle.word().as_ptr(), Release); return Ok(());' \
+  'slot.word.store(idle.word().as_ptr(), Release); ring.head.0.load(Relaxed); ring.alive.used(); return Ok(());'
 mutant 'the put looks for room without Acquire' puts_come_back_through_the_ring $ring \
-    'ring.head.0.load(Acquire);
-            if tail.wrapping_sub(head) >= ring.capacity {' \
-    'ring.head.0.load(Relaxed);
-            if tail.wrapping_sub(head) >= ring.capacity {'
+  'ring.head.0.load(Acquire); if tail.wrapping_sub(head) >= ring.capacity {' \
+  'ring.head.0.load(Relaxed); if tail.wrapping_sub(head) >= ring.capacity {'
 mutant 'the put takes an old look at the ring for full' an_old_look_at_the_ring_does_not_make_it_full $ring \
-    'let now = ring.tail.0.load(Relaxed);
-                if now == tail {
-                    return Err(raw);' \
-    'let now = ring.tail.0.load(Relaxed);
-                if now == tail || true {
-                    return Err(raw);'
+  'if now == tail { return Err(idle);' \
+  'if now == tail || true { return Err(idle);'
 mutant 'a slot is reserved without a read-modify-write' the_ring_closes_while_slots_are_reserved $ring \
-    'match ring.tail.0.compare_exchange_weak(tail, tail + 1, Relaxed, Relaxed) {' \
-    'match { ring.tail.0.store(tail + 1, Relaxed); Ok::<usize, usize>(tail) } {'
+  'match ring.tail.0.compare_exchange_weak(tail, tail + 1, Relaxed, Relaxed) {' \
+  'match { ring.tail.0.store(tail + 1, Relaxed); Ok::<usize, usize>(tail) } {'
 mutant 'the consumer takes a word without Acquire' puts_come_back_through_the_ring $ring \
-    'NonNull::new(slot.word.load(Acquire)) else' 'NonNull::new(slot.word.load(Relaxed)) else'
+  'NonNull::new(slot.word.load(Acquire)) else' \
+  'NonNull::new(slot.word.load(Relaxed)) else'
 mutant 'the consumer frees a slot without Release' puts_come_back_through_the_ring $ring \
-    'self.head.0.store(head.wrapping_add(taken), Release)' 'self.head.0.store(head.wrapping_add(taken), Relaxed)'
+  'self.head.0.store(head.wrapping_add(taken), Release)' \
+  'self.head.0.store(head.wrapping_add(taken), Relaxed)'
 mutant 'the close does not wait for a slot that is reserved' two_puts_against_the_drop_of_the_pool $ring \
-    'None => spin(),' 'None => return,'
+  'None => spin(),' \
+  'None => return,'
 mutant 'the close takes a word without Acquire' two_puts_against_the_drop_of_the_pool $ring \
-    'match NonNull::new(slot.word.load(Acquire)) {' 'match NonNull::new(slot.word.load(Relaxed)) {'
+  'match NonNull::new(slot.word.load(Acquire)) {' \
+  'match NonNull::new(slot.word.load(Relaxed)) {'
 mutant 'the close only looks' two_puts_against_the_drop_of_the_pool $ring \
-    'self.tail.0.fetch_or(CLOSED, AcqRel) & !CLOSED' 'self.tail.0.load(Acquire)'
-mutant 'the pool is left without Release' two_puts_against_the_drop_of_the_pool $shared \
-    'fetch_sub(n, Release) == n {' 'fetch_sub(n, Relaxed) == n {'
-mutant 'the pool is freed without Acquire' two_puts_against_the_drop_of_the_pool $shared \
-    'fence(Acquire);' ''
+  'self.tail.0.fetch_or(CLOSED, AcqRel) & !CLOSED' \
+  'self.tail.0.load(Acquire)'
+mutant 'the pool is left without Release' two_puts_against_the_drop_of_the_pool $parts \
+  'fetch_sub(n, Release) == n {' \
+  'fetch_sub(n, core::sync::atomic::Ordering::Relaxed) == n {'
+mutant 'the pool is freed without Acquire' two_puts_against_the_drop_of_the_pool $parts \
+  'fence(Acquire);' \
+  ''
 mutant 'the pool is left before its memory is' two_puts_against_the_drop_of_the_pool $shared \
-    'LIVE - held - observers * OBSERVER' 'LIVE - observers * OBSERVER'
+  'LIVE - held - observers * OBSERVER' \
+  'LIVE - observers * OBSERVER'
 mutant 'a reference is dropped without Release' the_last_two_references_against_the_drop_of_the_pool $shared \
-    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
+  'count.fetch_sub(n, AcqRel) == n' \
+  'count.fetch_sub(n, Acquire) == n'
 mutant 'a reference is dropped without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
-    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
+  'count.fetch_sub(n, AcqRel) == n' \
+  'count.fetch_sub(n, core::sync::atomic::Ordering::Release) == n'
 mutant 'the last reference is seen without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
-    'count.load(Acquire) == n' 'count.load(Relaxed) == n'
+  'count.load(Acquire) == n' \
+  'count.load(Relaxed) == n'
 mutant 'a reference is dropped without a read-modify-write' get_and_shares_against_the_drop_of_the_pool $shared \
-    'count.fetch_sub(n, AcqRel) == n' '{ let now = count.load(Acquire); count.store(now - n, Release); now } == n'
+  'count.fetch_sub(n, AcqRel) == n' \
+  '{ let now = count.load(Acquire); count.store(now - n, core::sync::atomic::Ordering::Release); now } == n'
 mutant 'the count is not 1 again' direct_recycling_against_a_put $shared \
-    'if count.fetch_sub(n, AcqRel) == n {
-        count.store(1, Relaxed);' 'if count.fetch_sub(n, AcqRel) == n {'
-mutant 'direct recycling drops a reference without Release' \
-    direct_recycling_and_the_drop_of_the_pool_against_a_put $shared \
-    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
+  'if count.fetch_sub(n, AcqRel) == n { count.store(1, Relaxed);' \
+  'if count.fetch_sub(n, AcqRel) == n {'
+mutant 'direct recycling drops a reference without Release' direct_recycling_and_the_drop_of_the_pool_against_a_put $shared \
+  'count.fetch_sub(n, AcqRel) == n' \
+  'count.fetch_sub(n, Acquire) == n'
 mutant 'direct recycling drops a reference without Acquire' direct_recycling_against_a_put $shared \
-    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
+  'count.fetch_sub(n, AcqRel) == n' \
+  'count.fetch_sub(n, core::sync::atomic::Ordering::Release) == n'
 mutant 'direct recycling sees the last reference without Acquire' direct_recycling_against_a_put $shared \
-    'count.load(Acquire) == n' 'count.load(Relaxed) == n'
+  'count.load(Acquire) == n' \
+  'count.load(Relaxed) == n'
 mutant 'bytes are given without Acquire' bytes_come_after_the_last_use_of_others $netmem \
-    'pp_ref_count_ref().load(Acquire) == 1' 'pp_ref_count_ref().load(Relaxed) == 1'
+  'pp_ref_count_ref().load(Acquire) == 1' \
+  'pp_ref_count_ref().load(Relaxed) == 1'
 mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $mapping \
-    'self.mapped.with(|mapped| {
-            if let Some(addr) = mapped.remove(index) {' \
-    'drop({
-            if let Some(addr) = self.mapped.with(|mapped| mapped.remove(index)) {'
+  'self.mapped.with(|mapped| { if let Some(addr) = mapped.remove(index) {' \
+  'drop({ if let Some(addr) = self.mapped.with(|mapped| mapped.remove(index)) {'
 mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_scrub $mapping \
-    'for slot in &mut mapped.slots {
-                if let Some(addr) = slot.take() {' \
-    'for slot in &mut mapped.slots {
-                if let Some(addr) = *slot {'
+  'for slot in &mut mapped.slots { if let Some(addr) = slot.take() {' \
+  'for slot in &mut mapped.slots { if let Some(addr) = *slot {'
 mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $pool \
-    'dma.end();' '{ let _ = dma; }'
+  'dma.end();' \
+  '{ let _ = dma; }'
 mutant 'the owner unmaps what a device has' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
-    'self.leave(OWNER);' 'self.scrub(); self.leave(OWNER);'
+  'self.leave(OWNER);' \
+  'self.scrub(); self.leave(OWNER);'
 mutant 'the last device that has something leaves it mapped' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
-    'AcqRel) == part {' 'AcqRel) == part && part == OWNER {'
+  'AcqRel) == part {' \
+  'AcqRel) == part && part == OWNER {'
 mutant 'a device is done with it without Release' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
-    'fetch_sub(part, AcqRel)' 'fetch_sub(part, core::sync::atomic::Ordering::Acquire)'
+  'fetch_sub(part, AcqRel)' \
+  'fetch_sub(part, core::sync::atomic::Ordering::Acquire)'
 mutant 'it is unmapped without Acquire' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
-    'fetch_sub(part, AcqRel)' 'fetch_sub(part, core::sync::atomic::Ordering::Release)'
+  'fetch_sub(part, AcqRel)' \
+  'fetch_sub(part, core::sync::atomic::Ordering::Release)'
 mutant 'a ring holds nothing' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
-    'self.holders.compare_exchange_weak(holders, holders + 1, Relaxed, Relaxed)' 'Ok::<usize, usize>(holders)'
+  'self.holders.compare_exchange_weak(holders, holders + 1, Relaxed, Relaxed)' \
+  'Ok::<usize, usize>(holders)'
 mutant 'a ring takes its part without a read-modify-write' a_post_against_the_drop_of_the_pool $mapping \
-    'match self.holders.compare_exchange_weak(holders, holders + 1, Relaxed, Relaxed) {' \
-    'match { self.holders.store(holders + 1, Relaxed); Ok::<usize, usize>(holders) } {'
+  'match self.holders.compare_exchange_weak(holders, holders + 1, Relaxed, Relaxed) {' \
+  'match { self.holders.store(holders + 1, Relaxed); Ok::<usize, usize>(holders) } {'
 mutant 'a pool that was dropped is held' a_post_against_the_drop_of_the_pool $mapping \
-    'while holders >= OWNER {' 'while holders < usize::MAX {'
+  'while holders >= OWNER {' \
+  'while holders < usize::MAX {'
 mutant 'a word of a batch is published without Release' a_batch_comes_back_through_the_ring $ring \
-    'slot.turn.owned();
-                slot.word.store(raw.word().as_ptr(), Release)' \
-    'slot.turn.owned();
-                slot.word.store(raw.word().as_ptr(), Relaxed)'
+  'for (slot, idle) in slots.iter().zip(idle) { slot.turn.owned(); slot.word.store(idle.word().as_ptr(), Release)' \
+  'for (slot, idle) in slots.iter().zip(idle) { slot.turn.owned(); slot.word.store(idle.word().as_ptr(), Relaxed)'
 mutant 'a batch does not go on at the first slot' a_batch_against_a_put $ring \
-    '(before, wrapped)' '(after, wrapped)'
+  '(before, wrapped)' \
+  '(after, wrapped)'
 mutant 'a batch touches the ring after its last word is published' a_batch_against_the_drop_of_the_pool $ring \
-    '        }
-        count
-    }' \
-    '        }
-        ring.alive.used();
-        count
-    }'
-mutant 'a batch touches the pool after its last word is published' a_batch_against_the_drop_of_the_pool $shared \
-    'if rest.is_empty() {
-            return;' \
-    'if rest.is_empty() {
-            shared.alive.used();
-            return;'
-mutant 'a batch touches the pool after its last piece has left' \
-    a_batch_that_does_not_fit_against_the_drop_of_the_pool $shared \
-    'for word in rest {
-            // SAFETY: initialised, says the caller.
-            let raw = unsafe { word.assume_init() };' \
-    'for (i, word) in rest.iter().enumerate().chain(rest.iter().map(|word| (usize::MAX, word))) {
-            if i == usize::MAX { shared.alive.used(); break; }
-            let raw = unsafe { word.assume_init() };'
+  '} count }' \
+  '} ring.alive.used(); count }'
+mutant 'a batch touches the pool after its last word is published' a_batch_against_the_drop_of_the_pool $bulk \
+  'if rest.len() == 0 { return;' \
+  'if rest.len() == 0 { shared.used(); return;'
+mutant 'a batch touches the pool after its last piece has left' a_batch_that_does_not_fit_against_the_drop_of_the_pool $bulk \
+  'rest.for_each(|idle| Shared::release(idle.any()));' \
+  'rest.for_each(|idle| Shared::release(idle.any())); shared.used();'
 mutant 'a batch looks for room without Acquire' a_batch_into_a_ring_that_is_too_short $ring \
-    'ring.head.0.load(Acquire);
-            // `tail` may be older' \
-    'ring.head.0.load(Relaxed);
-            // `tail` may be older'
+  'ring.head.0.load(Acquire); // `tail` may be older' \
+  'ring.head.0.load(Relaxed); // `tail` may be older'
 mutant 'a batch takes an old look at the ring for full' an_old_look_at_the_ring_does_not_make_it_full $ring \
-    'if now == tail {
-                    return 0;' \
-    'if now == tail || true {
-                    return 0;'
+  'if now == tail { return 0;' \
+  'if now == tail || true { return 0;'
 mutant 'slots of a batch are reserved without a read-modify-write' a_batch_against_a_put $ring \
-    'match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {' \
-    'match { ring.tail.0.store(tail + count, Relaxed); Ok::<usize, usize>(tail) } {'
+  'match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {' \
+  'match { ring.tail.0.store(tail + count, Relaxed); Ok::<usize, usize>(tail) } {'
 mutant 'slots of a batch are reserved after the ring has closed' a_batch_against_the_drop_of_the_pool $ring \
-    'match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {' \
-    'match Ok::<usize, usize>(ring.tail.0.fetch_add(count, Relaxed)) {'
+  'match ring.tail.0.compare_exchange_weak(tail, tail + count, Relaxed, Relaxed) {' \
+  'match Ok::<usize, usize>(ring.tail.0.fetch_add(count, Relaxed)) {'
 mutant 'a batch reserves more slots than there are' a_batch_into_a_ring_that_is_too_short $ring \
-    'let count = words.len().min(room);' 'let count = words.len();'
-mutant 'a batch puts what others still have' a_batch_with_one_of_two_references $shared \
-    'if !unref(unsafe { desc.as_ref() }, 1) {' 'if !unref(unsafe { desc.as_ref() }, 1) && false {'
+  'let count = idle.len().min(room);' \
+  'let count = idle.len();'
+mutant 'a batch puts what others still have' a_batch_with_one_of_two_references $bulk \
+  'let idle = memory.into_idle()?;' \
+  'let raw = memory.raw(); drop(memory.into_idle()); let idle = unsafe { Idle::<K>::new(raw) };'
 mutant 'a batch drops a reference without Release' a_batch_with_one_of_two_references $shared \
-    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Acquire) == n'
+  'count.fetch_sub(n, AcqRel) == n' \
+  'count.fetch_sub(n, Acquire) == n'
 mutant 'a batch drops a reference without Acquire' a_batch_with_one_of_two_references $shared \
-    'count.fetch_sub(n, AcqRel) == n' 'count.fetch_sub(n, Release) == n'
-mutant 'a batch goes to the pool of its first word' batches_of_two_pools_against_the_drop_of_one $shared \
-    'if *pool.get_or_insert(of) == of && unsafe' 'if (*pool.get_or_insert(of) == of || true) && unsafe'
-mutant 'a batch forgets the other pool' batches_of_two_pools_against_the_drop_of_one $shared \
-    'if other != 0 {' 'if other != 0 && false {'
-mutant 'the rest of a batch goes to the pool of its first word' a_batch_of_three_pools_against_the_drop_of_one $shared \
-    'let same = unsafe { pool_of::<K>(raw) } == pool;' 'let same = unsafe { pool_of::<K>(raw) } == pool || true;'
-mutant 'the rest of a batch may stay without being asked' a_batch_with_pages_that_mm_counts_on $shared \
-    'if same && unsafe { can_stay::<K>(raw) } {' 'if same {'
-mutant 'a batch is not asked whether it may stay' a_batch_with_pages_that_mm_counts_on $shared \
-    'if *pool.get_or_insert(of) == of && unsafe { can_stay::<K>(raw) } {' 'if *pool.get_or_insert(of) == of {'
+  'count.fetch_sub(n, AcqRel) == n' \
+  'count.fetch_sub(n, core::sync::atomic::Ordering::Release) == n'
+mutant 'a batch goes to the pool of its first word' batches_of_two_pools_against_the_drop_of_one $bulk \
+  'if *pool.get_or_insert(of) == of && idle' \
+  'if (*pool.get_or_insert(of) == of || true) && idle'
+mutant 'a batch forgets the other pool' batches_of_two_pools_against_the_drop_of_one $bulk \
+  'if others.len() != 0 {' \
+  'if others.len() != 0 && false {'
+mutant 'the rest of a batch goes to the pool of its first word' a_batch_of_three_pools_against_the_drop_of_one $bulk \
+  'if idle.pool() != pool {' \
+  'if idle.pool() != pool && false {'
+mutant 'the rest of a batch may stay without being asked' a_batch_with_pages_that_mm_counts_on $bulk \
+  '} else if idle.can_stay() {' \
+  '} else if true {'
+mutant 'a batch is not asked whether it may stay' a_batch_with_pages_that_mm_counts_on $bulk \
+  'if *pool.get_or_insert(of) == of && idle.can_stay() {' \
+  'if *pool.get_or_insert(of) == of {'
 mutant 'a page of another node stays' pages_of_another_node_come_back_through_the_ring $core \
-    'let keep = |raw| unsafe { is_on_node(raw, nid) };' 'let keep = |raw| unsafe { is_on_node(raw, nid) } || true;'
+  '|memory| is_on_node(memory, nid)' \
+  '|memory| is_on_node(memory, nid) || true'
 mutant 'the refill goes on behind a page of another node' pages_of_another_node_come_back_through_the_ring $ring \
-    'other = Some(raw);' 'other = Some(raw); continue;'
-mutant 'a look at the shutdown is without Acquire' the_last_put_against_a_look_at_the_shutdown $shared \
-    '(self.refs.load(Acquire) & (OBSERVER - 1))' '(self.refs.load(Relaxed) & (OBSERVER - 1))'
-mutant 'the last piece is counted down without Release' the_last_put_against_a_look_at_the_shutdown $shared \
-    'fetch_sub(n, Release) == n {' 'fetch_sub(n, Relaxed) == n {'
+  'other = Some(idle);' \
+  'other = Some(idle); continue;'
+mutant 'a look at the shutdown is without Acquire' the_last_put_against_a_look_at_the_shutdown $parts \
+  'self.parts.load(Acquire)' \
+  'self.parts.load(core::sync::atomic::Ordering::Relaxed)'
+mutant 'the last piece is counted down without Release' the_last_put_against_a_look_at_the_shutdown $parts \
+  'fetch_sub(n, Release) == n {' \
+  'fetch_sub(n, core::sync::atomic::Ordering::Relaxed) == n {'
 mutant 'who looks on has no part in the pool' two_puts_against_a_shutdown_that_is_kept $shared \
-    'LIVE - held - observers * OBSERVER' 'LIVE - held - observers * 0'
+  'LIVE - held - observers * OBSERVER' \
+  'LIVE - held - observers * 0'
 mutant 'who looks on leaves a part behind' the_last_put_against_a_look_at_the_shutdown $shared \
-    'unsafe { Shared::forget(this, OBSERVER) }' 'unsafe { Shared::forget(this, OBSERVER - 1) }'
+  'unsafe { Shared::forget(this, OBSERVER) }' \
+  'unsafe { Shared::forget(this, OBSERVER - 1) }'
 mutant 'one who looked on still counts as a piece' hooks_see_one_end $shared \
-    'self.held.load(Relaxed) - (refs & (OBSERVER - 1))' \
-    'self.held.load(Relaxed) + 1 - (refs & (OBSERVER - 1))'
-mutant 'what the owner left is seen without Acquire' hooks_see_one_end $shared \
-    'let refs = self.refs.load(Acquire);' 'let refs = self.refs.load(Relaxed);'
-mutant 'hooks are told of the end without Acquire' hooks_see_one_end $shared \
-    'fence(Acquire);
-            // SAFETY: nobody has a part in the pool any more, so it is there until the end of this block.
-            unsafe { this.as_ref() }.report_release(0);' \
-    'unsafe { this.as_ref() }.report_release(0);
-            fence(Acquire);'
-mutant 'a fragment page is cut again without Acquire' a_fragment_page_is_cut_again_after_its_last_use $frag_page \
-    'count.load(Acquire) == frag.bias' 'count.load(Relaxed) == frag.bias'
-mutant 'a fragment page is cut again without Acquire, after two' a_fragment_page_is_cut_again_after_two_last_uses \
-    $frag_page 'count.load(Acquire) == frag.bias' 'count.load(Relaxed) == frag.bias'
-mutant 'a fragment page is cut again while one fragment is out' a_fragment_page_is_cut_again_after_two_last_uses \
-    $frag_page 'count.load(Acquire) == frag.bias' 'count.load(Acquire) <= frag.bias + 1'
-mutant 'a fragment page is cut again while mm counts on it' a_fragment_page_is_not_cut_again_while_mm_counts_on_it \
-    $frag_page 'if unused && unsafe { can_stay::<K>(raw) } {' 'if unused {'
-mutant 'an area is left without Release' an_area_dropped_on_three_threads $area \
-    'left.fetch_sub(1, Release) == 1' 'left.fetch_sub(1, core::sync::atomic::Ordering::Relaxed) == 1'
-mutant 'an area is freed without Acquire' an_area_dropped_on_three_threads $area \
-    'fence(Acquire);' ''
+  'self.held.load(Relaxed) - (parts & (OBSERVER - 1))' \
+  'self.held.load(Relaxed) + 1 - (parts & (OBSERVER - 1))'
+mutant 'what the owner left is seen without Acquire' hooks_see_one_end $parts \
+  'self.parts.load(Acquire)' \
+  'self.parts.load(core::sync::atomic::Ordering::Relaxed)'
+mutant 'hooks are told of the end without Acquire' hooks_see_one_end $parts \
+  'fence(Acquire); // SAFETY: nobody owns a part any more, so the value stays until the next block. last(unsafe { this.as_ref() });' \
+  'last(unsafe { this.as_ref() }); fence(Acquire);'
+mutant 'a fragment page is cut again without Acquire' a_fragment_page_is_cut_again_after_its_last_use $shares \
+  'pp_ref_count_ref().load(Acquire) == self.left' \
+  'pp_ref_count_ref().load(core::sync::atomic::Ordering::Relaxed) == self.left'
+mutant 'a fragment page is cut again without Acquire, after two' a_fragment_page_is_cut_again_after_two_last_uses $shares \
+  'pp_ref_count_ref().load(Acquire) == self.left' \
+  'pp_ref_count_ref().load(core::sync::atomic::Ordering::Relaxed) == self.left'
+mutant 'a fragment page is cut again while one fragment is out' a_fragment_page_is_cut_again_after_two_last_uses $shares \
+  'pp_ref_count_ref().load(Acquire) == self.left' \
+  'pp_ref_count_ref().load(Acquire) <= self.left + 1'
+mutant 'a fragment page is cut again while mm counts on it' a_fragment_page_is_not_cut_again_while_mm_counts_on_it $frag_page \
+  'if !unsafe { shares.alone() }.is_some_and(can_stay) {' \
+  'if unsafe { shares.alone() }.is_none() {'
+mutant 'an area is left without Release' an_area_dropped_on_three_threads $parts \
+  'fetch_sub(n, Release) == n {' \
+  'fetch_sub(n, core::sync::atomic::Ordering::Relaxed) == n {'
+mutant 'an area is freed without Acquire' an_area_dropped_on_three_threads $parts \
+  'fence(Acquire);' \
+  ''
 mutant 'mm drops a reference without Release' the_last_two_references_of_mm $page_ref \
-    'count.fetch_sub(1, Release) == 1' 'count.fetch_sub(1, Relaxed) == 1'
+  'count.fetch_sub(1, Release) == 1' \
+  'count.fetch_sub(1, Relaxed) == 1'
 mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $page_ref \
-    'crate::sync::fence(core::sync::atomic::Ordering::Acquire);' ''
+  'crate::sync::fence(core::sync::atomic::Ordering::Acquire);' \
+  ''
 mutant 'mm allocates a page without Release' a_look_up_against_a_free src/mm/zone.rs \
-    'what was written above.
-        head.refcount_ref().store(1, Release)' \
-    'what was written above.
-        head.refcount_ref().store(1, Relaxed)'
+  'what was written above. head.refcount_ref().store(1, Release)' \
+  'what was written above. head.refcount_ref().store(1, Relaxed)'
 mutant 'mm looks a page up without Acquire' a_look_up_against_a_free src/mm/zone.rs \
-    'compare_exchange_weak(count, count + 1, Acquire, Relaxed)' \
-    'compare_exchange_weak(count, count + 1, Relaxed, Relaxed)'
+  'compare_exchange_weak(count, count + 1, Acquire, Relaxed)' \
+  'compare_exchange_weak(count, count + 1, Relaxed, Relaxed)'
 mutant 'mm does not look whether the block has the address' a_look_up_against_a_free src/mm/zone.rs \
-    'inside.then_some(page)' '{ let _ = inside; Some(page) }'
+  'inside.then_some(page)' \
+  '{ let _ = inside; Some(page) }'
 mutant 'the pool asks mm without Acquire' references_of_mm_against_a_put src/mm/page.rs \
-    'compound_head(page).refcount_ref().load(Acquire)' 'compound_head(page).refcount_ref().load(Relaxed)'
+  'compound_head(page).refcount_ref().load(Acquire)' \
+  'compound_head(page).refcount_ref().load(Relaxed)'
 mutant 'the pool keeps a page without Acquire' a_fragment_page_is_not_cut_again_while_mm_counts_on_it src/mm/page.rs \
-    'head.refcount_ref().load(Acquire) == 1 &&' 'head.refcount_ref().load(Relaxed) == 1 &&'
+  'head.refcount_ref().load(Acquire) == 1 &&' \
+  'head.refcount_ref().load(Relaxed) == 1 &&'
 
 echo "shard $MUTANT_SHARD: $passed passed, $failed failed"
 [[ $failed == 0 ]]
