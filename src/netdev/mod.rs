@@ -26,6 +26,7 @@ mod hardware;
 mod held;
 mod napi;
 mod ring;
+mod slots;
 mod system;
 mod tx;
 mod xdp;

@@ -1,12 +1,12 @@
 //! [`RxRing`]: the buffers that the device has.
 
 use super::held::HeldPools;
+use super::slots::{NoItem, Reserved, Slots};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 use crate::memory::{Kind, Page, PageOrIov};
 use crate::page_pool::{Frag, Received};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
 
@@ -57,20 +57,12 @@ use core::mem::ManuallyDrop;
 ///
 /// # Invariants
 ///
-/// A slot with buffers has been posted to the queue and not been completed. Slots without are in `free`, once. `held` counts
-/// the buffers of each pool in the slots. There are `depth` slots, or none once the queue has failed to stop.
+/// A slot with buffers has been posted to the queue and not been completed. `held` counts the buffers of each pool in the slots.
 pub struct RxRing<Q: DmaQueue, K: Kind = PageOrIov> {
     queue: Q,
-    depth: usize,
-    slots: Vec<Slot<K>>,
-    free: Vec<u16>,
+    slots: Slots<Buffers<K>>,
     held: HeldPools,
     running: bool,
-}
-
-struct Slot<K: Kind> {
-    generation: u16,
-    buffers: Option<Buffers<K>>,
 }
 
 struct Buffers<K: Kind> {
@@ -145,6 +137,15 @@ pub enum BadCompletion {
     },
 }
 
+impl From<NoItem> for BadCompletion {
+    fn from(no: NoItem) -> Self {
+        match no {
+            NoItem::Index { index, depth } => BadCompletion::Index { index, depth },
+            NoItem::NotPosted { index, generation } => BadCompletion::NotPosted { index, generation },
+        }
+    }
+}
+
 /// Why buffers were not posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -211,16 +212,8 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     /// A ring over a queue of the hardware. `None` when there is no memory for it, or the queue's depth is 0 or more
     /// than 32768.
     pub fn new(queue: Q) -> Option<Self> {
-        let depth = queue.depth();
-        if !(1..=1 << 15).contains(&depth) {
-            return None;
-        }
-        let (mut slots, mut free) = (Vec::new(), Vec::new());
-        slots.try_reserve_exact(depth).ok()?;
-        free.try_reserve_exact(depth).ok()?;
-        slots.extend((0..depth).map(|_| Slot { generation: 0, buffers: None }));
-        free.extend((0..depth as u16).rev());
-        Some(RxRing { queue, depth, slots, free, held: HeldPools::new()?, running: true })
+        let slots = Slots::new(queue.depth())?;
+        Some(RxRing { queue, slots, held: HeldPools::new()?, running: true })
     }
 
     /// The device that its buffers must be mapped for.
@@ -230,12 +223,12 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
 
     /// How many descriptors are free.
     pub fn room(&self) -> usize {
-        self.free.len()
+        self.slots.room()
     }
 
     /// How many descriptors there are.
     pub fn depth(&self) -> usize {
-        self.depth
+        self.slots.depth()
     }
 
     /// How many descriptors the device has; with header buffers each stands for two. A queue that failed to stop keeps them.
@@ -269,23 +262,15 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         headroom: u32,
         header: Option<Frag<Page>>,
     ) -> Result<(), PostError<K>> {
-        if let Err(reason) = self.admit(&payload, headroom, header.as_ref()) {
-            return Err(PostError { reason, payload, header });
-        }
-        let Some(index) = self.free.pop() else {
-            self.held.remove(&payload);
-            header.iter().for_each(|header| self.held.remove(header));
-            return Err(PostError { reason: PostRefused::Full, payload, header });
+        let reserved = match self.admit(&payload, headroom, header.as_ref()) {
+            Ok(reserved) => reserved,
+            Err(reason) => return Err(PostError { reason, payload, header }),
         };
-        let len = payload.len() - headroom;
-        let slot = &mut self.slots[usize::from(index)];
-        slot.generation = slot.generation.wrapping_add(1);
-        let id = u32::from(slot.generation) << 16 | u32::from(index);
         let header_slice = header.as_ref().map(|header| DmaSlice::new(header.dma_addr(), header.len()));
-        let payload_slice = DmaSlice::new(payload.dma_addr().add(headroom as usize), len);
-        let descriptor = RxDescriptor::new(id, payload_slice, header_slice);
+        let payload_slice = DmaSlice::new(payload.dma_addr().add(headroom as usize), payload.len() - headroom);
+        let descriptor = RxDescriptor::new(reserved.id(), payload_slice, header_slice);
         // INVARIANT: the buffers are in the slot, and their pools held, before the device knows of them.
-        slot.buffers = Some(Buffers { payload, headroom, header });
+        self.slots.fill(reserved, Buffers { payload, headroom, header });
         self.queue.post(descriptor);
         Ok(())
     }
@@ -301,8 +286,13 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.post_behind(payload, received.start, header).map_err(|refused| refused.reason)
     }
 
-    /// Checks buffers, and holds their pools.
-    fn admit(&mut self, payload: &Frag<K>, headroom: u32, header: Option<&Frag<Page>>) -> Result<(), PostRefused> {
+    /// Checks buffers, holds their pools, and reserves a slot for them.
+    fn admit(
+        &mut self,
+        payload: &Frag<K>,
+        headroom: u32,
+        header: Option<&Frag<Page>>,
+    ) -> Result<Reserved, PostRefused> {
         if !self.running {
             return Err(PostRefused::Halted);
         }
@@ -316,7 +306,11 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
                 return Err(reason);
             }
         }
-        Ok(())
+        self.slots.reserve().ok_or_else(|| {
+            self.held.remove(payload);
+            header.into_iter().for_each(|header| self.held.remove(header));
+            PostRefused::Full
+        })
     }
 
     /// Tells the device about what was posted since the last time.
@@ -337,16 +331,9 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
 
     fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, BadCompletion> {
         let RxCompletion { id, payload_len, header_len, end_of_frame, failed, csum_ok } = completion;
-        let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
-        let depth = self.depth();
-        let slot = self.slots.get_mut(index).ok_or(BadCompletion::Index { index, depth })?;
-        if slot.generation != generation {
-            return Err(BadCompletion::NotPosted { index, generation });
-        }
-        let buffers = slot.buffers.take().ok_or(BadCompletion::NotPosted { index, generation })?;
-        let Buffers { payload, headroom, header } = buffers;
-        // INVARIANT: the slot is empty, so it is free, and its buffers are not counted any more.
-        self.free.push(index as u16);
+        let Buffers { payload, headroom, header } = self.slots.remove(id)?;
+        let index = (id & 0xffff) as usize;
+        // INVARIANT: the slot is empty, so its buffers are not counted any more.
         self.held.remove(&payload);
         header.iter().for_each(|header| self.held.remove(header));
         if failed {
@@ -380,8 +367,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     pub fn stop(mut self) -> impl Iterator<Item = (Received<K>, Option<Received<Page>>)> {
         self.quiesce();
         self.held = HeldPools::default();
-        let slots = core::mem::take(&mut self.slots);
-        slots.into_iter().filter_map(|slot| slot.buffers).map(|Buffers { payload, headroom, header }| {
+        self.slots.take_all().map(|Buffers { payload, headroom, header }| {
             (Received::new(payload, headroom, 0), header.map(|header| Received::new(header, 0, 0)))
         })
     }
@@ -390,9 +376,11 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         if core::mem::replace(&mut self.running, false) {
             // Should the queue panic instead of stopping, the buffers must not be dropped on the way out, nor unmapped: the
             // device may still have them.
-            let kept = ManuallyDrop::new((core::mem::take(&mut self.slots), core::mem::take(&mut self.held)));
+            let kept = ManuallyDrop::new((self.slots.detach(), core::mem::take(&mut self.held)));
             self.queue.stop();
-            (self.slots, self.held) = ManuallyDrop::into_inner(kept);
+            let (slots, held) = ManuallyDrop::into_inner(kept);
+            self.slots.attach(slots);
+            self.held = held;
         }
     }
 }

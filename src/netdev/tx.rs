@@ -1,5 +1,6 @@
 //! [`TxRing`]: the packets that the device has.
 
+use super::slots::{NoItem, Reserved, Slots};
 use super::{Poll, XdpBuff};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{
@@ -9,7 +10,6 @@ use crate::memory::{Backing, Page};
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
 use crate::skb::{FrameTooShort, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag, check_frame};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
 
@@ -172,22 +172,14 @@ fn reachable(frag: usize, of: &SkbFrag, device: DeviceId) -> Result<(), TxError>
 ///
 /// # Invariants
 ///
-/// A slot with a packet has been posted to the queue and not been completed. Slots without are in `free`, once. The
-/// descriptors of the packets and `room` add up to the depth. There are `depth` slots, or none once the queue has failed to
-/// stop.
+/// A slot with a packet has been posted to the queue and not been completed. The descriptors of the packets and `room` add up to
+/// the depth.
 pub struct TxRing<Q: DmaTxQueue> {
     queue: Q,
     zone: Zone,
-    depth: usize,
-    slots: Vec<Slot>,
-    free: Vec<u16>,
+    slots: Slots<Packet>,
     room: usize,
     running: bool,
-}
-
-struct Slot {
-    generation: u16,
-    packet: Option<Packet>,
 }
 
 /// A packet that the device has.
@@ -202,6 +194,13 @@ struct Packet {
 struct Mapped {
     map: TxMap,
     _bounce: Option<FreePage>,
+}
+
+/// A packet's slot and its mappings: it can be posted.
+struct Ready {
+    slot: Reserved,
+    mapped: Mapped,
+    pieces: Pieces,
 }
 
 /// Where the device finds the pieces of a packet.
@@ -241,6 +240,15 @@ pub enum BadTxCompletion {
     },
 }
 
+impl From<NoItem> for BadTxCompletion {
+    fn from(no: NoItem) -> Self {
+        match no {
+            NoItem::Index { index, depth } => BadTxCompletion::Index { index, depth },
+            NoItem::NotPosted { index, generation } => BadTxCompletion::NotPosted { index, generation },
+        }
+    }
+}
+
 /// What [`TxRing::clean`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -259,16 +267,9 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     /// A ring over a queue of the hardware; `zone` has pages for linear parts that are on the heap. `None` when there is
     /// no memory for it, or the queue's depth is 0 or more than 32768.
     pub fn new(queue: Q, zone: Zone) -> Option<Self> {
-        let depth = queue.depth();
-        if !(1..=1 << 15).contains(&depth) {
-            return None;
-        }
-        let (mut slots, mut free) = (Vec::new(), Vec::new());
-        slots.try_reserve_exact(depth).ok()?;
-        free.try_reserve_exact(depth).ok()?;
-        slots.extend((0..depth).map(|_| Slot { generation: 0, packet: None }));
-        free.extend((0..depth as u16).rev());
-        Some(TxRing { queue, zone, depth, slots, free, room: depth, running: true })
+        let slots = Slots::new(queue.depth())?;
+        let room = slots.depth();
+        Some(TxRing { queue, zone, slots, room, running: true })
     }
 
     /// The device that sends.
@@ -283,12 +284,12 @@ impl<Q: DmaTxQueue> TxRing<Q> {
 
     /// How many descriptors there are.
     pub fn depth(&self) -> usize {
-        self.depth
+        self.slots.depth()
     }
 
     /// Returns how many packets the device has. A queue that failed to stop keeps them.
     pub fn packets(&self) -> usize {
-        self.depth - self.free.len()
+        self.slots.depth() - self.slots.room()
     }
 
     /// Hands a packet to the device, which sees it at the next [`kick`](Self::kick).
@@ -300,8 +301,8 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     #[doc(alias = "dev_queue_xmit")]
     pub fn send(&mut self, skb: ReadableSkb) -> Result<(), TxRefused> {
         match self.map(skb.as_skb()) {
-            Ok((mapped, pieces)) => {
-                self.post(skb.into_skb(), mapped, &pieces);
+            Ok(ready) => {
+                self.post(skb.into_skb(), ready);
                 Ok(())
             }
             Err(reason) => Err(TxRefused { reason, skb }),
@@ -321,8 +322,8 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         Q: NetmemTx,
     {
         match validate_xmit::<Q>(&skb, self.device().id()).and_then(|()| self.map(&skb)) {
-            Ok((mapped, pieces)) => {
-                self.post(skb, mapped, &pieces);
+            Ok(ready) => {
+                self.post(skb, ready);
                 Ok(())
             }
             Err(reason) => Err(TxRefused { reason, skb }),
@@ -340,17 +341,25 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     pub fn send_xdp(&mut self, buff: XdpBuff) -> Result<(), XdpBuff> {
         let mut skb = Skb::build(buff.into_frag());
         match self.map(&skb) {
-            Ok((mapped, pieces)) => {
-                self.post(skb, mapped, &pieces);
+            Ok(ready) => {
+                self.post(skb, ready);
                 Ok(())
             }
-            // The linear part is what the packet was built around, and long enough still.
-            Err(_) => skb.take_head().map_or(Ok(()), |head| XdpBuff::try_from(head).map_or(Ok(()), Err)),
+            Err(_) => match skb.take_head().map(XdpBuff::try_from) {
+                Some(Ok(buff)) => Err(buff),
+                other => {
+                    debug_assert!(
+                        false,
+                        "the linear part is what the packet was built around, and long enough still: {other:?}"
+                    );
+                    Ok(())
+                }
+            },
         }
     }
 
-    /// Maps each page of a packet. What was mapped when it fails is unmapped on the way out.
-    fn map(&self, skb: &Skb) -> Result<(Mapped, Pieces), TxError> {
+    /// Maps each page of a packet, and reserves a slot for it. What was mapped when it fails is unmapped on the way out.
+    fn map(&mut self, skb: &Skb) -> Result<Ready, TxError> {
         let device = self.queue.device();
         check_frame(skb.len())?;
         if let IpSummed::Partial { start, offset } = skb.ip_summed() {
@@ -382,7 +391,8 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         for (frag, of) in skb.frags().enumerate().filter(|(_, of)| !of.is_empty()) {
             pieces.push(map_frag(&mut mapped.map, frag, of)?);
         }
-        Ok((mapped, pieces))
+        let slot = self.slots.reserve().ok_or(TxError::Full { need, room: self.room })?;
+        Ok(Ready { slot, mapped, pieces })
     }
 
     /// A page with a copy of these bytes.
@@ -393,19 +403,16 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         Some(page)
     }
 
-    fn post(&mut self, skb: Skb, mapped: Mapped, pieces: &Pieces) {
+    fn post(&mut self, skb: Skb, ready: Ready) {
+        let Ready { slot, mapped, pieces } = ready;
         let checksum = match skb.ip_summed() {
             IpSummed::Partial { start, offset } => Some(TxChecksum { start, offset }),
             IpSummed::None | IpSummed::Unnecessary => None,
         };
-        // There is one: a packet takes at least one descriptor, and there are as many slots.
-        let Some(index) = self.free.pop() else { return };
-        let slot = &mut self.slots[usize::from(index)];
-        slot.generation = slot.generation.wrapping_add(1);
-        let id = u32::from(slot.generation) << 16 | u32::from(index);
+        let id = slot.id();
         self.room -= pieces.len;
         // INVARIANT: the packet is in the slot before the device knows of it.
-        slot.packet = Some(Packet { mapped, skb, descriptors: pieces.len });
+        self.slots.fill(slot, Packet { mapped, skb, descriptors: pieces.len });
         for (i, slice) in pieces.slices.iter().flatten().enumerate() {
             let last = i + 1 == pieces.len;
             self.queue.post(TxDescriptor::new(id, *slice, last, checksum.filter(|_| last)));
@@ -430,16 +437,8 @@ impl<Q: DmaTxQueue> TxRing<Q> {
 
     fn take(&mut self, completion: TxCompletion) -> Result<Sent, BadTxCompletion> {
         let TxCompletion { id, failed } = completion;
-        let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
-        let depth = self.depth();
-        let slot = self.slots.get_mut(index).ok_or(BadTxCompletion::Index { index, depth })?;
-        if slot.generation != generation {
-            return Err(BadTxCompletion::NotPosted { index, generation });
-        }
-        let Packet { mapped, skb, descriptors } =
-            slot.packet.take().ok_or(BadTxCompletion::NotPosted { index, generation })?;
-        // INVARIANT: the slot is empty, so it is free, and so are its descriptors.
-        self.free.push(index as u16);
+        let Packet { mapped, skb, descriptors } = self.slots.remove(id)?;
+        // INVARIANT: the slot is empty, so its descriptors are free.
         self.room += descriptors;
         drop(mapped);
         Ok(Sent { skb, failed })
@@ -471,8 +470,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     /// Stops the queue, unmaps what is mapped, and gives the packets back that the device had.
     pub fn stop(mut self) -> impl Iterator<Item = Skb> {
         self.quiesce();
-        let slots = core::mem::take(&mut self.slots);
-        slots.into_iter().filter_map(|slot| slot.packet).map(|Packet { mapped, skb, .. }| {
+        self.slots.take_all().map(|Packet { mapped, skb, .. }| {
             drop(mapped);
             skb
         })
@@ -482,9 +480,9 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         if core::mem::replace(&mut self.running, false) {
             // Should the queue panic instead of stopping, the packets must not be dropped on the way out: the device
             // may still read them.
-            let slots = ManuallyDrop::new(core::mem::take(&mut self.slots));
+            let slots = ManuallyDrop::new(self.slots.detach());
             self.queue.stop();
-            self.slots = ManuallyDrop::into_inner(slots);
+            self.slots.attach(ManuallyDrop::into_inner(slots));
         }
     }
 }
@@ -493,7 +491,7 @@ assert_not_impl_any!(Sent: Clone, Copy, Default);
 
 impl Pieces {
     fn push(&mut self, slice: DmaSlice) {
-        // There is room: an skb has no more pieces.
+        debug_assert!(self.len < MAX_TX_PIECES, "an skb has no more pieces");
         if let Some(slot) = self.slices.get_mut(self.len) {
             *slot = Some(slice);
             self.len += 1;
