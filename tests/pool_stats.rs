@@ -1,17 +1,21 @@
 //! What a pool counts, step by step, against net/core/page_pool.c of Linux 7.3.
 //!
-//! Each scenario carries the trace that Linux's rules give, worked by hand: which counter each step moves. All eleven are
-//! compared at its end, with what the pool has from its provider (`inflight`) and how much of that is in cache and ring
-//! (`idle`). Where this crate differs on purpose, the scenario says so.
+//! Each scenario carries the trace that Linux's rules give, worked by hand: which counter each step moves. [`TRACES`] has
+//! those that a table can tell; each step of them is compared. A test below is for what needs more than one pool, a
+//! device, or another kind of memory, and compares at its end. Compared are all eleven counters, what the pool has from its
+//! provider (`inflight`) and how much of that is in cache and ring (`idle`). Where this crate differs on purpose, the
+//! scenario says so.
 
 mod pools;
 
 use netmem::dma::DmaDevice;
-use netmem::mm::{Zone, get_page, put_page};
-use netmem::page_pool::{Batch, CACHE, InitCallback, PagePoolParams, Stats};
+use netmem::mm::{PageRef, Zone, get_page, put_page};
+use netmem::page_pool::{Batch, InitCallback, PagePoolParams, Stats};
 use netmem::provider::PageProvider;
-use netmem::{NetIov, Netmem, Page, PagePool};
+use netmem::{Frag, NetIov, Netmem, Page, PagePool};
 use pools::{Bank, Iovs, Watched, expect};
+use std::collections::VecDeque;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -24,6 +28,347 @@ fn plain(frames: usize, pool_size: u32) -> (Zone, PagePool<Page>) {
     (zone, pool)
 }
 
+/// Traces over a pool of pages, without a device. A block is one: its name, then the frames of the zone, the length of the
+/// ring and the order of the pool. A line is a step:
+///
+/// | step | what is done |
+/// | --- | --- |
+/// | `alloc 3`, `no page` | allocates 3 pages; finds that there is none |
+/// | `put 3`, `recycle 3` | puts the 3 handles that have been out longest from another thread; recycles them directly |
+/// | `get 2` | takes 2 more references to the page that came last |
+/// | `get_page 2`, `put_page 2` | mm takes a reference to each of the first 2 pages, or fragments' pages; drops them |
+/// | `frag 64 at 0`, `no frag 64` | allocates a fragment, which starts there; finds that there is none |
+/// | `least 64: 96 at 0` | allocates a fragment of 64 bytes or more, and gets 96 |
+/// | `put-frag 1` | drops the fragment that has been out longest |
+/// | `reserve 5` | makes the last 5 frames of the zone its reserve |
+/// | `last first` | checks that what was given back since the last check came out again, last in first out |
+/// | `free 2`, `pp_ref_count 1` | checks how many frames of the zone are free; how many references the first fragment's page has |
+///
+/// Then each counter that it moves, and by how much; then `inflight` and `idle` after it.
+const TRACES: &str = "\
+the first page: zone 256, ring 8
+# Cache and ring are empty, 64 pages come in one go, one of them goes out.
+alloc 1               | empty 1, slow 1              | 64, 63
+
+slow counts once a batch: zone 256, ring 8
+alloc 1               | empty 1, slow 1              | 64, 63
+alloc 63              | fast 63                      | 64, 0
+alloc 1               | empty 1, slow 1              | 128, 63
+alloc 1               | fast 1                       | 128, 62
+
+an allocation that fails is not slow: zone 10, ring 8
+# One batch, although not 64 came.
+alloc 1               | empty 1, slow 1              | 10, 9
+alloc 9               | fast 9                       | 10, 0
+no page               | empty 1                      | 10, 0
+no page               | empty 1                      | 10, 0
+free 0                |                              | 10, 0
+
+higher orders come one by one: zone 12, ring 8, order 2
+alloc 2               | empty 2, slow-high-order 2   | 2, 0
+recycle 1             | cached 1                     | 2, 1
+alloc 1               | fast 1                       | 2, 0
+alloc 1               | empty 1, slow-high-order 1   | 3, 0
+no page               | empty 1                      | 3, 0
+free 0                |                              | 3, 0
+
+direct recycling goes into the cache: zone 64, ring 8
+alloc 2               | empty 1, slow 1, fast 1      | 64, 62
+recycle 2             | cached 2                     | 64, 64
+alloc 2               | fast 2                       | 64, 62
+last first            |                              | 64, 62
+
+what the cache cannot take goes into the ring: zone 256, ring 8
+alloc 192             | empty 3, slow 3, fast 189    | 192, 0
+recycle 128           | cached 128                   | 192, 128
+recycle 3             | cache-full 3, ring 3         | 192, 131
+
+what the ring cannot take leaves the pool: zone 192, ring 1
+alloc 192             | empty 3, slow 3, fast 189    | 192, 0
+recycle 128           | cached 128                   | 192, 128
+recycle 1             | cache-full 1, ring 1         | 192, 129
+recycle 2             | cache-full 2, ring-full 2    | 190, 129
+free 2                |                              | 190, 129
+
+refill counts once a batch: zone 256, ring 128
+alloc 128             | empty 2, slow 2, fast 126    | 128, 0
+put 100               | ring 100                     | 128, 100
+# The cache is empty and the ring is not: 64 move over. Then the other 36.
+alloc 1               | refill 1                     | 128, 99
+alloc 63              | fast 63                      | 128, 36
+alloc 1               | refill 1                     | 128, 35
+alloc 35              | fast 35                      | 128, 0
+alloc 1               | empty 1, slow 1              | 192, 63
+
+a refill turns 64 around: zone 64, ring 128
+# A ring is first in, first out. A refill fills the cache from the bottom, so that the 64th page out of the ring is the
+# first to be allocated.
+alloc 64              | empty 1, slow 1, fast 63     | 64, 0
+put 64                | ring 64                      | 64, 64
+alloc 64              | refill 1, fast 63            | 64, 0
+last first            |                              | 64, 0
+
+a ring of 0 is one of 1024: zone 1100, ring 0
+# 17 batches: 16 of 64, and the last one of the 76 that were left.
+alloc 1027            | empty 17, slow 17, fast 1010 | 1088, 61
+put 1024              | ring 1024                    | 1088, 1085
+put 3                 | ring-full 3                  | 1085, 1085
+free 15               |                              | 1085, 1085
+
+a ring that is too long is cut: zone 16448, ring 20000
+# To 16384. 257 batches, with a zone that ends after them.
+alloc 16385           | empty 257, slow 257, fast 16128 | 16448, 63
+put 16384             | ring 16384                   | 16448, 16447
+put 1                 | ring-full 1                  | 16447, 16447
+
+a ring is as long as it was asked for: zone 64, ring 5
+# It takes 5, though its slots are 8, and a refill makes room for as many as it takes. (Linux frees the slots of a ring of
+# 32 or more 16 at a time, so after a waive it may call such a ring full for 15 more. This ring frees each at once.)
+alloc 7               | empty 1, slow 1, fast 6      | 64, 57
+put 5                 | ring 5                       | 64, 62
+put 2                 | ring-full 2                  | 62, 62
+alloc 57              | fast 57                      | 62, 5
+alloc 1               | refill 1                     | 62, 4
+put 5                 | ring 5                       | 62, 9
+
+a page that others hold leaves and is counted: zone 64, ring 8
+# Two have a reference of mm's beside the pool's, so a put finds `_refcount` 2.
+alloc 4               | empty 1, slow 1, fast 3      | 64, 60
+get_page 2            |                              | 64, 60
+recycle 1             | released-refcnt 1            | 63, 60
+put 1                 | released-refcnt 1            | 62, 60
+recycle 1             | cached 1                     | 62, 61
+put 1                 | ring 1                       | 62, 62
+# mm has them.
+free 0                |                              | 62, 62
+put_page 2            |                              | 62, 62
+free 2                |                              | 62, 62
+
+a page of the reserve leaves and is counted: zone 8, ring 8
+# The last 5 of 8 frames are the reserve, so that pages of them are pfmemalloc. Last in first out: 5 of the reserve, then
+# 3 others. Put or recycled, each of the reserve leaves.
+reserve 5             |                              | 0, 0
+alloc 8               | empty 1, slow 1, fast 7      | 8, 0
+recycle 1             | released-refcnt 1            | 7, 0
+put 4                 | released-refcnt 4            | 3, 0
+recycle 2             | cached 2                     | 3, 2
+put 1                 | ring 1                       | 3, 3
+free 5                |                              | 3, 3
+
+only the last reference counts: zone 64, ring 8
+alloc 1               | empty 1, slow 1              | 64, 63
+get 2                 |                              | 64, 63
+put 1                 |                              | 64, 63
+recycle 1             |                              | 64, 63
+put 1                 | ring 1                       | 64, 64
+alloc 1               | fast 1                       | 64, 63
+get 2                 |                              | 64, 63
+put 1                 |                              | 64, 63
+recycle 1             |                              | 64, 63
+recycle 1             | cached 1                     | 64, 64
+
+fragments count a page once: zone 64, ring 8
+frag 2048 at 0        | empty 1, slow 1              | 64, 63
+frag 2048 at 2048     |                              | 64, 63
+# It does not fit. The page is drained but has users, so a fresh one comes.
+frag 2048 at 0        | fast 1                       | 64, 62
+put-frag 1            |                              | 64, 62
+put-frag 1            | ring 1                       | 64, 63
+# The page of the third is still cut from, so it is neither in the cache nor in the ring. It counts as idle here; Linux has no
+# such number.
+put-frag 1            |                              | 64, 64
+
+a fragment page that is used again counts cached and fast: zone 64, ring 8
+frag 3000 at 0        | empty 1, slow 1              | 64, 63
+put-frag 1            |                              | 64, 64
+# It does not fit. Draining takes the last references, so the same page is used from its start, though it was in no cache.
+frag 2000 at 0        | cached 1, fast 1             | 64, 63
+last first            |                              | 64, 63
+
+a fragment page that others hold leaves uncounted: zone 64, ring 8
+frag 3000 at 0        | empty 1, slow 1              | 64, 63
+get_page 1            |                              | 64, 63
+put-frag 1            |                              | 64, 64
+# page_pool_drain_frag() returns it without counting released_refcnt, and a fresh one comes.
+frag 2000 at 0        | fast 1                       | 63, 62
+free 0                |                              | 63, 62
+put_page 1            |                              | 63, 62
+free 1                |                              | 63, 62
+
+a fragment page of the reserve is not used again: zone 2, ring 8
+reserve 64            |                              | 0, 0
+frag 4096 at 0        | empty 1, slow 1              | 2, 1
+put-frag 1            |                              | 2, 2
+# The drained page is pfmemalloc and leaves; the other comes.
+frag 4096 at 0        | fast 1                       | 1, 0
+put-frag 1            |                              | 1, 1
+# That one leaves, too. Cache and ring are empty, and two pages come, the second being the one that just left.
+frag 4096 at 0        | empty 1, slow 1              | 2, 1
+put-frag 1            |                              | 2, 2
+free 0                |                              | 2, 2
+
+a fragment that fails leaves its page to the users: zone 1, ring 8
+frag 3000 at 0        | empty 1, slow 1              | 1, 0
+# It does not fit, and no page comes. The pool has let go of the page: the put of the first is the last.
+no frag 3000          | empty 1                      | 1, 0
+pp_ref_count 1        |                              | 1, 0
+put-frag 1            | ring 1                       | 1, 1
+frag 64 at 0          | refill 1                     | 1, 0
+
+page_pool_alloc gives the rest away: zone 64, ring 8
+# A whole page; then a fragment, which gets no more, because as many bytes fit behind it.
+least 2049: 4096 at 0 | empty 1, slow 1              | 64, 63
+least 2048: 2048 at 0 | fast 1                       | 64, 62
+# 1000 more fit at 3072, but not behind that, so the second gets what is left.
+least 1000: 1000 at 2048 |                           | 64, 62
+least 1000: 1024 at 3072 |                           | 64, 62
+# The page is drained and has users.
+least 64: 64 at 0     | fast 1                       | 64, 61
+";
+
+/// A pool, and what is out of it.
+struct Trace {
+    zone: Zone,
+    pool: PagePool<Page>,
+    held: VecDeque<Netmem<Page>>,
+    frags: VecDeque<Frag<Page>>,
+    refs: Vec<PageRef>,
+    /// What was given back, and what came out since, since the last check.
+    back: Vec<NonNull<()>>,
+    out: Vec<NonNull<()>>,
+}
+
+impl Trace {
+    fn new(pool: &str) -> Self {
+        let value = |name: &str| {
+            let mut values = pool.split(", ").filter_map(|field| field.trim().strip_prefix(name)?.trim().parse().ok());
+            values.next()
+        };
+        let zone = Zone::new(value("zone").expect("the frames of the zone")).unwrap();
+        let pool_size = value("ring").expect("the length of the ring") as u32;
+        let params = PagePoolParams { pool_size, order: value("order").unwrap_or(0) as u32, ..Default::default() };
+        let pool = PagePool::<Page>::new(params, PageProvider::new(zone.clone())).unwrap();
+        let (held, frags, refs) = Default::default();
+        Trace { zone, pool, held, frags, refs, back: Vec::new(), out: Vec::new() }
+    }
+
+    /// Does a step.
+    fn step(&mut self, step: &str) {
+        let words: Vec<_> = step.split([' ', ':']).filter(|word| !word.is_empty()).collect();
+        let number = |word: &str| word.parse::<usize>().unwrap_or_else(|_| panic!("`{word}` is no number"));
+        match words[..] {
+            ["no", "page"] => assert!(self.pool.alloc().is_none()),
+            ["no", "frag", size] => assert!(self.pool.alloc_frag(number(size) as u32).is_none()),
+            ["frag", size, "at", offset] => {
+                let frag = self.pool.alloc_frag(number(size) as u32).unwrap();
+                assert_eq!(frag.offset() as usize, number(offset));
+                self.add(frag);
+            }
+            ["least", size, len, "at", offset] => {
+                let frag = self.pool.alloc_at_least(number(size) as u32).unwrap();
+                assert_eq!((frag.offset() as usize, frag.len() as usize), (number(offset), number(len)));
+                self.add(frag);
+            }
+            ["last", "first"] => {
+                assert!(!self.back.is_empty(), "nothing was given back");
+                self.back.reverse();
+                assert!(self.back == self.out, "not last in first out");
+                self.back.clear();
+            }
+            [what, count] => self.step_of(what, number(count)),
+            _ => panic!("`{step}` is no step"),
+        }
+    }
+
+    fn step_of(&mut self, what: &str, count: usize) {
+        match what {
+            "alloc" => {
+                let held = alloc(&mut self.pool, count);
+                self.out.extend(held.iter().map(|memory| memory.as_ref().into_raw()));
+                self.held.extend(held);
+            }
+            "put" => put(&mut self.give_back(count), count),
+            "recycle" => self.give_back(count).into_iter().for_each(|memory| self.pool.recycle_direct(memory)),
+            "get" => {
+                let last = self.held.back().expect("a page is out");
+                let more: Vec<_> = (0..count).map(|_| last.get()).collect();
+                self.held.extend(more);
+            }
+            "get_page" => {
+                let pages = self.held.iter().map(|memory| memory.as_ref().page());
+                let pages = pages.chain(self.frags.iter().map(|frag| frag.netmem().page()));
+                self.refs.extend(pages.take(count).map(get_page));
+                assert_eq!(self.refs.len(), count);
+            }
+            "put_page" => self.refs.drain(..count).for_each(put_page),
+            "put-frag" => {
+                for frag in self.frags.drain(..count) {
+                    self.back.push(frag.netmem().into_raw());
+                    self.out.clear();
+                }
+            }
+            "reserve" => self.zone.set_reserve(count),
+            "free" => assert_eq!(self.zone.free_frames(), count),
+            "pp_ref_count" => assert_eq!(self.frags[0].netmem().pp_ref_count() as usize, count),
+            _ => panic!("`{what}` is no step"),
+        }
+    }
+
+    fn add(&mut self, frag: Frag<Page>) {
+        self.out.push(frag.netmem().into_raw());
+        self.frags.push_back(frag);
+    }
+
+    fn give_back(&mut self, count: usize) -> Vec<Netmem<Page>> {
+        let held: Vec<_> = self.held.drain(..count).collect();
+        self.back.extend(held.iter().map(|memory| memory.as_ref().into_raw()));
+        self.out.clear();
+        held
+    }
+}
+
+/// Adds to counters as a trace names them.
+fn count(stats: &mut Stats, counts: &str) {
+    for count in counts.split(',').map(str::trim).filter(|count| !count.is_empty()) {
+        let (name, number) = count.split_once(' ').expect("a counter and a number");
+        let counter = match name {
+            "empty" => &mut stats.alloc_empty,
+            "fast" => &mut stats.alloc_fast,
+            "slow" => &mut stats.alloc_slow,
+            "slow-high-order" => &mut stats.alloc_slow_high_order,
+            "refill" => &mut stats.alloc_refill,
+            "cached" => &mut stats.recycle_cached,
+            "cache-full" => &mut stats.recycle_cache_full,
+            "ring" => &mut stats.recycle_ring,
+            "ring-full" => &mut stats.recycle_ring_full,
+            "released-refcnt" => &mut stats.recycle_released_refcnt,
+            _ => panic!("`{name}` is no counter"),
+        };
+        *counter += number.parse::<u64>().expect("a number");
+    }
+}
+
+#[test]
+fn each_step_of_the_traces_counts_as_in_linux() {
+    let mut traces = 0;
+    for block in TRACES.split("\n\n") {
+        let mut lines = block.lines().filter(|line| !line.starts_with('#'));
+        let (name, pool) = lines.next().and_then(|line| line.split_once(": ")).expect("a name and a pool");
+        let (mut trace, mut stats) = (Trace::new(pool), Stats::default());
+        for line in lines {
+            println!("{name}: {line}"); // is shown when one fails
+            let [step, counts, pages] = line.split('|').collect::<Vec<_>>().try_into().expect("three columns");
+            trace.step(step);
+            count(&mut stats, counts);
+            let (inflight, idle) = pages.split_once(',').expect("inflight, idle");
+            let [inflight, idle] = [inflight, idle].map(|number| number.trim().parse().expect("a number"));
+            expect(&trace.pool, stats, inflight, idle);
+        }
+        traces += 1;
+    }
+    assert_eq!(traces, 21);
+}
+
 fn alloc(pool: &mut PagePool<Page>, count: usize) -> Vec<Netmem<Page>> {
     (0..count).map(|_| pool.alloc().unwrap()).collect()
 }
@@ -32,282 +377,6 @@ fn alloc(pool: &mut PagePool<Page>, count: usize) -> Vec<Netmem<Page>> {
 fn put(handles: &mut Vec<Netmem<Page>>, count: usize) {
     let put: Vec<_> = handles.drain(..count).collect();
     std::thread::spawn(move || drop(put)).join().unwrap();
-}
-
-/// alloc: cache and ring are empty (empty 1), 64 pages come in one go (slow 1), one of them goes out.
-#[test]
-fn the_first_page() {
-    let (_zone, mut pool) = plain(256, 8);
-    let _memory = pool.alloc().unwrap();
-    expect(&pool, Stats { alloc_empty: 1, alloc_slow: 1, ..Default::default() }, 64, 63);
-}
-
-/// 1: empty 1, slow 1. 2 to 64: from the cache (fast 63). 65: empty 2, slow 2. 66: fast 64.
-#[test]
-fn slow_counts_once_a_batch() {
-    let (_zone, mut pool) = plain(256, 8);
-    let _held = alloc(&mut pool, 66);
-    expect(&pool, Stats { alloc_empty: 2, alloc_slow: 2, alloc_fast: 64, ..Default::default() }, 128, 62);
-}
-
-/// 10 pages are free. 1: empty 1, slow 1, although not 64 came. 2 to 10: fast 9. 11 and 12: empty 3, and no slow, as no
-/// page came.
-#[test]
-fn an_allocation_that_fails_is_not_slow() {
-    let (zone, mut pool) = plain(10, 8);
-    let _held = alloc(&mut pool, 10);
-    assert!(pool.alloc().is_none() && pool.alloc().is_none());
-    expect(&pool, Stats { alloc_empty: 3, alloc_slow: 1, alloc_fast: 9, ..Default::default() }, 10, 0);
-    assert_eq!(zone.free_frames(), 0);
-}
-
-/// Order 2 is not allocated in bulk. 1 and 2: empty 2, slow_high_order 2. Direct recycle of one: cached 1. 3: fast 1.
-/// 4: empty 3, slow_high_order 3. 5: no block is left: empty 4.
-#[test]
-fn higher_orders_come_one_by_one() {
-    let zone = Zone::new(12).unwrap();
-    let params = PagePoolParams { order: 2, ..Default::default() };
-    let mut pool = PagePool::<Page>::new(params, PageProvider::new(zone.clone())).unwrap();
-    let mut held = alloc(&mut pool, 2);
-    pool.recycle_direct(held.pop().unwrap());
-    held.extend(alloc(&mut pool, 2));
-    assert!(pool.alloc().is_none());
-    let stats =
-        Stats { alloc_empty: 4, alloc_slow_high_order: 3, alloc_fast: 1, recycle_cached: 1, ..Default::default() };
-    expect(&pool, stats, 3, 0);
-    assert_eq!(zone.free_frames(), 0);
-}
-
-/// alloc 2: empty 1, slow 1, fast 1. Direct recycle of both: cached 2. alloc 2: fast 3, and last in comes first out.
-#[test]
-fn direct_recycling_goes_into_the_cache() {
-    let (_zone, mut pool) = plain(64, 8);
-    let held = alloc(&mut pool, 2);
-    let words: Vec<_> = held.iter().map(|memory| memory.as_ref().into_raw()).collect();
-    held.into_iter().for_each(|memory| pool.recycle_direct(memory));
-    let again = alloc(&mut pool, 2);
-    assert!(words.iter().rev().eq(&again.iter().map(|memory| memory.as_ref().into_raw()).collect::<Vec<_>>()));
-    let stats = Stats { alloc_empty: 1, alloc_slow: 1, alloc_fast: 3, recycle_cached: 2, ..Default::default() };
-    expect(&pool, stats, 64, 62);
-}
-
-/// alloc 192: empty 3, slow 3, fast 189, cache empty. Direct recycle of 131: cached 128, then the cache is full and the
-/// page goes to the ring (cache_full 3, ring 3).
-#[test]
-fn what_the_cache_cannot_take_goes_into_the_ring() {
-    let (_zone, mut pool) = plain(256, 8);
-    let mut held = alloc(&mut pool, 192);
-    held.drain(..CACHE + 3).for_each(|memory| pool.recycle_direct(memory));
-    let stats = Stats {
-        alloc_empty: 3,
-        alloc_slow: 3,
-        alloc_fast: 189,
-        recycle_cached: 128,
-        recycle_cache_full: 3,
-        recycle_ring: 3,
-        ..Default::default()
-    };
-    expect(&pool, stats, 192, 131);
-}
-
-/// The same with a ring of one: cached 128, cache_full 3, ring 1; the other two find the ring full as well (ring_full 2)
-/// and leave the pool.
-#[test]
-fn what_the_ring_cannot_take_leaves_the_pool() {
-    let (zone, mut pool) = plain(192, 1);
-    let mut held = alloc(&mut pool, 192);
-    held.drain(..CACHE + 3).for_each(|memory| pool.recycle_direct(memory));
-    let stats = Stats {
-        alloc_empty: 3,
-        alloc_slow: 3,
-        alloc_fast: 189,
-        recycle_cached: 128,
-        recycle_cache_full: 3,
-        recycle_ring: 1,
-        recycle_ring_full: 2,
-        ..Default::default()
-    };
-    expect(&pool, stats, 190, 129);
-    assert_eq!(zone.free_frames(), 2);
-}
-
-/// alloc 128: empty 2, slow 2, fast 126. Put of 100 from another thread: ring 100. alloc 1: the cache is empty and the
-/// ring is not: 64 move over (refill 1, not empty). alloc 63: fast 189. alloc 1: the other 36 (refill 2). alloc 35: fast
-/// 224. alloc 1: empty 3, slow 3.
-#[test]
-fn refill_counts_once_a_batch() {
-    let (_zone, mut pool) = plain(256, 128);
-    let mut held = alloc(&mut pool, 128);
-    put(&mut held, 100);
-    held.extend(alloc(&mut pool, 101));
-    let stats = Stats {
-        alloc_empty: 3,
-        alloc_slow: 3,
-        alloc_refill: 2,
-        alloc_fast: 224,
-        recycle_ring: 100,
-        ..Default::default()
-    };
-    expect(&pool, stats, 192, 63);
-}
-
-/// A ring is first in, first out; a refill fills the cache from the bottom, so that the 64th page out of the ring is
-/// the first to be allocated.
-#[test]
-fn a_refill_turns_64_around() {
-    let (_zone, mut pool) = plain(64, 128);
-    let mut held = alloc(&mut pool, 64);
-    let words: Vec<_> = held.iter().map(|memory| memory.as_ref().into_raw()).collect();
-    put(&mut held, 64);
-    let again = alloc(&mut pool, 64);
-    assert!(words.iter().rev().eq(&again.iter().map(|memory| memory.as_ref().into_raw()).collect::<Vec<_>>()));
-    let stats = Stats {
-        alloc_empty: 1,
-        alloc_slow: 1,
-        alloc_refill: 1,
-        alloc_fast: 126,
-        recycle_ring: 64,
-        ..Default::default()
-    };
-    expect(&pool, stats, 64, 0);
-}
-
-/// pool_size 0 is a ring of 1024. alloc 1027: 17 batches (empty 17, slow 17, fast 1010). Put of all: ring 1024,
-/// ring_full 3.
-#[test]
-fn a_ring_of_0_is_one_of_1024() {
-    let (zone, mut pool) = plain(1100, 0);
-    let mut held = alloc(&mut pool, 1027);
-    put(&mut held, 1027);
-    let stats = Stats {
-        alloc_empty: 17,
-        alloc_slow: 17,
-        alloc_fast: 1010,
-        recycle_ring: 1024,
-        recycle_ring_full: 3,
-        ..Default::default()
-    };
-    // 16 batches of 64, and one of the 76 that were left.
-    expect(&pool, stats, 17 * 64 - 3, 17 * 64 - 3);
-    assert_eq!(zone.free_frames(), 1100 - 17 * 64 + 3);
-}
-
-/// A ring longer than 16384 is cut to that. alloc 16385: 257 batches (empty and slow 257, fast 16128), with a zone that
-/// ends after them. Put of all: ring 16384, ring_full 1.
-#[test]
-fn a_ring_that_is_too_long_is_cut() {
-    let (_zone, mut pool) = plain(257 * 64, 20000);
-    let mut held = alloc(&mut pool, 16385);
-    put(&mut held, 16385);
-    let stats = Stats {
-        alloc_empty: 257,
-        alloc_slow: 257,
-        alloc_fast: 16128,
-        recycle_ring: 16384,
-        recycle_ring_full: 1,
-        ..Default::default()
-    };
-    expect(&pool, stats, 257 * 64 - 1, 257 * 64 - 1);
-}
-
-/// A ring of 5 takes 5, though its slots are 8. alloc 7: empty 1, slow 1, fast 6. Put of 7: ring 5, ring_full 2.
-/// Of what is in it a refill makes room for as many: alloc 58 (57 from the cache: fast 63; then refill 1), put of 5:
-/// ring 10.
-///
-/// (Linux frees the slots of a ring of 32 or more 16 at a time, so after a waive it may call such a ring full for 15
-/// more. This ring frees each at once.)
-#[test]
-fn a_ring_is_as_long_as_it_was_asked_for() {
-    let (_zone, mut pool) = plain(64, 5);
-    let mut held = alloc(&mut pool, 7);
-    put(&mut held, 7);
-    held.extend(alloc(&mut pool, 58));
-    put(&mut held, 5);
-    let stats = Stats {
-        alloc_empty: 1,
-        alloc_slow: 1,
-        alloc_refill: 1,
-        alloc_fast: 63,
-        recycle_ring: 10,
-        recycle_ring_full: 2,
-        ..Default::default()
-    };
-    expect(&pool, stats, 62, 9);
-}
-
-/// alloc 4: empty 1, slow 1, fast 3. Two have a reference of mm's beside the pool's. Their put, one directly and one
-/// not, finds `_refcount` 2: released_refcnt 2, neither cached nor ring. The other two go to cache and ring.
-#[test]
-fn a_page_that_others_hold_leaves_and_is_counted() {
-    let (zone, mut pool) = plain(64, 8);
-    let mut held = alloc(&mut pool, 4);
-    let extra: Vec<_> = held[..2].iter().map(|memory| get_page(memory.as_ref().page())).collect();
-    pool.recycle_direct(held.remove(0));
-    put(&mut held, 1);
-    pool.recycle_direct(held.remove(0));
-    put(&mut held, 1);
-    let stats = Stats {
-        alloc_empty: 1,
-        alloc_slow: 1,
-        alloc_fast: 3,
-        recycle_cached: 1,
-        recycle_ring: 1,
-        recycle_released_refcnt: 2,
-        ..Default::default()
-    };
-    expect(&pool, stats, 62, 62);
-    assert_eq!(zone.free_frames(), 0, "mm has them");
-    extra.into_iter().for_each(put_page);
-    assert_eq!(zone.free_frames(), 2);
-}
-
-/// The last 5 of 8 frames are the reserve, so that pages of them are pfmemalloc. alloc 8: empty 1, slow 1, fast 7, last in
-/// first out: 5 of the reserve, then 3 others. Put or recycled: each of
-/// the reserve leaves (released_refcnt 5), whichever way; the others stay (cached 2, ring 1).
-#[test]
-fn a_page_of_the_reserve_leaves_and_is_counted() {
-    let (zone, mut pool) = plain(8, 8);
-    zone.set_reserve(5);
-    let mut held = alloc(&mut pool, 8);
-    pool.recycle_direct(held.remove(0));
-    put(&mut held, 4);
-    pool.recycle_direct(held.remove(0));
-    pool.recycle_direct(held.remove(0));
-    put(&mut held, 1);
-    let stats = Stats {
-        alloc_empty: 1,
-        alloc_slow: 1,
-        alloc_fast: 7,
-        recycle_cached: 2,
-        recycle_ring: 1,
-        recycle_released_refcnt: 5,
-        ..Default::default()
-    };
-    expect(&pool, stats, 3, 3);
-    assert_eq!(zone.free_frames(), 5);
-}
-
-/// A page with three references: the first two puts count nothing, whichever way they go; the third: ring 1. The same
-/// with the third direct: cached 1.
-#[test]
-fn only_the_last_reference_counts() {
-    let (_zone, mut pool) = plain(64, 8);
-    for direct in [false, true] {
-        let first = pool.alloc().unwrap();
-        let (second, third) = (first.get(), first.get());
-        drop(first);
-        pool.recycle_direct(second);
-        if direct { pool.recycle_direct(third) } else { drop(third) }
-    }
-    let stats = Stats {
-        alloc_empty: 1,
-        alloc_slow: 1,
-        alloc_fast: 1,
-        recycle_cached: 1,
-        recycle_ring: 1,
-        ..Default::default()
-    };
-    expect(&pool, stats, 64, 64);
 }
 
 /// page_pool_fragment_page() with 100, of which one user takes one: dropping 99 with one subtraction counts nothing, the
@@ -328,93 +397,6 @@ fn a_bias_is_dropped_with_one_subtraction() {
     }
     let stats = Stats { alloc_empty: 1, alloc_slow: 1, alloc_fast: 1, recycle_ring: 2, ..Default::default() };
     expect(&pool, stats, 64, 64);
-}
-
-/// frag 1: empty 1, slow 1. frag 2, of the same page: nothing. frag 3 does not fit; the page is drained but has users, so
-/// a fresh one comes: fast 1. Put of frag 1: nothing; of frag 2, the last: ring 1. The page of frag 3 is still cut from:
-/// after the put of frag 3 it is neither in the cache nor in the ring.
-#[test]
-fn fragments_count_a_page_once() {
-    let (_zone, mut pool) = plain(64, 8);
-    let [first, second, third] = [(); 3].map(|()| pool.alloc_frag(2048).unwrap());
-    assert_eq!([first.offset(), second.offset(), third.offset()], [0, 2048, 0]);
-    drop(first);
-    drop(second);
-    let stats = Stats { alloc_empty: 1, alloc_slow: 1, alloc_fast: 1, recycle_ring: 1, ..Default::default() };
-    expect(&pool, stats, 64, 63);
-    drop(third);
-    // What nobody has a fragment of counts as idle here; Linux has no such number.
-    expect(&pool, stats, 64, 64);
-}
-
-/// frag 1 and its put: empty 1, slow 1, and the page stays, being cut. frag 2 does not fit; draining takes the last
-/// references, so the same page is used from its start: cached 1 and fast 1, though it was in no cache.
-#[test]
-fn a_fragment_page_that_is_used_again_counts_cached_and_fast() {
-    let (_zone, mut pool) = plain(64, 8);
-    let first = pool.alloc_frag(3000).unwrap();
-    let word = first.netmem().into_raw();
-    drop(first);
-    let second = pool.alloc_frag(2000).unwrap();
-    assert_eq!((second.netmem().into_raw(), second.offset()), (word, 0));
-    let stats = Stats { alloc_empty: 1, alloc_slow: 1, alloc_fast: 1, recycle_cached: 1, ..Default::default() };
-    expect(&pool, stats, 64, 63);
-}
-
-/// The same, but mm holds the page: page_pool_drain_frag() returns it without counting released_refcnt, and a fresh one
-/// comes: fast 1.
-#[test]
-fn a_fragment_page_that_others_hold_leaves_uncounted() {
-    let (zone, mut pool) = plain(64, 8);
-    let first = pool.alloc_frag(3000).unwrap();
-    let extra = get_page(first.netmem().page());
-    drop(first);
-    let _second = pool.alloc_frag(2000).unwrap();
-    let stats = Stats { alloc_empty: 1, alloc_slow: 1, alloc_fast: 1, ..Default::default() };
-    expect(&pool, stats, 63, 62);
-    put_page(extra);
-    assert_eq!(zone.free_frames(), 1);
-}
-
-/// Two pages, both of the reserve. frag 1: empty 1, slow 1. frag 2: the drained page is pfmemalloc and leaves; the other
-/// comes: fast 1. frag 3: that one leaves, too, cache and ring are empty (empty 2); the first page again: slow 2 (two
-/// pages came, the second being the one that just left).
-#[test]
-fn a_fragment_page_of_the_reserve_is_not_used_again() {
-    let (zone, mut pool) = plain(2, 8);
-    zone.set_reserve(64);
-    for _ in 0..3 {
-        drop(pool.alloc_frag(4096).unwrap());
-    }
-    let stats = Stats { alloc_empty: 2, alloc_slow: 2, alloc_fast: 1, ..Default::default() };
-    expect(&pool, stats, 2, 2);
-    assert_eq!(zone.free_frames(), 0);
-}
-
-/// One page. frag 1: empty 1, slow 1. frag 2 does not fit, and no page comes: empty 2. The pool has let go of the page:
-/// the put of frag 1 is the last: ring 1. frag 3: refill 1.
-#[test]
-fn a_fragment_that_fails_leaves_its_page_to_the_users() {
-    let (_zone, mut pool) = plain(1, 8);
-    let first = pool.alloc_frag(3000).unwrap();
-    assert!(pool.alloc_frag(3000).is_none());
-    assert_eq!(first.netmem().pp_ref_count(), 1);
-    drop(first);
-    let _third = pool.alloc_frag(64).unwrap();
-    let stats = Stats { alloc_empty: 2, alloc_slow: 1, alloc_refill: 1, recycle_ring: 1, ..Default::default() };
-    expect(&pool, stats, 1, 0);
-}
-
-/// page_pool_alloc() of 4096-byte pages. 2049: a whole page (empty 1, slow 1). 2048: a fragment (fast 1); 2048 more fit
-/// behind it, so it gets no more. 1000 at 2048: nothing counted; another 1000 fit at 3072, but not behind that, so the
-/// second 1000 gets what is left, 1024. 64: the page is drained and has users: fast 2.
-#[test]
-fn page_pool_alloc_gives_the_rest_away() {
-    let (_zone, mut pool) = plain(64, 8);
-    let frags: Vec<_> = [2049, 2048, 1000, 1000, 64].map(|size| pool.alloc_at_least(size).unwrap()).into();
-    let told: Vec<_> = frags.iter().map(|frag| (frag.offset(), frag.len())).collect();
-    assert_eq!(told, [(0, 4096), (0, 2048), (2048, 1000), (3072, 1024), (0, 64)]);
-    expect(&pool, Stats { alloc_empty: 1, alloc_slow: 1, alloc_fast: 2, ..Default::default() }, 64, 61);
 }
 
 /// Device memory: the provider's allocations count in no slow counter. alloc 1: empty 1. alloc 3: fast 3. alloc: empty
