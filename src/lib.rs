@@ -42,9 +42,11 @@
 //! | [`mm`] | a page allocator, [`FreePage`], [`PageRef`], and the functions that take pages and nothing else |
 //! | [`dma`] | how a device reaches memory: what it must promise, and what is mapped for it |
 //! | [`page_pool`] | [`PagePool`], [`Netmem`], [`Shares`], [`Frag`], [`Batch`](page_pool::Batch), and [`MemoryProvider`] |
-//! | [`provider`] | pages, a dma-buf that the CPU cannot read, a program's memory ([`provider::zcrx`]) |
-//! | [`skb`] | packets whose frags may be unreadable, and how user space receives those ([`skb::devmem`]) |
+//! | [`provider`] | pages, and a dma-buf that the CPU cannot read |
+//! | [`skb`] | packets whose frags may be unreadable |
 //! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP, transmit |
+//! | [`devmem`] | how user space receives frags that nobody can copy to it: the end of a socket |
+//! | [`zcrx`] | memory that a program lent, and the two rings between it and the kernel |
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!
@@ -90,7 +92,8 @@
 //! ```
 //! use netmem_sim::dma::{Coherent, DmaBus};
 //! use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-//! use netmem::provider::{Chunk, DmabufProvider};
+//! use netmem::page_pool::Chunk;
+//! use netmem::provider::DmabufProvider;
 //! use netmem_sim::Memfd;
 //! use std::sync::Arc;
 //!
@@ -200,9 +203,9 @@ extern crate alloc;
 extern crate std;
 
 mod assert;
-mod piece;
 mod sync;
 
+pub mod devmem;
 pub mod dma;
 pub mod memory;
 pub mod mm;
@@ -212,6 +215,7 @@ pub mod provider;
 pub mod rules;
 pub mod shim;
 pub mod skb;
+pub mod zcrx;
 
 pub use memory::{Backing, DmaAddr, Kind, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};
 pub use mm::{FreePage, PageRef};

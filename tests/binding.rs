@@ -1,17 +1,16 @@
 //! Binding memory to queues while they run: rule P3 where it is checked at run time, and what is left afterwards.
 
 use netmem::mm::Zone;
-use netmem::netdev::Hardware;
 use netmem::netdev::{
-    self, BindOptions, BindRefused, Capabilities, ConfigRefused, HeaderSplit, NetDevice, PostRefused, QueueError,
-    QueueMgmt, RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict, Xdp, XdpBuff,
+    self, BindOptions, BindRefused, Capabilities, ConfigRefused, Hardware, HeaderSplit, NetDevice, PostRefused,
+    QueueError, QueueMgmt, RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict,
+    Xdp, XdpBuff,
 };
-use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{Skb, SkbFrag};
 use netmem::{Backing, FreePage, Page, PageOrIov};
-use netmem_drivers::ReadableOnly;
-use netmem_drivers::{Driver, DriverError, QueueConfig, XdpRefused};
+use netmem_drivers::{Driver, DriverError, QueueConfig, ReadableOnly, XdpRefused};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use netmem_sim::nic::frame::{parse, udp_checksum_ok};
 use netmem_sim::nic::traffic::{Expect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};

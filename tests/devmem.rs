@@ -2,17 +2,17 @@
 //! Rules C4, S1 and S4 where they are checked at run time. The numbers are worked out by hand from Linux 7.3's tcp.c and
 //! sock.c.
 
-use netmem::dma::{DmaDevice, DmaMapping};
+use netmem::devmem::{
+    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
+    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, RecvError, Sock,
+};
+use netmem::dma::{DmaDevice, DmaMapping, PieceError};
 use netmem::mm::Zone;
 use netmem::netdev::RxMemory;
-use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
-use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
-use netmem::skb::devmem::{
-    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
-    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, PieceError, RecvError, Sock,
-};
+use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{MmFrag, ReadError, Skb};
+use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::{Frag, FreeIov, NetIov, NetIovArea, NetIovType, Page};
 use netmem_drivers::{Driver, QueueConfig};
 use netmem_sim::Memfd;

@@ -5,10 +5,12 @@
 use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor, TxMap};
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
 use netmem::netdev::{Completed, Napi, RxMemory, RxRing, Verdict, Xdp, XdpBuff, XdpOutcome};
-use netmem::page_pool::{AnyProvider, AreaError, Batch, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
-use netmem::provider::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{Chunk, DmabufTxBinding, PageProvider};
+use netmem::page_pool::{
+    AnyProvider, AreaError, Batch, Chunk, DmabufTxBinding, PagePoolParams, PoolError, PoolFlags, Refill, Refused,
+};
+use netmem::provider::PageProvider;
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
+use netmem::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
 use netmem::{Frag, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use std::collections::{HashSet, VecDeque};

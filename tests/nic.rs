@@ -3,19 +3,17 @@
 
 use netmem::dma::{DmaMapping, DmaQueue, PeerError, PeerMemory};
 use netmem::mm::Zone;
-use netmem::netdev::Hardware;
-use netmem::netdev::{BadCompletion, PostRefused, RxMemory, RxRing};
-use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{BindError, Chunk, DmabufProvider, PageProvider};
+use netmem::netdev::{BadCompletion, Hardware, PostRefused, RxMemory, RxRing};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{IpSummed, ReadError, Skb};
 use netmem::{Backing, Frag, Page};
 use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
-use netmem_sim::Memfd;
-use netmem_sim::MemfdView;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem_sim::nic::frame::{UdpFlow, build_udp, checksum_ok};
 use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem_sim::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
+use netmem_sim::{Memfd, MemfdView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -982,7 +980,7 @@ fn bad_parameters_are_refused_with_a_reason() {
         let chunks: Vec<_> = chunks.iter().map(|&(offset, len)| Chunk { offset, len }).collect();
         DmabufProvider::bind(rig.bus.clone().driver_side(), gpu.clone(), &chunks, size).map(drop).unwrap_err()
     };
-    assert_eq!(bind(&[], 4096), BindError::Empty);
+    assert_eq!(bind(&[], 4096), DmabufError::Empty);
     for (chunks, size, text) in [
         (&[(0, 4096), (4096, 65904)][..], 4096, "chunk 1: cannot map 65904 bytes at offset 4096"),
         (&[(0, 4096), (4096, 7904)][..], 4096, "chunk 1: 7904 bytes"),

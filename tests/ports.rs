@@ -9,8 +9,8 @@ use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 
 use netmem::mm::Zone;
 use netmem::netdev::{PostRefused, RxRing};
-use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{Skb, SkbFrag};
 use netmem::{Backing, Page};
 use netmem_sim::nic::frame::parse;

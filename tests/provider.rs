@@ -3,9 +3,9 @@
 
 use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaMapping, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn};
-use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, Refill, Refused};
-use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{BindError, Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePoolParams, PoolError, Refill, Refused};
+use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::{FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PagePool};
 use netmem_sim::HugeProvider;
 use netmem_sim::conformance::{self, Violation, When};
@@ -557,7 +557,7 @@ mod sizes {
         for size in [0, 1, 2048, 4097, 12288, 4 << 20, usize::MAX] {
             let vram = Arc::new(Vram(4 << 20));
             let refused = DmabufProvider::bind(device.clone(), vram, &whole(4 << 20), size).unwrap_err();
-            assert_eq!(refused, BindError::NiovSize { size });
+            assert_eq!(refused, DmabufError::NiovSize { size });
         }
     }
 

@@ -3,8 +3,8 @@
 
 use netmem::mm::Zone;
 use netmem::netdev::{Napi, RxMemory};
-use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{MAX_SKB_FRAGS, MmFrag, ReadError, Skb};
 use netmem::{Frag, Page};
 use netmem_sim::Memfd;

@@ -6,16 +6,15 @@ use netmem::dma::{
     DeviceId, DmaDevice, DmaDirection, DmaTxQueue, MapError, PeerMemory, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
 use netmem::mm::Zone;
-use netmem::netdev::TxHardware;
 use netmem::netdev::{
-    BadTxCompletion, NetmemTx, NetmemTxMode, RxMemory, Sent, TxError, TxRefused, TxRing, Verdict, Xdp, validate_xmit,
+    BadTxCompletion, NetmemTx, NetmemTxMode, RxMemory, Sent, TxError, TxHardware, TxRefused, TxRing, Verdict, Xdp,
+    validate_xmit,
 };
-use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{BindError, Chunk, DmabufProvider, DmabufTxBinding, PageProvider, TxRangeError};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufError, DmabufTxBinding, PagePool, PagePoolParams, TxRangeError};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{FrameTooShort, IpSummed, MmFrag, Skb, SkbFrag};
 use netmem::{DmaAddr, Page};
-use netmem_drivers::{Driver, QueueConfig};
-use netmem_drivers::{TransmitError, Transmitter};
+use netmem_drivers::{Driver, QueueConfig, TransmitError, Transmitter};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, DmaFault, DmaStats, Iommu};
 use netmem_sim::nic::frame::{UDP_HEADERS, UdpFlow, build_udp, checksum_ok};
@@ -730,8 +729,8 @@ fn ranges_that_are_not_bound_are_refused_with_the_offset() {
     drop(binding);
     let memory = Memfd::new("gpu", 8192).unwrap();
     let bind = |chunks: &[Chunk], size| DmabufTxBinding::bind(rig.device(), memory.clone(), chunks, size).unwrap_err();
-    assert_eq!(bind(&[], 4096), BindError::Empty);
-    assert_eq!(bind(&[Chunk { offset: 0, len: 4096 }], 5000), BindError::NiovSize { size: 5000 });
+    assert_eq!(bind(&[], 4096), DmabufError::Empty);
+    assert_eq!(bind(&[Chunk { offset: 0, len: 4096 }], 5000), DmabufError::NiovSize { size: 5000 });
     rig.assert_clean();
 }
 

@@ -1,17 +1,16 @@
 //! zcrx: what a program gets, what it gives back and what happens when it lies, leaves or is slow. Rules C4, O3, O5 and S4
 //! where they are checked at run time.
 
-use netmem::dma::{DmaDevice, DmaDirection, PeerError, PeerMemory};
+use netmem::dma::{DmaDevice, DmaDirection, PeerError, PeerMemory, PieceError};
 use netmem::mm::Zone;
-use netmem::netdev::Hardware;
-use netmem::netdev::RxRing;
-use netmem::page_pool::{AnyProvider, PagePoolParams, PoolError, Refused};
-use netmem::provider::zcrx::{
-    CopyError, PieceError, PostError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxEvent, ZcrxEvents, ZcrxParams,
-    ZcrxPiece, ZcrxRqe, ZcrxUser,
+use netmem::netdev::{Hardware, RxRing};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufTxBinding, PagePoolParams, PoolError, Refused};
+use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::skb::Skb;
+use netmem::zcrx::{
+    CopyError, PostError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxError, ZcrxEvent, ZcrxEvents, ZcrxParams,
+    ZcrxPiece, ZcrxReceive, ZcrxRqe, ZcrxUser,
 };
-use netmem::provider::{Chunk, DmabufProvider, DmabufTxBinding, PageProvider};
-use netmem::skb::{Skb, ZcrxError, ZcrxReceive};
 use netmem::{Frag, MemoryProvider, NetIov, Page, PagePool};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};

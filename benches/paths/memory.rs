@@ -2,8 +2,8 @@
 
 use netmem::dma::{DmaDevice, PeerError, PeerMemory};
 use netmem::mm::Zone;
-use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::{NetIov, Page, PageOrIov};
 use netmem_sim::dma::{Coherent, DmaBus};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! allowed: an entry is a number, and stays one.
 
-use netmem::provider::zcrx::ZcrxRqe;
+use netmem::zcrx::ZcrxRqe;
 
-fn take(entry: ZcrxRqe) -> netmem::provider::zcrx::ZcrxRqe {
+fn take(entry: ZcrxRqe) -> netmem::zcrx::ZcrxRqe {
     entry.into()
 }
 

@@ -5,7 +5,7 @@
 //! The stack looks into a packet that it has queued on a socket, whose reader may have freed it.
 
 use netmem::skb::Skb;
-use netmem::skb::devmem::{NotQueued, Sock};
+use netmem::devmem::{NotQueued, Sock};
 
 fn receive(sock: &mut Sock, skb: Skb) -> Result<usize, NotQueued> {
     sock.queue(skb)?;

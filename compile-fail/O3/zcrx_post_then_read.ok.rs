@@ -1,6 +1,6 @@
 //! allowed: what was handed over is described by numbers.
 
-use netmem::provider::zcrx::Zcrx;
+use netmem::zcrx::Zcrx;
 use netmem::{Frag, NetIov};
 
 fn receive(zcrx: &Zcrx, frag: Frag<NetIov>) -> u32 {

@@ -1,6 +1,6 @@
 //! allowed: the number itself can be told to anybody.
 
-use netmem::provider::BindingId;
+use netmem::page_pool::BindingId;
 
 fn twice(id: BindingId) {
     let second = id.get();

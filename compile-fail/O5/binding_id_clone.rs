@@ -4,7 +4,7 @@
 //!
 //! The number of a dma-buf for two of them: user space could not say which one an offset is in.
 
-use netmem::provider::BindingId;
+use netmem::page_pool::BindingId;
 
 fn twice(id: BindingId) {
     let second = id.clone();

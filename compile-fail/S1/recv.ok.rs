@@ -1,6 +1,6 @@
 //! allowed: what if it cannot is part of the call.
 
-use netmem::skb::devmem::{RecvError, Sock};
+use netmem::devmem::{RecvError, Sock};
 
 fn receive<'a>(sock: &mut Sock, buffer: &'a mut [u8]) -> Result<&'a [u8], RecvError> {
     let len: usize = sock.recv(buffer)?;

@@ -1,6 +1,7 @@
 //! allowed: a binding is for the direction that it was made for.
 
-use netmem::provider::{DmabufProvider, DmabufTxBinding};
+use netmem::page_pool::DmabufTxBinding;
+use netmem::provider::DmabufProvider;
 use std::sync::Arc;
 
 type Bindings = (Arc<DmabufProvider>, DmabufTxBinding);

@@ -4,7 +4,8 @@
 //!
 //! Memory that is bound to receive into is sent from: it is mapped for the device to write, and belongs to a pool.
 
-use netmem::provider::{DmabufProvider, DmabufTxBinding};
+use netmem::page_pool::DmabufTxBinding;
+use netmem::provider::DmabufProvider;
 use std::sync::Arc;
 
 type Bindings = (Arc<DmabufProvider>, DmabufTxBinding);

@@ -4,7 +4,7 @@
 //!
 //! A message that can be copied, with a piece of device memory in it: each copy would return the token.
 
-use netmem::skb::devmem::DevmemPiece;
+use netmem::devmem::DevmemPiece;
 
 #[derive(Clone)]
 struct Message {

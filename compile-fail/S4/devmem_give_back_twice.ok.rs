@@ -1,6 +1,6 @@
 //! allowed: on one of the paths.
 
-use netmem::skb::devmem::DevmemPiece;
+use netmem::devmem::DevmemPiece;
 
 fn done(piece: DevmemPiece, bad: bool) {
     if bad {

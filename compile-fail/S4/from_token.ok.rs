@@ -1,6 +1,6 @@
 //! allowed: a piece is one already.
 
-use netmem::skb::devmem::{DevmemPiece, DmabufCmsg};
+use netmem::devmem::{DevmemPiece, DmabufCmsg};
 
 fn piece(from: DevmemPiece) -> DevmemPiece {
     from.into()

@@ -1,6 +1,6 @@
 //! allowed: read it while it is held; dropping it gives it back.
 
-use netmem::provider::zcrx::ZcrxPiece;
+use netmem::zcrx::ZcrxPiece;
 
 fn first_byte(piece: ZcrxPiece) -> u8 {
     let mut byte = [0];

@@ -1,7 +1,7 @@
 //! Rule C4: memory, handles and addresses are made of nothing. Every impl here is forbidden.
 
-use crate::provider::zcrx::ZcrxRqe;
-use crate::skb::devmem::DmabufToken;
+use crate::zcrx::ZcrxRqe;
+use crate::devmem::DmabufToken;
 use crate::{DmaAddr, Frag, NetIov, Netmem, NetmemDesc, NetmemRef, Page};
 use zerocopy::{FromZeros, IntoBytes, Maybe, TryFromBytes, invariant::Alignment};
 

@@ -2,7 +2,7 @@
 
 use crate::FreeIov;
 use crate::dma::DmaMapping;
-use crate::provider::BindingId;
+use crate::page_pool::BindingId;
 
 impl Clone for FreeIov {
     fn clone(&self) -> Self {

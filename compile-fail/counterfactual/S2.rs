@@ -1,7 +1,8 @@
 //! Rule S2: what the CPU cannot read is sent as if it could, or from memory that is bound the other way. Every impl here
 //! is forbidden.
 
-use crate::provider::{DmabufProvider, DmabufTxBinding};
+use crate::page_pool::DmabufTxBinding;
+use crate::provider::DmabufProvider;
 use crate::skb::{ReadableSkb, Skb};
 use alloc::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Rule S4: a piece that a program holds is there twice, or is made of a number. Every impl here is forbidden.
 
-use crate::provider::zcrx::{ZcrxCqe, ZcrxPiece};
-use crate::skb::devmem::{DevmemPiece, DmabufCmsg};
+use crate::zcrx::{ZcrxCqe, ZcrxPiece};
+use crate::devmem::{DevmemPiece, DmabufCmsg};
 
 impl Clone for ZcrxPiece {
     fn clone(&self) -> Self {

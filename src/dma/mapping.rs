@@ -87,7 +87,7 @@ assert_not_impl_any!(DmaMapping: Clone, Copy, Default);
 
 impl DmaMapping {
     /// Maps `len` bytes of `memory` from `offset` on for `device`, to receive into. What is transmitted from is mapped by
-    /// [`DmabufTxBinding`](crate::provider::DmabufTxBinding), so that no memory is bound for the wrong direction.
+    /// [`DmabufTxBinding`](crate::page_pool::DmabufTxBinding), so that no memory is bound for the wrong direction.
     ///
     /// # Errors
     ///

@@ -80,7 +80,7 @@ pub(super) struct AreaBox {
     niovs: NonNull<[NetIov]>,
 }
 
-/// How many areas there have been: the serial of the next one. [`ZcrxProvider`](crate::provider::zcrx::ZcrxProvider) knows
+/// How many areas there have been: the serial of the next one. [`ZcrxProvider`](crate::zcrx::ZcrxProvider) knows
 /// its net_iovs by it. Unlike the address of an area, a serial is not used again. 64 bits do not come round: at one area a
 /// nanosecond they last 584 years.
 static AREAS: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
@@ -123,7 +123,7 @@ impl NetIovArea {
     /// #     fn len(&self) -> usize { 8192 }
     /// #     fn write(&self, _: usize, _: &[u8]) -> Result<(), PeerError> { Ok(()) }
     /// # }
-    /// use netmem::{NetIovArea, NetIovType, provider::BindingId};
+    /// use netmem::{NetIovArea, NetIovType, page_pool::BindingId};
     /// use std::sync::Arc;
     ///
     /// let binding = Arc::new(BindingId::new()?);

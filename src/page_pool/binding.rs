@@ -15,11 +15,11 @@ use core::fmt;
 /// message that is late names nothing rather than the wrong memory.
 ///
 /// ```
-/// use netmem::provider::BindingId;
+/// use netmem::page_pool::BindingId;
 ///
 /// let (first, second) = (BindingId::new()?, BindingId::new()?);
 /// assert!(first.get() != 0 && first.get() != second.get());
-/// # Ok::<(), netmem::provider::NoBindingId>(())
+/// # Ok::<(), netmem::page_pool::NoBindingId>(())
 /// ```
 pub struct BindingId(u32);
 

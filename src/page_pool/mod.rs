@@ -12,7 +12,9 @@
 mod area;
 mod batch;
 mod binding;
+mod bound;
 mod bulk;
+mod chunk;
 mod core;
 mod frag;
 mod frag_page;
@@ -41,6 +43,20 @@ pub use batch::Batch;
 #[doc(alias = "dmabuf_id")]
 pub use binding::BindingId;
 pub use binding::NoBindingId;
+#[doc(alias = "get_netmem")]
+#[doc(alias = "put_netmem")]
+#[doc(alias = "skb_frag_ref")]
+#[doc(alias = "net_devmem_get_net_iov")]
+#[doc(alias = "net_devmem_put_net_iov")]
+pub use bound::BoundFrag;
+#[doc(alias = "net_devmem_get_binding")]
+#[doc(alias = "net_devmem_dmabuf_binding_get")]
+#[doc(alias = "net_devmem_dmabuf_binding_put")]
+pub use bound::DmabufTxBinding;
+pub use bound::{BoundFrags, TxRangeError};
+#[doc(alias = "scatterlist")]
+pub use chunk::Chunk;
+pub use chunk::DmabufError;
 pub use frag::{Frag, RangeError};
 pub use hooks::{InitCallback, PoolHooks};
 #[doc(alias = "netmem_ref")]
@@ -74,5 +90,6 @@ pub use stats::Stats;
 
 pub use crate::memory::PoolId;
 
+pub(crate) use chunk::carve;
 pub(crate) use mapping::PoolMapping;
 pub(crate) use params::check_order;

@@ -82,6 +82,35 @@ impl PagePoolParams {
         }
     }
 
+    /// Refuses parameters that ask for net_iovs of another size than `has`, by `rx_page_size` or by the order. A pool of
+    /// order 0 without a wish takes what there is. A provider of net_iovs calls it in
+    /// [`init`](super::MemoryProvider::init).
+    ///
+    /// ```
+    /// use netmem::page_pool::{PagePoolParams, Refused};
+    ///
+    /// let params = PagePoolParams { rx_page_size: 65536, ..Default::default() };
+    /// assert_eq!(params.check_buffer_size(65536), Ok(()));
+    /// assert_eq!(params.check_buffer_size(4096), Err(Refused::BufferSize { asked: 65536, has: 4096 }));
+    /// assert_eq!(PagePoolParams::default().check_buffer_size(65536), Ok(()));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::BufferSize`], with the size that was asked for.
+    pub fn check_buffer_size(&self, has: u32) -> Result<(), Refused> {
+        let by_order = u32::try_from((PAGE_SIZE as u64) << self.order.min(31)).unwrap_or(u32::MAX);
+        let asked = match (self.rx_page_size, self.order) {
+            (0, 0) => has,
+            (0, _) => by_order,
+            (size, 0) => size,
+            // A pool refuses two that differ; a caller without a pool gets the one that does not fit.
+            (size, _) if size == has => by_order,
+            (size, _) => size,
+        };
+        if asked == has { Ok(()) } else { Err(Refused::BufferSize { asked, has }) }
+    }
+
     /// Checks what does not depend on the provider, and gives the length of the ring.
     pub(super) fn check(&self) -> Result<usize, PoolError> {
         let unknown = self.flags.bits() & !PoolFlags::all().bits();

@@ -1,10 +1,12 @@
 //! [`DmabufProvider`]: memory of another device.
 
-use super::{BindingId, NoBindingId};
-use crate::dma::{DeviceId, DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory};
-use crate::memory::{NetIov, NetIovArea, NetIovType};
-use crate::mm::PAGE_SIZE;
-use crate::page_pool::{AreaError, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill, Refused};
+use crate::assert::assert_not_impl_any;
+use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
+use crate::memory::NetIov;
+use crate::page_pool::{
+    BindingId, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill,
+    Refused, carve,
+};
 use crate::sync::Lock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,7 +27,8 @@ use core::fmt;
 /// ```
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem::page_pool::{PagePool, PagePoolParams};
-/// use netmem::provider::{Chunk, DmabufProvider};
+/// use netmem::page_pool::Chunk;
+/// use netmem::provider::DmabufProvider;
 /// use netmem_sim::Memfd;
 /// use netmem::NetIov;
 /// use std::sync::Arc;
@@ -49,61 +52,7 @@ pub struct DmabufProvider {
     free: Lock<Vec<FreeIov>>,
 }
 
-/// One piece of a dma-buf that is contiguous for the device: an entry of its scatter-gather table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// First byte, within the memory.
-    pub offset: usize,
-    /// How many bytes.
-    pub len: usize,
-}
-
-/// The smallest net_iov of a dma-buf: a page.
-const MIN_NIOV: usize = PAGE_SIZE;
-/// The largest: 2 MiB.
-const MAX_NIOV: usize = 2 << 20;
-
-/// Why a dma-buf could not be bound.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// EINVAL: net_iovs of a size that no queue takes.
-    #[error("net_iovs of {size} bytes are not possible: use a power of two from {MIN_NIOV} to {MAX_NIOV}")]
-    NiovSize {
-        /// What was asked for.
-        size: usize,
-    },
-    /// ENOMEM or EBUSY: the binding got no number.
-    #[error(transparent)]
-    Id(#[from] NoBindingId),
-    /// There is nothing to bind.
-    #[error("the dma-buf has no chunks: give at least one range of its memory")]
-    Empty,
-    /// Two chunks share bytes: two packets would.
-    #[error("chunk {chunk} shares bytes with chunk {other}: give each byte once")]
-    Overlap {
-        /// Which chunk, from 0.
-        chunk: usize,
-        /// The one before it.
-        other: usize,
-    },
-    /// A chunk could not be mapped.
-    #[error("chunk {chunk}: {source}")]
-    Map {
-        /// Which chunk, from 0.
-        chunk: usize,
-        /// Why.
-        source: MapError,
-    },
-    /// A chunk could not be cut into net_iovs.
-    #[error("chunk {chunk}: {source}")]
-    Area {
-        /// Which chunk, from 0.
-        chunk: usize,
-        /// Why.
-        source: AreaError,
-    },
-}
+assert_not_impl_any!(DmabufProvider: Clone, Default, Into<DmabufTxBinding>);
 
 impl DmabufProvider {
     /// Binds `chunks` of `memory` to `device`, in net_iovs of `niov_size` bytes: a power of two from 4 KiB to 2 MiB.
@@ -113,7 +62,7 @@ impl DmabufProvider {
     ///
     /// # Errors
     ///
-    /// [`BindError`], with the chunk; what was mapped is unmapped again.
+    /// [`DmabufError`], with the chunk; what was mapped is unmapped again.
     ///
     /// # Panics
     ///
@@ -125,7 +74,7 @@ impl DmabufProvider {
         memory: Arc<dyn PeerMemory>,
         chunks: &[Chunk],
         niov_size: usize,
-    ) -> Result<Arc<Self>, BindError> {
+    ) -> Result<Arc<Self>, DmabufError> {
         let id = Arc::new(BindingId::new()?);
         let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, &id)?;
         // The lowest offset is handed out first.
@@ -162,40 +111,6 @@ impl DmabufProvider {
     }
 }
 
-/// Maps chunks of a memory for one direction, and cuts them into net_iovs.
-pub(super) fn carve(
-    device: &Arc<dyn DmaDevice>,
-    memory: &Arc<dyn PeerMemory>,
-    chunks: &[Chunk],
-    niov_size: usize,
-    direction: DmaDirection,
-    id: &Arc<BindingId>,
-) -> Result<Vec<FreeIov>, BindError> {
-    if !niov_size.is_power_of_two() || !(MIN_NIOV..=MAX_NIOV).contains(&niov_size) {
-        return Err(BindError::NiovSize { size: niov_size });
-    }
-    let mut free = Vec::new();
-    for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
-        let shares = |other: &Chunk| {
-            offset < other.offset.saturating_add(other.len) && other.offset < offset.saturating_add(len)
-        };
-        if let Some(other) = chunks[..chunk].iter().position(shares) {
-            return Err(BindError::Overlap { chunk, other });
-        }
-        let mapping = DmaMapping::with_direction(device.clone(), memory.clone(), offset, len, direction)
-            .map_err(|source| BindError::Map { chunk, source })?;
-        let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id.clone())
-            .map_err(|source| BindError::Area { chunk, source })?;
-        free.try_reserve(niovs.len())
-            .map_err(|_| BindError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
-        free.extend(niovs);
-    }
-    if free.is_empty() {
-        return Err(BindError::Empty);
-    }
-    Ok(free)
-}
-
 impl MemoryProvider for DmabufProvider {
     type Kind = NetIov;
 
@@ -206,7 +121,7 @@ impl MemoryProvider for DmabufProvider {
         if params.direction != DmaDirection::FromDevice {
             return Err(Refused::Direction { direction: params.direction });
         }
-        check_size(params, self.niov_size)?;
+        params.check_buffer_size(self.niov_size)?;
         match &params.device {
             Some(device) if device.id() == self.device => Ok(self.niov_size),
             _ => Err(Refused::OtherDevice),
@@ -246,26 +161,6 @@ impl MemoryProvider for DmabufProvider {
     fn wants_sync(&self) -> bool {
         false
     }
-}
-
-/// Refuses a pool that asks for net_iovs of another size, by `rx_page_size` or by its order. A pool of order 0 without a
-/// wish takes what there is.
-pub(super) fn check_size(params: &PagePoolParams, has: u32) -> Result<(), Refused> {
-    let by_order = u32::try_from((PAGE_SIZE as u64) << params.order.min(31)).unwrap_or(u32::MAX);
-    let asked = match (params.rx_page_size, params.order) {
-        (0, 0) => has,
-        (0, _) => by_order,
-        (size, 0) => size,
-        // The pool has refused two that differ; who asks without a pool gets the one that does not fit.
-        (size, _) => {
-            if size == has {
-                by_order
-            } else {
-                size
-            }
-        }
-    };
-    if asked == has { Ok(()) } else { Err(Refused::BufferSize { asked, has }) }
 }
 
 impl fmt::Debug for DmabufProvider {

@@ -2,8 +2,7 @@
 
 use crate::memory::{NetmemRef, Page};
 use crate::mm::FreePage;
-use crate::page_pool::{Frag, RangeError};
-use crate::provider::BoundFrag;
+use crate::page_pool::{BoundFrag, Frag, RangeError};
 use core::fmt;
 
 /// A piece of a packet: of a pool's memory, of a page of mm's, or of device memory that is bound to transmit from.
@@ -67,7 +66,7 @@ impl SkbFrag {
     }
 
     /// What is left behind the first `len` bytes; `None` when that is nothing.
-    pub(super) fn skip(self, len: u32) -> Option<SkbFrag> {
+    pub(crate) fn skip(self, len: u32) -> Option<SkbFrag> {
         match self {
             SkbFrag::Pool(mut frag) => frag.split_off(len).filter(|rest| !rest.is_empty()).map(SkbFrag::Pool),
             SkbFrag::Mm(MmFrag { page, offset, len: whole }) => {

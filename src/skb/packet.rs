@@ -4,8 +4,7 @@ use super::checksum::Checksum;
 use super::{MmFrag, ReadableSkb, SkbFrag};
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, Page};
-use crate::page_pool::Frag;
-use crate::provider::BoundFrag;
+use crate::page_pool::{BoundFrag, Frag};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -262,7 +261,7 @@ impl Skb {
 
     /// Hands the first frag to `edit`, which gives what stays of it; a frag of which nothing stays leaves the packet.
     /// `None` when there is no frag.
-    pub(super) fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
+    pub(crate) fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
         let (rest, result) = edit(self.frags[0].take()?);
         if rest.is_none() {
             self.frags.rotate_left(1);
@@ -371,7 +370,7 @@ impl Skb {
     }
 
     /// Whether the CPU can read `start..end`, or why not.
-    pub(super) fn readable(&self, start: usize, end: usize) -> Result<(), ReadError> {
+    pub(crate) fn readable(&self, start: usize, end: usize) -> Result<(), ReadError> {
         self.walk(start, end, |_| {})
     }
 

@@ -3,8 +3,7 @@
 use super::rig::Host;
 use netmem::dma::{DmaDirection, DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{PAGE_SIZE, Zone};
-use netmem::netdev::{BadCompletion, RxRing, TxRing};
-use netmem::netdev::{Hardware, TxHardware};
+use netmem::netdev::{BadCompletion, Hardware, RxRing, TxHardware, TxRing};
 use netmem::page_pool::PagePoolParams;
 use netmem::skb::Skb;
 use netmem::{Frag, Page, PagePool};

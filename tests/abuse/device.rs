@@ -3,12 +3,12 @@
 use super::rig::{FRAMES, Host, keep, panics};
 use netmem::dma::{DmaDevice, DmaQueue, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE};
-use netmem::netdev::Hardware;
 use netmem::netdev::{
-    BindOptions, Capabilities, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp, XdpBuff,
+    BindOptions, Capabilities, Hardware, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp,
+    XdpBuff,
 };
-use netmem::page_pool::{AnyProvider, MemoryProvider, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::Skb;
 use netmem::{Page, PagePool};
 use netmem_drivers::{Driver, QueueConfig};

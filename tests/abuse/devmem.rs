@@ -1,11 +1,11 @@
 //! Device memory in user space's hands: tokens, sockets, rings, bindings, pieces. Rules C4, O3, O5, D1 and S4.
 
 use super::rig::{FRAMES, Host, Vram, keep};
-use netmem::dma::{PeerError, PeerMemory};
+use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemPart, DevmemUser, DmabufToken, RecvError, Sock};
+use netmem::dma::{PeerError, PeerMemory, PieceError};
 use netmem::mm::PAGE_SIZE;
-use netmem::provider::zcrx::{PieceError, UserArea, Zcrx, ZcrxParams, ZcrxPiece, ZcrxRqe};
-use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemPart, DevmemUser, DmabufToken, RecvError, Sock};
-use netmem::skb::{Skb, SkbFrag, ZcrxReceive};
+use netmem::skb::{Skb, SkbFrag};
+use netmem::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxPiece, ZcrxReceive, ZcrxRqe};
 use netmem::{Frag, NetIov, PagePool};
 use netmem_sim::dma::DmaBus;
 use std::mem::{swap, take};

@@ -1,10 +1,10 @@
 //! Making memory, handles and addresses out of nothing. Rules C4 and O5.
 
 use super::rig::{FRAMES, Host, Vram, loose};
+use netmem::devmem::{DmabufToken, Sock};
 use netmem::dma::{DmaMapping, DmaSlice, RxDescriptor};
 use netmem::mm::{PAGE_SIZE, Zone, get_page, page_address};
 use netmem::page_pool::{PagePoolParams, PoolId, Received, Refill, Refused, Shutdown};
-use netmem::skb::devmem::{DmabufToken, Sock};
 use netmem::skb::{MmFrag, Skb, SkbFrag};
 use netmem::{
     DmaAddr, Frag, FreeIov, FreePage, MemoryProvider, NetIov, NetIovArea, Netmem, NetmemDesc, NetmemRef, Page,

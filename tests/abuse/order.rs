@@ -2,9 +2,9 @@
 
 use super::rig::{FRAMES, Host, Vram};
 use netmem::mm::{PAGE_SIZE, Zone};
-use netmem::page_pool::{AnyProvider, Batch, PagePoolParams};
-use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Batch, Chunk, PagePoolParams};
+use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::{Netmem, PagePool};
 use netmem_sim::HugeProvider;
 use netmem_sim::dma::{DmaBus, Iommu};

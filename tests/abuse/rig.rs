@@ -2,8 +2,8 @@
 
 use netmem::dma::{DmaDevice, DmaMapping, PeerError, PeerMemory};
 use netmem::mm::{PAGE_SIZE, Zone};
-use netmem::page_pool::{PagePoolParams, PoolHooks};
-use netmem::provider::{Chunk, DmabufProvider, PageProvider};
+use netmem::page_pool::{Chunk, PagePoolParams, PoolHooks};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::{FreeIov, NetIov, NetIovArea, NetIovType, Page, PagePool};
 use netmem_sim::dma::{DmaBus, Iommu};
 use std::any::Any;

@@ -3,9 +3,8 @@
 use super::rig::{FRAMES, Host, Vram, keep};
 use netmem::dma::{DmaTxQueue, MAX_TX_PIECES, TxMap, TxMapError};
 use netmem::mm::{PAGE_SIZE, get_page};
-use netmem::netdev::TxHardware;
-use netmem::netdev::{TxError, TxRing};
-use netmem::provider::{Chunk, DmabufTxBinding};
+use netmem::netdev::{TxError, TxHardware, TxRing};
+use netmem::page_pool::{Chunk, DmabufTxBinding};
 use netmem::skb::{MmFrag, Skb, SkbFrag};
 use netmem::{Page, PagePool};
 use netmem_sim::dma::DmaBus;

@@ -1,10 +1,10 @@
 //! Tokens of device memory that user space returns, and the reads that give them out.
 
 use crate::rng::Rng;
-use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-use netmem::provider::{Chunk, DmabufProvider};
+use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, Messages, RecvError, Sock};
+use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
+use netmem::provider::DmabufProvider;
 use netmem::skb::Skb;
-use netmem::skb::devmem::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, Messages, RecvError, Sock};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus};
 use std::sync::Arc;

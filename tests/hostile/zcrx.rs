@@ -1,11 +1,10 @@
 //! A program that writes anything into both its rings, while its pool allocates, posts and copies.
 
 use crate::input::Input;
-use netmem::NetIov;
-use netmem::PagePool;
 use netmem::dma::{PeerError, PeerMemory};
 use netmem::page_pool::PagePoolParams;
-use netmem::provider::zcrx::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
+use netmem::zcrx::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
+use netmem::{NetIov, PagePool};
 use netmem_sim::dma::{Coherent, DmaBus};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 
 mod error;
 mod memory;
+mod plan;
 mod queue;
 mod stats;
 
@@ -19,7 +20,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use memory::{Plan, Sizes, are_mapped_for};
 use netmem::memory::Page;
 use netmem::netdev::{
     self, BindError, BindOptions, Binding, ConfigRefused, Hardware, HeaderSplit, Napi, NetDevice, RxKind, RxMemory,
@@ -27,6 +27,7 @@ use netmem::netdev::{
 };
 use netmem::page_pool::{AnyProvider, MemoryProvider};
 use netmem::skb::Skb;
+use plan::{Plan, Sizes, are_mapped_for};
 use queue::{Frame, RxQueue};
 
 /// Receives on the queues of a device.

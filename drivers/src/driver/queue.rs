@@ -12,7 +12,7 @@
 //! forget one. Read [`refill`](RxQueue::refill), [`receive`](RxQueue::receive) and [`add`](RxQueue::add) in this order.
 
 use super::RxStats;
-use super::memory::{Plan, Sizes, fill};
+use super::plan::{Plan, Sizes, fill};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use netmem::netdev::{

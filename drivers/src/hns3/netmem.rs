@@ -9,8 +9,7 @@ use crate::port::{PortRing, PortStats, Refused, RingError, eth_get_headlen, napi
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
-use netmem::netdev::Hardware;
-use netmem::netdev::{Completed, RxRing};
+use netmem::netdev::{Completed, Hardware, RxRing};
 use netmem::page_pool::{Frag, PagePool, Received, Stats};
 use netmem::shim::*;
 use netmem::skb::{IpSummed, Skb};

@@ -15,9 +15,11 @@
 //! ```
 //! use netmem_sim::dma::{Coherent, DmaBus};
 //! use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-//! use netmem::provider::{Chunk, DmabufProvider};
+//! use netmem::page_pool::Chunk;
+//! use netmem::provider::DmabufProvider;
 //! use netmem_sim::Memfd;
-//! use netmem::skb::{Skb, devmem::{CMSG_SPACE, Control, DevmemCmsg, DmabufToken, RecvError, Sock}};
+//! use netmem::skb::Skb;
+//! use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DmabufToken, RecvError, Sock};
 //! use std::sync::Arc;
 //! use zerocopy::IntoBytes;
 //!
@@ -52,6 +54,7 @@
 //! assert_eq!(pool.outstanding(), 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![forbid(unsafe_code)]
 
 mod control;
 mod piece;
@@ -88,5 +91,3 @@ pub use user::{DevmemPart, DevmemUser};
 #[doc(alias = "xa_limit_31b")]
 pub use user_frags::MAX_TOKENS;
 pub use user_frags::NoToken;
-
-pub use crate::piece::PieceError;

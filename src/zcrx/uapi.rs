@@ -39,7 +39,7 @@ assert_not_impl_any!(ZcrxRqe: Into<ZcrxPiece>, TryInto<ZcrxPiece>, Into<Netmem<N
 /// number never becomes a piece in another way (rule S4).
 ///
 /// ```
-/// use netmem::provider::zcrx::ZcrxCqe;
+/// use netmem::zcrx::ZcrxCqe;
 /// use zerocopy::{FromBytes, IntoBytes};
 ///
 /// let told = ZcrxCqe { len: 1448, off: 3 << 48 | 8192, ..ZcrxCqe::default() };

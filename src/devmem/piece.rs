@@ -3,7 +3,7 @@
 use super::uapi::{DmabufCmsg, DmabufToken};
 use crate::assert::assert_not_impl_any;
 use crate::dma::PeerMemory;
-use crate::piece::{Home, Owed, PieceError};
+use crate::dma::piece::{Home, Owed, PieceError};
 use alloc::sync::Arc;
 use core::fmt;
 use static_assertions::assert_impl_all;
@@ -20,7 +20,7 @@ pub(super) type Tokens = Home<Owed<u32>>;
 /// until the socket is closed.
 ///
 /// ```compile_fail,E0382
-/// # fn twice(piece: netmem::skb::devmem::DevmemPiece) {
+/// # fn twice(piece: netmem::devmem::DevmemPiece) {
 /// piece.give_back();
 /// piece.give_back(); // by then the token may be another piece's
 /// # }

@@ -2,9 +2,9 @@
 //! `include/uapi/asm-generic/socket.h`.
 
 use crate::assert::assert_not_impl_any;
+use crate::devmem::DevmemPiece;
 use crate::memory::{NetIov, NetmemRef, PageOrIov};
 use crate::page_pool::{Frag, Netmem};
-use crate::skb::devmem::DevmemPiece;
 use core::mem::offset_of;
 use static_assertions::{const_assert, const_assert_eq};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Numbers, and nothing else (rule C4): every pattern of bytes is one.
 ///
 /// ```
-/// use netmem::skb::devmem::DmabufCmsg;
+/// use netmem::devmem::DmabufCmsg;
 /// use zerocopy::{FromBytes, IntoBytes};
 ///
 /// let told = DmabufCmsg { frag_offset: 8192, frag_size: 1448, frag_token: 1, dmabuf_id: 7, flags: 0 };

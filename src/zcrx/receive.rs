@@ -1,12 +1,12 @@
 //! [`ZcrxReceive`]: a packet on its way to a program's memory.
 
-use super::{MAX_SKB_FRAGS, Skb, SkbFrag};
+use super::{CopyError, PostError, Zcrx};
 use crate::memory::{Backing, NetIov};
 use crate::page_pool::Frag;
-use crate::provider::zcrx::{CopyError, PostError, Zcrx};
+use crate::skb::{MAX_SKB_FRAGS, Skb, SkbFrag};
 use core::fmt;
 
-/// A packet that is being handed to a program that receives by [zcrx](crate::provider::zcrx).
+/// A packet that is being handed to a program that receives by [zcrx](crate::zcrx).
 ///
 /// What the device wrote into the program's memory is passed as it is. What it did not, the linear part and frags that
 /// the CPU can read, is copied there. It may take several calls, as the program's completion ring and its buffers are
@@ -15,8 +15,9 @@ use core::fmt;
 /// ```
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem_sim::Memfd;
-/// use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
-/// use netmem::skb::{Skb, ZcrxReceive};
+/// use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
+/// use netmem::skb::Skb;
+/// use netmem::zcrx::ZcrxReceive;
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Coherent::new()).driver_side();

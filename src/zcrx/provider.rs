@@ -11,7 +11,6 @@ use crate::dma::{DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, REFILL, Refill, Refused};
-use crate::provider::dmabuf::check_size;
 use crate::sync::Lock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -397,7 +396,7 @@ impl MemoryProvider for ZcrxProvider {
         if params.direction != DmaDirection::FromDevice {
             return Err(Refused::Direction { direction: params.direction });
         }
-        check_size(params, self.niov_size())?;
+        params.check_buffer_size(self.niov_size())?;
         if self.state.with(|state| state.closed || state.uninstalled) {
             return Err(Refused::Closed);
         }

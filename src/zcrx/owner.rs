@@ -56,7 +56,7 @@ impl fmt::Debug for ZcrxParams {
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem::page_pool::{PagePool, PagePoolParams};
 /// use netmem_sim::Memfd;
-/// use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
+/// use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use netmem::NetIov;
 /// use std::sync::Arc;
 ///
@@ -204,7 +204,7 @@ impl Zcrx {
 
 impl Drop for Zcrx {
     /// Takes back what the program has, to its pools. Nothing is handed to it any more, and its pieces are not read any
-    /// more ([`PieceError::Closed`](super::PieceError::Closed)).
+    /// more ([`PieceError::Closed`](crate::dma::PieceError::Closed)).
     #[doc(alias = "io_zcrx_scrub")]
     fn drop(&mut self) {
         // Before the memory is somebody else's.

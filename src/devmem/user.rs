@@ -4,7 +4,7 @@ use super::piece::{DevmemPiece, Tokens};
 use super::uapi::{DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 use super::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, NotQueued, RecvError, Sock};
 use crate::assert::assert_not_impl_any;
-use crate::piece::{Home, Owed};
+use crate::dma::piece::{Home, Owed};
 use crate::skb::{MAX_SKB_FRAGS, Skb};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -26,9 +26,11 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem::dma::PeerMemory;
 /// use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
-/// use netmem::provider::{Chunk, DmabufProvider};
+/// use netmem::page_pool::Chunk;
+/// use netmem::provider::DmabufProvider;
 /// use netmem_sim::Memfd;
-/// use netmem::skb::{Skb, devmem::{DevmemPart, DevmemUser, Sock}};
+/// use netmem::skb::Skb;
+/// use netmem::devmem::{DevmemPart, DevmemUser, Sock};
 /// use std::sync::Arc;
 ///
 /// // A packet: 4 bytes of it in host memory, 5 in the GPU's.
@@ -182,7 +184,7 @@ fn fill(ranges: &mut [DmabufToken; MAX_DONTNEED_TOKENS], tokens: &mut Vec<u32>) 
 
 impl Drop for DevmemUser {
     /// Closes the socket: what the program holds goes back to its pool, and its pieces are not read any more
-    /// ([`PieceError::Closed`](super::PieceError::Closed)).
+    /// ([`PieceError::Closed`](crate::dma::PieceError::Closed)).
     fn drop(&mut self) {
         // Before the socket's own drop, which gives the memory away.
         self.home.close();

@@ -29,6 +29,7 @@
 //!
 //! **Closing.** The provider keeps handles of pools that keep the provider. [`Zcrx`] ends that: dropping it takes back
 //! whatever the program has, and from then on nothing is handed out.
+#![forbid(unsafe_code)]
 
 mod area;
 mod consumer;
@@ -37,6 +38,7 @@ mod event;
 mod owner;
 mod piece;
 mod provider;
+mod receive;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,7 @@ pub use piece::ZcrxPiece;
 pub use provider::ZcrxProvider;
 #[doc(alias = "zcrx_stats")]
 pub use provider::ZcrxStats;
+pub use receive::{ZcrxError, ZcrxReceive};
 #[doc(alias = "io_rings")]
 pub use ring::CompletionRing;
 #[doc(alias = "IORING_MAX_CQ_ENTRIES")]
@@ -78,5 +81,3 @@ pub use uapi::ZcrxCqe;
 #[doc(alias = "io_uring_zcrx_rqe")]
 pub use uapi::ZcrxRqe;
 pub use user::{ReceiveError, ZcrxUser};
-
-pub use crate::piece::PieceError;

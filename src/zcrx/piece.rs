@@ -4,7 +4,7 @@ use super::user::UserHome;
 use super::{ZcrxCqe, ZcrxRqe};
 use crate::assert::assert_not_impl_any;
 use crate::dma::PeerError;
-use crate::piece::PieceError;
+use crate::dma::piece::PieceError;
 use alloc::sync::Arc;
 use core::fmt;
 use static_assertions::assert_impl_all;
@@ -22,7 +22,7 @@ use static_assertions::assert_impl_all;
 /// ([`not_held`](super::ZcrxStats::not_held)).
 ///
 /// ```compile_fail,E0382
-/// # fn twice(piece: netmem::provider::zcrx::ZcrxPiece) {
+/// # fn twice(piece: netmem::zcrx::ZcrxPiece) {
 /// piece.give_back();
 /// piece.give_back(); // it would be another piece
 /// # }
@@ -36,7 +36,7 @@ assert_not_impl_any!(ZcrxPiece: Clone, Copy, Default, From<ZcrxCqe>, From<ZcrxRq
 assert_impl_all!(ZcrxPiece: Send, Sync);
 
 impl ZcrxPiece {
-    /// The value of a completion that was just taken out of the ring, and [lent](crate::piece::Owed::lend).
+    /// The value of a completion that was just taken out of the ring, and [lent](crate::dma::piece::Owed::lend).
     pub(super) fn new(cqe: ZcrxCqe, home: Arc<UserHome>) -> Self {
         ZcrxPiece { cqe, home }
     }

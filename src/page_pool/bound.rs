@@ -1,18 +1,17 @@
 //! [`DmabufTxBinding`]: memory of another device, to transmit from.
 
-use super::BindingId;
-use super::dmabuf::{BindError, Chunk, carve};
+use super::chunk::carve;
+use super::{BindingId, Chunk, DmabufError, FreeIov, RangeError};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::{DmaAddr, NetIov, NetmemRef};
-use crate::page_pool::{FreeIov, RangeError};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 /// Memory of another device, bound to one that transmits from it.
 ///
-/// The direction is part of the type. What is bound to receive, a [`DmabufProvider`](super::DmabufProvider), is mapped
+/// The direction is part of the type. What is bound to receive, a [`DmabufProvider`](crate::provider::DmabufProvider), is mapped
 /// for the device to write, gives its net_iovs to a pool, and has no [`frags`](Self::frags); this is mapped for the
 /// device to read, and no pool gets its net_iovs. Linux has one struct for both and tells them by a field (`tx_vec`).
 ///
@@ -21,7 +20,7 @@ use core::fmt;
 ///
 /// ```
 /// use netmem_sim::{dma::{DmaBus, Iommu}, Memfd};
-/// use netmem::{dma::PeerMemory, provider::{Chunk, DmabufTxBinding}, skb::Skb};
+/// use netmem::{dma::PeerMemory, page_pool::{Chunk, DmabufTxBinding}, skb::Skb};
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Iommu::new());
@@ -41,7 +40,7 @@ pub struct DmabufTxBinding {
     inner: Arc<Inner>,
 }
 
-assert_not_impl_any!(DmabufTxBinding: Clone, Copy, Default, From<super::DmabufProvider>);
+assert_not_impl_any!(DmabufTxBinding: Clone, Copy, Default);
 
 struct Inner {
     id: Arc<BindingId>,
@@ -79,7 +78,7 @@ impl DmabufTxBinding {
     ///
     /// # Errors
     ///
-    /// [`BindError`], with the chunk; what was mapped is unmapped again.
+    /// [`DmabufError`], with the chunk; what was mapped is unmapped again.
     ///
     /// # Panics
     ///
@@ -91,7 +90,7 @@ impl DmabufTxBinding {
         memory: Arc<dyn PeerMemory>,
         chunks: &[Chunk],
         niov_size: usize,
-    ) -> Result<Self, BindError> {
+    ) -> Result<Self, DmabufError> {
         let id = Arc::new(BindingId::new()?);
         let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, &id)?;
         niovs.sort_unstable_by_key(|niov| start(niov, niov_size as u32));

@@ -3,7 +3,7 @@
 use super::uapi::ZcrxRqe;
 use super::{CompletionRing, RefillRing, UserArea, ZcrxPiece};
 use crate::assert::assert_not_impl_any;
-use crate::piece::{Home, Owed};
+use crate::dma::piece::{Home, Owed};
 use crate::sync::Lock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ use core::fmt;
 /// ```
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem_sim::Memfd;
-/// use netmem::provider::zcrx::{UserArea, Zcrx, ZcrxParams};
+/// use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Coherent::new()).driver_side();

@@ -1,0 +1,137 @@
+//! [`Plan`]: how the driver makes memory for a queue, and posts it.
+
+use alloc::sync::Arc;
+use netmem::Page;
+use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaQueue};
+use netmem::mm::PAGE_SIZE;
+use netmem::netdev::{PostRefused, QueueError, RxKind, RxMemory, RxQueueConfig, RxRing};
+use netmem::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams};
+
+/// How the driver makes memory for a queue.
+pub(super) struct Plan {
+    /// Its own pages; `None` when it was started without any.
+    pages: Option<Arc<dyn MemoryProvider<Kind = Page>>>,
+    params: PagePoolParams,
+    /// The size of a piece of its own pages.
+    piece: u32,
+    headers: Option<Arc<dyn MemoryProvider<Kind = Page>>>,
+    buffer_size: u32,
+    header_size: u32,
+}
+
+/// What is posted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Bytes of a payload buffer, without headroom.
+    pub(super) buffer: u32,
+    pub(super) header: u32,
+    pub(super) headroom: u32,
+}
+
+impl Plan {
+    /// Reads off the pools that a queue starts with how the driver would make them.
+    pub(super) fn new(pools: &RxMemory, device: Arc<dyn DmaDevice>, buffer_size: u32, header_size: u32) -> Self {
+        let page = |provider: &AnyProvider| match provider {
+            AnyProvider::Page(provider) => Some(provider.clone()),
+            AnyProvider::NetIov(_) => None,
+        };
+        let headers = pools.headers.as_ref().and_then(|headers| page(headers.provider()));
+        let payload = page(pools.payload.provider());
+        let piece = if payload.is_some() { pools.payload.buffer_size() } else { PAGE_SIZE as u32 };
+        let params = PagePoolParams::for_device(device, PAGE_SIZE as u32);
+        Plan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
+    }
+
+    pub(super) fn sizes<K: RxKind>(&self, config: &RxQueueConfig<K>) -> Sizes {
+        let buffer = match config.rx_page_size() {
+            0 => self.buffer_size,
+            size => size,
+        };
+        Sizes { buffer, header: self.header_size, headroom: config.headroom() }
+    }
+
+    /// Makes pools for a queue.
+    pub(super) fn make<K: RxKind>(&self, queue: usize, config: &RxQueueConfig<K>) -> Result<RxMemory, QueueError> {
+        let refused = |reason| QueueError::Pool { queue, reason };
+        let mut params = self.params.clone();
+        let provider = match config.provider().cloned().map(Into::<AnyProvider>::into) {
+            Some(provider) if provider.is_unreadable() && self.headers.is_none() => {
+                return Err(QueueError::NoHeaders { queue });
+            }
+            Some(provider) => {
+                params.rx_page_size = config.rx_page_size();
+                params.max_len = params.max_len.max(params.rx_page_size);
+                provider
+            }
+            None => {
+                params.order = (self.piece / PAGE_SIZE as u32).ilog2();
+                params.max_len = self.piece;
+                AnyProvider::Page(self.pages.clone().ok_or(QueueError::NoDefault { queue })?)
+            }
+        };
+        if config.headroom() != 0 {
+            // What a program changed may be sent from where it is.
+            params.direction = DmaDirection::Bidirectional;
+        }
+        let headers = self.headers.as_ref().map(|headers| PagePool::<Page>::new(self.params.clone(), headers.clone()));
+        let headers = headers.transpose().map_err(refused)?;
+        Ok(RxMemory { payload: PagePool::new(params, provider).map_err(refused)?, headers })
+    }
+}
+
+/// Returns whether the pools of a queue are mapped for this device.
+pub(super) fn are_mapped_for(memory: &RxMemory, device: DeviceId) -> bool {
+    let headers = memory.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(device));
+    headers && memory.payload.is_mapped_for(device)
+}
+
+/// Posts buffers until the ring has room for no more than `spare`, or a pool has no more, or the ring refuses one. Returns how
+/// many it posted, and why it refused one.
+pub(super) fn fill<Q: DmaQueue>(
+    ring: &mut RxRing<Q>,
+    memory: &mut RxMemory,
+    sizes: Sizes,
+    spare: usize,
+) -> (u64, Option<PostRefused>) {
+    let mut posted = 0;
+    while ring.room() > spare {
+        let Some((payload, header)) = alloc(memory, sizes) else { break };
+        if let Err(refused) = ring.post_behind(payload, sizes.headroom, header) {
+            recycle(memory, refused.payload, refused.header);
+            return (posted, Some(refused.reason));
+        }
+        posted += 1;
+    }
+    (posted, None)
+}
+
+/// Both buffers of a descriptor, or none of them.
+fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>>)> {
+    let header = match &mut memory.headers {
+        Some(headers) => Some(headers.alloc_frag(sizes.header)?),
+        None => None,
+    };
+    match memory.payload.alloc_frag(sizes.buffer + sizes.headroom) {
+        Some(payload) => Some((payload, header)),
+        None => {
+            if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+                headers.recycle_frag(header);
+            }
+            None
+        }
+    }
+}
+
+/// Returns whether there are buffers for one descriptor.
+pub(super) fn has_some(memory: &mut RxMemory, sizes: Sizes) -> bool {
+    let buffers = alloc(memory, sizes);
+    buffers.map(|(payload, header)| recycle(memory, payload, header)).is_some()
+}
+
+/// Gives both buffers of a descriptor back to the pools of the queue.
+fn recycle(memory: &mut RxMemory, payload: Frag, header: Option<Frag<Page>>) {
+    memory.payload.recycle_frag(payload);
+    if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+        headers.recycle_frag(header);
+    }
+}

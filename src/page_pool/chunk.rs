@@ -1,0 +1,98 @@
+//! [`Chunk`]: the pieces that a dma-buf comes in, and how they become net_iovs.
+
+use super::{AreaError, BindingId, FreeIov, NoBindingId};
+use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory};
+use crate::memory::{NetIovArea, NetIovType};
+use crate::mm::PAGE_SIZE;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// One piece of a dma-buf that is contiguous for the device: an entry of its scatter-gather table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// First byte, within the memory.
+    pub offset: usize,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// The smallest net_iov of a dma-buf: a page.
+const MIN_NIOV: usize = PAGE_SIZE;
+/// The largest: 2 MiB.
+const MAX_NIOV: usize = 2 << 20;
+
+/// Why a dma-buf could not be bound.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DmabufError {
+    /// EINVAL: net_iovs of a size that no queue takes.
+    #[error("net_iovs of {size} bytes are not possible: use a power of two from {MIN_NIOV} to {MAX_NIOV}")]
+    NiovSize {
+        /// What was asked for.
+        size: usize,
+    },
+    /// ENOMEM or EBUSY: the binding got no number.
+    #[error(transparent)]
+    Id(#[from] NoBindingId),
+    /// There is nothing to bind.
+    #[error("the dma-buf has no chunks: give at least one range of its memory")]
+    Empty,
+    /// Two chunks share bytes: two packets would.
+    #[error("chunk {chunk} shares bytes with chunk {other}: give each byte once")]
+    Overlap {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// The one before it.
+        other: usize,
+    },
+    /// A chunk could not be mapped.
+    #[error("chunk {chunk}: {source}")]
+    Map {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Why.
+        source: MapError,
+    },
+    /// A chunk could not be cut into net_iovs.
+    #[error("chunk {chunk}: {source}")]
+    Area {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Why.
+        source: AreaError,
+    },
+}
+
+/// Maps chunks of a memory for one direction, and cuts them into net_iovs.
+pub(crate) fn carve(
+    device: &Arc<dyn DmaDevice>,
+    memory: &Arc<dyn PeerMemory>,
+    chunks: &[Chunk],
+    niov_size: usize,
+    direction: DmaDirection,
+    id: &Arc<BindingId>,
+) -> Result<Vec<FreeIov>, DmabufError> {
+    if !niov_size.is_power_of_two() || !(MIN_NIOV..=MAX_NIOV).contains(&niov_size) {
+        return Err(DmabufError::NiovSize { size: niov_size });
+    }
+    let mut free = Vec::new();
+    for (chunk, &Chunk { offset, len }) in chunks.iter().enumerate() {
+        let shares = |other: &Chunk| {
+            offset < other.offset.saturating_add(other.len) && other.offset < offset.saturating_add(len)
+        };
+        if let Some(other) = chunks[..chunk].iter().position(shares) {
+            return Err(DmabufError::Overlap { chunk, other });
+        }
+        let mapping = DmaMapping::with_direction(device.clone(), memory.clone(), offset, len, direction)
+            .map_err(|source| DmabufError::Map { chunk, source })?;
+        let niovs = NetIovArea::carve_bound(mapping, niov_size, NetIovType::DmaBuf, offset, id.clone())
+            .map_err(|source| DmabufError::Area { chunk, source })?;
+        free.try_reserve(niovs.len())
+            .map_err(|_| DmabufError::Area { chunk, source: AreaError::NoMemory { niovs: niovs.len() } })?;
+        free.extend(niovs);
+    }
+    if free.is_empty() {
+        return Err(DmabufError::Empty);
+    }
+    Ok(free)
+}
