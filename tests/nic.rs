@@ -1,19 +1,22 @@
 //! Driver and NIC model together: bad input, memory that runs out, and stopping in the middle. Rules D4, D5 and O3
 //! where they are checked at run time.
 
-use netmem::dma::{DmaMapping, DmaQueue, PeerError, PeerMemory};
+use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, PeerError, PeerMemory, RxCompletion, RxDescriptor};
 use netmem::mm::Zone;
-use netmem::netdev::{BadCompletion, Hardware, PostRefused, RxMemory, RxRing};
-use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams};
+use netmem::netdev::{
+    BadCompletion, Hardware, PostRefused, RxMemory, RxRing, XDP_PACKET_HEADROOM, XdpBuff, XdpReceiveError,
+};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams, PoolKind, Received};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{IpSummed, ReadError, Skb};
-use netmem::{Backing, Frag, Page};
+use netmem::{Backing, Frag, NetIov, Page};
 use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem_sim::nic::frame::{UdpFlow, build_udp, checksum_ok};
 use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use netmem_sim::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
 use netmem_sim::{Memfd, MemfdView};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -995,4 +998,77 @@ fn bad_parameters_are_refused_with_a_reason() {
     }
     assert!(Memfd::new("gpu", 5000).unwrap_err().to_string().contains("5000"));
     rig.assert_clean();
+}
+
+/// A queue that completes each buffer at once, with so many bytes in it, and touches none.
+struct Echo {
+    device: Arc<dyn DmaDevice>,
+    len: u32,
+    posted: VecDeque<u32>,
+}
+
+// SAFETY: this device never touches a buffer.
+unsafe impl DmaQueue for Echo {
+    fn device(&self) -> &Arc<dyn DmaDevice> {
+        &self.device
+    }
+    fn depth(&self) -> usize {
+        4
+    }
+    fn post(&mut self, descriptor: RxDescriptor) {
+        self.posted.push_back(descriptor.id());
+    }
+    fn kick(&mut self) {}
+    fn complete(&mut self) -> Option<RxCompletion> {
+        let id = self.posted.pop_front()?;
+        Some(RxCompletion { id, payload_len: self.len, end_of_frame: true, ..Default::default() })
+    }
+    fn stop(&mut self) {}
+}
+
+/// One buffer of a pool, received with `len` bytes behind headroom.
+fn received<K: PoolKind>(pool: &mut PagePool<K>, device: &Arc<dyn DmaDevice>, len: u32) -> Received<K> {
+    let mut ring = RxRing::new(Echo { device: device.clone(), len, posted: VecDeque::new() }).unwrap();
+    ring.post_behind(pool.alloc_frag(2048).unwrap(), XDP_PACKET_HEADROOM, None).unwrap();
+    ring.complete().unwrap().unwrap().payload
+}
+
+#[test]
+fn d1_a_packet_for_a_program_is_made_of_what_a_pool_of_any_kind_received() {
+    let bus = Arc::new(Bounce::new());
+    let (device, zone) = (bus.clone().driver_side(), Zone::new(1024).unwrap());
+    let params = || PagePoolParams::for_device(device.clone(), 4096);
+    let provider = || PageProvider::new(zone.clone());
+    let mut pages = PagePool::<Page>::new(params(), provider()).unwrap();
+    let mut open: PagePool = PagePool::new(params(), AnyProvider::from(provider())).unwrap();
+    let gpu = Memfd::new("gpu", 1 << 16).unwrap();
+    let dmabuf = DmabufProvider::bind(device.clone(), gpu, &[Chunk { offset: 0, len: 1 << 16 }], 4096).unwrap();
+    let mut iovs = PagePool::<NetIov>::new(params(), dmabuf).unwrap();
+
+    let syncs = bus.stats().syncs_for_cpu;
+    let buffer = received(&mut pages, &device, 100);
+    let buff = XdpBuff::receive(&pages, buffer).unwrap();
+    assert_eq!((buff.len(), buff.headroom(), buff.tailroom()), (100, XDP_PACKET_HEADROOM, 2048 - 256 - 100));
+    let buffer = received(&mut open, &device, 100);
+    assert_eq!(XdpBuff::receive(&open, buffer).unwrap().len(), 100);
+    assert_eq!(bus.stats().syncs_for_cpu, syncs + 2, "the pool has synced both");
+
+    // Of another pool: it comes back as it was, and its own pool takes it.
+    let buffer = received(&mut open, &device, 100);
+    let refused = XdpBuff::receive(&pages, buffer).unwrap_err();
+    let XdpReceiveError::OtherPool(buffer) = refused else { panic!("{refused}") };
+    assert_eq!(buffer.len(), 100);
+    open.recycle_received(buffer);
+    // Less than an Ethernet header, and device memory: cut to what was received.
+    let buffer = received(&mut pages, &device, 13);
+    let refused = XdpBuff::receive(&pages, buffer).unwrap_err();
+    let XdpReceiveError::TooShort(frag) = &refused else { panic!("{refused}") };
+    assert_eq!((frag.len(), refused.to_string().contains("13 bytes")), (13, true));
+    drop((buff, refused));
+    let buffer = received(&mut iovs, &device, 100);
+    let refused = XdpBuff::receive(&iovs, buffer).unwrap_err();
+    let XdpReceiveError::Unreadable(frag) = refused else { panic!("{refused}") };
+    assert_eq!((frag.len(), frag.bytes()), (100, None));
+    drop(frag);
+    assert_eq!((pages.outstanding(), open.outstanding(), iovs.outstanding()), (0, 0, 0));
 }

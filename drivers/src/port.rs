@@ -1,5 +1,5 @@
-//! What the ports share, as C drivers share what is in net/: the counters, why a ring does not start, where the headers of
-//! a frame end, and how a packet that nobody wants is recycled.
+//! What the ports share, as C drivers share what is in net/: the counters, why a ring does not start, and how
+//! a packet that nobody wants is recycled.
 //!
 //! A port is the receive path of a known driver, written anew from its behaviour, three times: as it is, on page helpers;
 //! on those for netmem; with device memory switched on. What changes between two of them is what a porter changes, and
@@ -9,7 +9,7 @@ use crate::RxStats;
 use netmem::netdev::{BadCompletion, PostRefused};
 use netmem::page_pool::{PagePool, PoolKind, Stats};
 use netmem::shim::page_pool_recycle_direct_netmem;
-use netmem::skb::{ETH_HLEN, Skb, SkbFrag, check_frame};
+use netmem::skb::{Skb, SkbFrag, check_frame};
 
 /// One receive ring of a port, whatever its stage: what NAPI polls.
 ///
@@ -148,70 +148,11 @@ pub enum RingError {
     },
 }
 
-/// How many of the first `max` bytes of a frame are its headers: Ethernet, one VLAN tag, IPv4 or IPv6, TCP or UDP. Where the
-/// understanding ends, so do they.
-pub(super) fn eth_get_headlen(frame: &[u8], max: usize) -> usize {
-    headlen(frame).min(frame.len()).min(max)
-}
-
-fn headlen(frame: &[u8]) -> usize {
-    let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
-    let word = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
-    let (ip, ethertype) = if word(12) == 0x8100 { (18, word(16)) } else { (ETH_HLEN as usize, word(12)) };
-    let (transport, protocol) = match (ethertype, byte(ip) >> 4) {
-        (0x0800, 4) => {
-            let header = usize::from(byte(ip) & 0xf) * 4;
-            if header < 20 {
-                return ip;
-            }
-            // Only the first fragment has the header of its transport.
-            let first = word(ip + 6) & 0x1fff == 0;
-            (ip + header, if first { byte(ip + 9) } else { 0 })
-        }
-        (0x86dd, 6) => (ip + 40, byte(ip + 6)),
-        _ => return ip,
-    };
-    match protocol {
-        6 => transport + usize::from(byte(transport + 12) >> 4).max(5) * 4,
-        17 => transport + 8,
-        _ => transport,
-    }
-}
-
 /// Drops a packet with a pool's consumer side in hand: frags of this pool go into its cache.
 pub(super) fn napi_consume_skb<K: PoolKind>(pool: &mut PagePool<K>, mut skb: Skb) {
     for frag in skb.take_frags() {
         if let SkbFrag::Pool(frag) = frag {
             page_pool_recycle_direct_netmem(pool, frag);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_end_where_the_understanding_does() {
-        let mut udp = [0_u8; 100];
-        udp[12..14].copy_from_slice(&[0x08, 0x00]);
-        (udp[14], udp[23]) = (0x45, 17);
-        assert_eq!(eth_get_headlen(&udp, 256), 42);
-        assert_eq!(eth_get_headlen(&udp, 40), 40);
-        assert_eq!(eth_get_headlen(&udp[..30], 256), 30);
-        // With options, and as a fragment that is not the first.
-        udp[14] = 0x4f;
-        assert_eq!(eth_get_headlen(&udp, 256), 82);
-        udp[21] = 1;
-        assert_eq!(eth_get_headlen(&udp, 256), 74);
-        udp[14] = 0x41;
-        assert_eq!(eth_get_headlen(&udp, 256), 14, "an IPv4 header has 20 bytes");
-        let mut tcp = [0_u8; 100];
-        tcp[12..14].copy_from_slice(&[0x81, 0x00]);
-        tcp[16..18].copy_from_slice(&[0x86, 0xdd]);
-        (tcp[18], tcp[24], tcp[70]) = (0x60, 6, 0x80);
-        assert_eq!(eth_get_headlen(&tcp, 256), 18 + 40 + 32);
-        assert_eq!(eth_get_headlen(&[], 256), 0);
-        assert_eq!(eth_get_headlen(&[0xff; 20], 256), 14);
     }
 }

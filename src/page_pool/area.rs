@@ -269,9 +269,25 @@ impl FreeIov {
         self.container().niov_size
     }
 
-    /// Whether it is part of this very binding. Asks for the value, not for its number: the area keeps the value, so no
-    /// other binding can be where it is.
-    pub(crate) fn is_of(&self, binding: &Arc<BindingId>) -> bool {
+    /// Returns whether it is part of this very binding. It asks for the value and not for its number: the area keeps the
+    /// value, so no other binding can be where it is. A provider asks when memory comes back, because anybody can call
+    /// [`release`](super::MemoryProvider::release).
+    ///
+    /// ```
+    /// use netmem::dma::DmaMapping;
+    /// use netmem::page_pool::BindingId;
+    /// use netmem::{NetIovArea, NetIovType};
+    /// use netmem_sim::{Memfd, dma::{Coherent, DmaBus}};
+    /// use std::sync::Arc;
+    ///
+    /// let device = Arc::new(Coherent::new()).driver_side();
+    /// let mapping = DmaMapping::new(device, Memfd::new("gpu", 8192)?, 0, 8192)?;
+    /// let (own, other) = (Arc::new(BindingId::new()?), Arc::new(BindingId::new()?));
+    /// let iovs = NetIovArea::carve_bound(mapping, 4096, NetIovType::DmaBuf, 0, own.clone())?;
+    /// assert!(iovs.iter().all(|iov| iov.is_of(&own) && !iov.is_of(&other)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_of(&self, binding: &Arc<BindingId>) -> bool {
         self.container().binding.as_ref().is_some_and(|own| Arc::ptr_eq(own, binding))
     }
 

@@ -1,4 +1,5 @@
-//! [`check_frame`]: what a frame of Ethernet is, for every way into a driver and out of it.
+//! [`check_frame`]: what a frame of Ethernet is, for every way into a driver and out of it. [`eth_get_headlen`]: where its
+//! headers end.
 
 /// Bytes of an Ethernet header: two addresses and a type.
 pub const ETH_HLEN: u32 = 14;
@@ -31,4 +32,75 @@ pub struct FrameTooShort {
 /// [`FrameTooShort`] for fewer than [`ETH_HLEN`] bytes.
 pub const fn check_frame(len: usize) -> Result<(), FrameTooShort> {
     if len < ETH_HLEN as usize { Err(FrameTooShort { len }) } else { Ok(()) }
+}
+
+/// Returns how many of the first `max` bytes of a frame are its headers: Ethernet, one VLAN tag, IPv4 or IPv6, TCP or UDP.
+/// Stops at the first header that it does not know.
+///
+/// A driver that copies the headers of a frame to the linear part of a packet asks it how many bytes to copy. It reads what
+/// the sender wrote and believes none of it: the result is at most `max` and at most the length of the frame.
+///
+/// ```
+/// use netmem::skb::eth_get_headlen;
+///
+/// let mut frame = [0; 100];
+/// frame[12..24].copy_from_slice(&[0x08, 0, 0x45, 0, 0, 86, 0, 0, 0, 0, 64, 17]); // UDP over IPv4
+/// assert_eq!(eth_get_headlen(&frame, 256), 14 + 20 + 8);
+/// assert_eq!(eth_get_headlen(&frame, 40), 40);
+/// ```
+pub fn eth_get_headlen(frame: &[u8], max: usize) -> usize {
+    headlen(frame).min(frame.len()).min(max)
+}
+
+fn headlen(frame: &[u8]) -> usize {
+    let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
+    let word = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
+    let (ip, ethertype) = if word(12) == 0x8100 { (18, word(16)) } else { (ETH_HLEN as usize, word(12)) };
+    let (transport, protocol) = match (ethertype, byte(ip) >> 4) {
+        (0x0800, 4) => {
+            let header = usize::from(byte(ip) & 0xf) * 4;
+            if header < 20 {
+                return ip;
+            }
+            // Only the first fragment has the header of its transport.
+            let first = word(ip + 6) & 0x1fff == 0;
+            (ip + header, if first { byte(ip + 9) } else { 0 })
+        }
+        (0x86dd, 6) => (ip + 40, byte(ip + 6)),
+        _ => return ip,
+    };
+    match protocol {
+        6 => transport + usize::from(byte(transport + 12) >> 4).max(5) * 4,
+        17 => transport + 8,
+        _ => transport,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_end_where_the_understanding_does() {
+        let mut udp = [0_u8; 100];
+        udp[12..14].copy_from_slice(&[0x08, 0x00]);
+        (udp[14], udp[23]) = (0x45, 17);
+        assert_eq!(eth_get_headlen(&udp, 256), 42);
+        assert_eq!(eth_get_headlen(&udp, 40), 40);
+        assert_eq!(eth_get_headlen(&udp[..30], 256), 30);
+        // With options, and as a fragment that is not the first.
+        udp[14] = 0x4f;
+        assert_eq!(eth_get_headlen(&udp, 256), 82);
+        udp[21] = 1;
+        assert_eq!(eth_get_headlen(&udp, 256), 74);
+        udp[14] = 0x41;
+        assert_eq!(eth_get_headlen(&udp, 256), 14, "an IPv4 header has 20 bytes");
+        let mut tcp = [0_u8; 100];
+        tcp[12..14].copy_from_slice(&[0x81, 0x00]);
+        tcp[16..18].copy_from_slice(&[0x86, 0xdd]);
+        (tcp[18], tcp[24], tcp[70]) = (0x60, 6, 0x80);
+        assert_eq!(eth_get_headlen(&tcp, 256), 18 + 40 + 32);
+        assert_eq!(eth_get_headlen(&[], 256), 0);
+        assert_eq!(eth_get_headlen(&[0xff; 20], 256), 14);
+    }
 }

@@ -19,6 +19,7 @@ pub use ethernet::FrameTooShort;
 #[doc(alias = "eth_type_trans")]
 #[doc(alias = "pskb_may_pull")]
 pub use ethernet::check_frame;
+pub use ethernet::eth_get_headlen;
 pub use frag::MmFrag;
 #[doc(alias = "skb_frag_t")]
 #[doc(alias = "skb_mark_for_recycle")]

@@ -6,7 +6,7 @@
 //! [`hns3::netmem`](super::netmem).
 
 use super::{BUF_SIZE, HEAD_SIZE, LOOK_AT, RX_HEAD_SIZE};
-use crate::port::{PortRing, PortStats, Refused, RingError, eth_get_headlen, napi_consume_skb};
+use crate::port::{PortRing, PortStats, Refused, RingError, napi_consume_skb};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,7 +14,7 @@ use netmem::memory::Page;
 use netmem::netdev::{Completed, Hardware, RxRing, UnreadableRx};
 use netmem::page_pool::{Frag, PagePool, Received, Stats};
 use netmem::shim::*;
-use netmem::skb::{IpSummed, Skb};
+use netmem::skb::{IpSummed, Skb, eth_get_headlen};
 
 /// One receive ring.
 #[doc(alias = "hns3_enet_ring")]

@@ -5,14 +5,14 @@
 //! is [`hns3::page`](super::page), stage (c) [`hns3::devmem`](super::devmem).
 
 use super::{BUF_SIZE, LOOK_AT, RX_HEAD_SIZE};
-use crate::port::{PortRing, PortStats, Refused, RingError, eth_get_headlen, napi_consume_skb};
+use crate::port::{PortRing, PortStats, Refused, RingError, napi_consume_skb};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use netmem::netdev::{Completed, Hardware, RxRing};
 use netmem::page_pool::{Frag, PagePool, Received, Stats};
 use netmem::shim::*;
-use netmem::skb::{IpSummed, Skb};
+use netmem::skb::{IpSummed, Skb, eth_get_headlen};
 
 /// One receive ring.
 #[doc(alias = "hns3_enet_ring")]
