@@ -194,6 +194,10 @@
 //! whether a check is too strict are questions that no type here answers; RFC.md lists the fixes that stand for these.
 //! Layouts are those of 64-bit Linux 7.3.
 #![no_std]
+#![cfg_attr(
+    netmem_backend = "linux",
+    allow(dead_code, unused_imports, reason = "some of what stands above the seam is there for the model alone")
+)]
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("netmem mirrors the layouts of 64-bit Linux: build for a target with 64-bit pointers");
@@ -203,6 +207,7 @@ extern crate alloc;
 extern crate std;
 
 mod assert;
+mod backend;
 mod sync;
 
 pub mod devmem;

@@ -2,6 +2,7 @@
 
 use crate::assert::assert_not_impl_any;
 use core::fmt;
+#[cfg(not(netmem_backend = "linux"))]
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Names a device. Two devices never have the same one, and it is not used again after the device is gone (rule O5).
@@ -26,8 +27,10 @@ assert_not_impl_any!(DeviceId: Default, From<u64>, zerocopy::FromZeros, zerocopy
 
 /// Counts the identities that were drawn. 64 bits do not come round: at one device a nanosecond they last 584 years. It
 /// is an atomic of core's under loom, too, because no model is about it.
+#[cfg(not(netmem_backend = "linux"))]
 static DRAWN: AtomicU64 = AtomicU64::new(0);
 
+#[cfg(not(netmem_backend = "linux"))]
 impl DeviceId {
     /// Draws an identity that no other device has.
     #[expect(
@@ -36,6 +39,25 @@ impl DeviceId {
     )]
     pub fn new() -> Self {
         DeviceId(DRAWN.fetch_add(1, Relaxed))
+    }
+}
+
+/// Over a kernel, the identity of a device is its `struct device`.
+#[cfg(netmem_backend = "linux")]
+impl DeviceId {
+    /// Returns the identity of a device of the kernel's.
+    ///
+    /// # Safety
+    ///
+    /// `device` is a `struct device` to which the caller holds a reference for as long as it, a pool or a mapping uses the identity:
+    /// so no other device can have the address meanwhile.
+    pub unsafe fn from_raw(device: core::ptr::NonNull<core::ffi::c_void>) -> Self {
+        DeviceId(device.as_ptr().expose_provenance() as u64)
+    }
+
+    /// Returns the `struct device`.
+    pub(crate) fn as_ptr(self) -> *mut core::ffi::c_void {
+        core::ptr::with_exposed_provenance_mut(self.0 as usize)
     }
 }
 

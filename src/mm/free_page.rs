@@ -1,8 +1,8 @@
 //! [`FreePage`]: memory that is nobody else's.
 
-use super::zone::ZoneInner;
 use super::{Page, PageRef, compound_order, page_address, page_size};
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use core::fmt;
 use core::ptr::NonNull;
 
@@ -103,7 +103,7 @@ impl FreePage {
             return Err(self);
         }
         // SAFETY: this value is one reference to the block, and is given up below if the call succeeds.
-        if !unsafe { ZoneInner::split(self.page, order) } {
+        if !unsafe { Host::split_page(self.page, order) } {
             return Err(self);
         }
         // INVARIANT: the call made as many blocks of it, each with one reference, and these are the iterator's.
@@ -139,9 +139,9 @@ impl Iterator for SplitPages {
         if self.left != 0 {
             // SAFETY: the block that `page` heads is this value's, so it is allocated.
             let head = unsafe { page.as_ref() };
-            let zone = ZoneInner::of(head);
+            // SAFETY: both heads are of blocks that were one.
             // INVARIANT: one fewer is left, and the next head is `pages` further.
-            self.next = zone.page_ptr(zone.index(head) + self.pages);
+            self.next = unsafe { Host::page_behind(head, self.pages) };
         }
         // SAFETY: the head of an allocated block; its reference goes from this value to the other.
         Some(unsafe { FreePage::from_raw(page) })

@@ -28,7 +28,6 @@ mod free_page;
 mod netmem;
 mod page;
 mod page_ref;
-mod zone;
 
 pub use free_page::{FreePage, SplitPages};
 // rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
@@ -43,9 +42,12 @@ pub use page::{compound_head, compound_order, page_is_pfmemalloc, page_size, pag
 #[doc(alias = "page_ref_inc")]
 pub use page_ref::get_page;
 pub use page_ref::{PageRef, put_page};
-pub use zone::{Zone, ZoneError};
 
-pub(crate) use page::head_is_free_to_keep;
+pub use crate::backend::Zone;
+#[cfg(not(netmem_backend = "linux"))]
+pub use crate::backend::ZoneError;
+
+pub(crate) use page::{PFMEMALLOC, TAIL};
 
 use crate::memory::Page;
 

@@ -1,10 +1,14 @@
 //! The getters of C5: each takes a `&Page`, none takes a handle.
 
-use super::Page;
-use super::zone::{PFMEMALLOC, TAIL, ZoneInner};
-use super::{PAGE_SIZE, zone};
+use super::{PAGE_SIZE, Page};
+use crate::backend::{Backend, Host};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// Bit of mm's word that says tail page.
+pub(crate) const TAIL: usize = 1;
+/// Bit of mm's word that says pfmemalloc.
+pub(crate) const PFMEMALLOC: usize = 2;
 
 /// How many references mm counts on the block.
 #[inline]
@@ -18,38 +22,31 @@ pub fn page_ref_count(page: &Page) -> i32 {
 /// ([`FreePage::bytes`](super::FreePage::bytes), [`Frag::bytes`](crate::Frag::bytes)).
 #[inline]
 pub fn page_address(page: &Page) -> NonNull<u8> {
-    let zone = ZoneInner::of(page);
-    zone.address(zone.index(page))
+    Host::page_address(page)
 }
 
 /// The page frame number.
 #[inline]
 pub fn page_to_pfn(page: &Page) -> usize {
-    let zone = ZoneInner::of(page);
-    zone.pfn(zone.index(page))
+    Host::page_to_pfn(page)
 }
 
 /// The NUMA node.
 #[inline]
 pub fn page_to_nid(page: &Page) -> i32 {
-    ZoneInner::of(page).nid()
+    Host::page_to_nid(page)
 }
 
 /// The first page of the block that `page` is part of; itself when it is no tail page.
 #[inline]
 pub fn compound_head(page: &Page) -> &Page {
-    let word = page.desc().mm_word().load(Relaxed);
-    if word & zone::TAIL == 0 {
-        return page;
-    }
-    let zone = ZoneInner::of(page);
-    zone.page(zone.index(page) - (word >> 2))
+    Host::compound_head(page)
 }
 
 /// log2 of how many pages the block has.
 #[inline]
 pub fn compound_order(page: &Page) -> u32 {
-    compound_head(page).page_type_ref().load(Relaxed)
+    Host::compound_order(page)
 }
 
 /// Bytes in the block.
@@ -62,12 +59,4 @@ pub fn page_size(page: &Page) -> usize {
 #[inline]
 pub fn page_is_pfmemalloc(page: &Page) -> bool {
     page.desc().mm_word().load(Relaxed) & (PFMEMALLOC | TAIL) == PFMEMALLOC
-}
-
-/// Whether nobody but the caller counts on the block, and it is no reserve's: what a pool asks of a page that it wants
-/// to keep. `head` is the first page of its block.
-#[inline(always)]
-pub(crate) fn head_is_free_to_keep(head: &Page) -> bool {
-    // The bit is 0 in tail pages, and what a pool has is none.
-    head.refcount_ref().load(Acquire) == 1 && head.desc().mm_word().load(Relaxed) & PFMEMALLOC == 0
 }

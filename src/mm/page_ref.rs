@@ -1,13 +1,12 @@
 //! [`PageRef`]: one reference of mm's.
 
-use super::zone::ZoneInner;
-use super::{FreePage, Page, compound_head, page_ref_count};
+use super::{FreePage, Page, page_ref_count};
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// One owned reference in `_refcount`: what [`get_page`] takes and [`put_page`] gives back.
 ///
@@ -70,7 +69,7 @@ impl Deref for PageRef {
 impl Drop for PageRef {
     fn drop(&mut self) {
         // SAFETY: this value is one reference, and it is gone after this.
-        unsafe { put_page_raw(self.page) }
+        unsafe { Host::put_page(self.page) }
     }
 }
 
@@ -86,35 +85,12 @@ impl fmt::Debug for PageRef {
 ///
 /// When 2^31 - 1 references are out, which takes as many `forget`s: going on would wrap the count to a free page.
 pub fn get_page(page: &Page) -> PageRef {
-    let head = compound_head(page);
-    let before = head.refcount_ref().fetch_add(1, Relaxed);
-    if before <= 0 || before == i32::MAX {
-        // At its end, or over it because others are here as well. Each undoes its own step; there are fewer threads
-        // than it would take to come round to 0.
-        head.refcount_ref().fetch_sub(1, Relaxed);
-        panic!("get_page: _refcount is at its end (2^31 - 1): references were forgotten, not put");
-    }
-    let zone = ZoneInner::of(head);
-    // SAFETY: `head` is the head of its block, and the count was just raised by the one that this value is.
-    unsafe { PageRef::from_raw(zone.page_ptr(zone.index(head))) }
+    let head = Host::get_page(page);
+    // SAFETY: `head` is the head of its block, and the call took the reference that this value is.
+    unsafe { PageRef::from_raw(head) }
 }
 
 /// Gives back one reference of mm's. The reference is consumed: putting one that is not held does not compile.
 pub fn put_page(page: PageRef) {
     drop(page);
-}
-
-/// Drops one of `_refcount`, and frees the block with the last.
-///
-/// # Safety
-///
-/// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
-pub(crate) unsafe fn put_page_raw(page: NonNull<Page>) {
-    // SAFETY: the block is allocated, so its page can be read.
-    let count = unsafe { page.as_ref() }.refcount_ref();
-    if count.fetch_sub(1, Release) == 1 {
-        crate::sync::fence(core::sync::atomic::Ordering::Acquire);
-        // SAFETY: that was the last reference, and the fence orders every use of the block before this.
-        unsafe { ZoneInner::free(page) }
-    }
 }

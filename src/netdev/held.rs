@@ -1,9 +1,10 @@
 //! [`HeldPools`]: the pools of which a device has memory.
 
 use super::PostRefused;
+use crate::backend::{Backend, Host, Mapping};
 use crate::dma::DmaDevice;
 use crate::memory::Kind;
-use crate::page_pool::{Frag, PoolMapping};
+use crate::page_pool::Frag;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -15,7 +16,7 @@ use alloc::vec::Vec;
 ///
 /// Each pool is there once, with how many of its buffers are posted: at least 1.
 #[derive(Default)]
-pub(super) struct HeldPools(Vec<(PoolMapping, usize)>);
+pub(super) struct HeldPools(Vec<(<Host as Backend>::Mapping, usize)>);
 
 impl HeldPools {
     /// A list with room for the pools of a ring.
@@ -40,7 +41,7 @@ impl HeldPools {
             Some(at) => at,
             None => {
                 self.0.try_reserve(1).map_err(|_| PostRefused::NoMemory)?;
-                let pool = PoolMapping::of(frag, device.id()).ok_or(PostRefused::NotMapped)?;
+                let pool: <Host as Backend>::Mapping = Mapping::of(frag, device.id()).ok_or(PostRefused::NotMapped)?;
                 check(&pool, frag, headroom)?;
                 // INVARIANT: it was not there, and this is its first buffer.
                 self.0.push((pool, 1));
@@ -67,7 +68,7 @@ impl HeldPools {
 }
 
 /// Checks that the device writes only where the pool syncs.
-fn check<K: Kind>(pool: &PoolMapping, frag: &Frag<K>, headroom: u32) -> Result<(), PostRefused> {
+fn check<K: Kind>(pool: &impl Mapping, frag: &Frag<K>, headroom: u32) -> Result<(), PostRefused> {
     let (writable, start, end) = (pool.writable(), frag.offset() + headroom, frag.offset() + frag.len());
     if writable.start <= start && end <= writable.end {
         return Ok(());

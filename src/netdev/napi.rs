@@ -1,6 +1,7 @@
 //! [`Napi`]: who may touch the pools, and when.
 
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use crate::memory::{Kind, Page};
 use crate::page_pool::{Frag, PagePool};
 use crate::skb::{Skb, SkbFrag};
@@ -17,6 +18,18 @@ pub struct RxMemory {
     pub payload: PagePool,
     /// Where headers go; `None` when they are not split off.
     pub headers: Option<PagePool<Page>>,
+}
+
+impl RxMemory {
+    fn link(&mut self, napi: <Host as Backend>::Napi) {
+        self.payload.link(napi);
+        self.headers.iter_mut().for_each(|headers| headers.link(napi));
+    }
+
+    fn unlink(&mut self) {
+        self.payload.unlink();
+        self.headers.iter_mut().for_each(PagePool::unlink);
+    }
 }
 
 /// Owner of the pools of one or more RX queues: `struct napi_struct`.
@@ -52,14 +65,17 @@ pub struct RxMemory {
 pub struct Napi {
     slots: Vec<Option<RxMemory>>,
     enabled: bool,
+    kernel: <Host as Backend>::Napi,
 }
 
 assert_not_impl_any!(Napi: Clone, Copy);
 
 impl Napi {
     /// A NAPI for queues with this memory, numbered from 0. It is enabled.
-    pub fn new(memory: Vec<RxMemory>) -> Self {
-        Napi { slots: memory.into_iter().map(Some).collect(), enabled: true }
+    pub fn new(mut memory: Vec<RxMemory>) -> Self {
+        let kernel = <Host as Backend>::Napi::default();
+        memory.iter_mut().for_each(|memory| memory.link(kernel));
+        Napi { slots: memory.into_iter().map(Some).collect(), enabled: true, kernel }
     }
 
     /// Takes in the memory of a queue, and gives the queue's number: the first that is free.
@@ -68,11 +84,12 @@ impl Napi {
     ///
     /// The memory, when there is no memory to note it.
     #[doc(alias = "page_pool_enable_direct_recycling")]
-    pub fn attach(&mut self, memory: RxMemory) -> Result<usize, RxMemory> {
+    pub fn attach(&mut self, mut memory: RxMemory) -> Result<usize, RxMemory> {
         let free = self.slots.iter().position(Option::is_none);
         if free.is_none() && self.slots.try_reserve(1).is_err() {
             return Err(memory);
         }
+        memory.link(self.kernel);
         match free {
             Some(queue) => self.slots[queue] = Some(memory),
             None => self.slots.push(Some(memory)),
@@ -85,7 +102,9 @@ impl Napi {
     /// From here on nothing is recycled into it directly: the one who has it by value may drop it, or attach it again.
     #[doc(alias = "page_pool_disable_direct_recycling")]
     pub fn detach(&mut self, queue: usize) -> Option<RxMemory> {
-        self.slots.get_mut(queue)?.take()
+        let mut memory = self.slots.get_mut(queue)?.take()?;
+        memory.unlink();
+        Some(memory)
     }
 
     /// Gives a queue other memory, and gives what it had.
@@ -93,11 +112,13 @@ impl Napi {
     /// # Errors
     ///
     /// The memory, when no queue ever had that number.
-    pub fn replace(&mut self, queue: usize, memory: RxMemory) -> Result<Option<RxMemory>, RxMemory> {
-        match self.slots.get_mut(queue) {
-            Some(slot) => Ok(slot.replace(memory)),
-            None => Err(memory),
-        }
+    pub fn replace(&mut self, queue: usize, mut memory: RxMemory) -> Result<Option<RxMemory>, RxMemory> {
+        let Some(slot) = self.slots.get_mut(queue) else { return Err(memory) };
+        let mut old = slot.take();
+        old.iter_mut().for_each(RxMemory::unlink);
+        memory.link(self.kernel);
+        *slot = Some(memory);
+        Ok(old)
     }
 
     /// Lets polls have the memory. A new one does.

@@ -1,7 +1,6 @@
 //! [`FreeIov`]: memory without pages that is nobody's, and the areas it is cut into.
 
-use super::BindingId;
-use super::parts::Parts;
+use super::{BindingId, Parts};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
@@ -68,7 +67,7 @@ unsafe impl Sync for FreeIov {}
 /// The container of an area: the area first, so that an owner pointer is a pointer to this, and to the [`Parts`] around it. Each
 /// net_iov is a part, free or in a pool: the area goes with the last.
 #[repr(C)]
-pub(super) struct AreaBox {
+pub(crate) struct AreaBox {
     area: NetIovArea,
     niov_size: usize,
     /// Which area this is, of all that there ever were.
@@ -209,7 +208,7 @@ impl NetIovArea {
 /// # Safety
 ///
 /// `iov` came from [`NetIovArea::carve`], and its `FreeIov`, or the pool's reference that it became, lives.
-pub(super) unsafe fn container(iov: &NetIov) -> &AreaBox {
+pub(crate) unsafe fn container(iov: &NetIov) -> &AreaBox {
     // CAST: `carve_inner` stamps the pointer to the parts of the container.
     let container = iov.owner().cast::<Parts<AreaBox>>();
     // SAFETY: the net_iov is one part of the container, so the container lives; nobody has it exclusively before it is dropped.
@@ -220,12 +219,12 @@ pub(super) unsafe fn container(iov: &NetIov) -> &AreaBox {
 
 impl AreaBox {
     /// Returns the number of the binding, 0 for none.
-    pub(super) fn binding_id(&self) -> u32 {
+    pub(crate) fn binding_id(&self) -> u32 {
         self.binding.as_ref().map_or(0, |binding| binding.get())
     }
 
     /// Returns the serial of the area.
-    pub(super) fn serial(&self) -> u64 {
+    pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 }
@@ -236,13 +235,13 @@ impl FreeIov {
     /// # Safety
     ///
     /// `iov` came from [`into_raw`](Self::into_raw), and nobody has a handle on it any more.
-    pub(super) unsafe fn from_raw(iov: NonNull<NetIov>) -> Self {
+    pub(crate) unsafe fn from_raw(iov: NonNull<NetIov>) -> Self {
         // INVARIANT: the caller promises what the type demands.
         FreeIov { iov }
     }
 
     /// Puts it into a pool.
-    pub(super) fn into_raw(self) -> NonNull<NetIov> {
+    pub(crate) fn into_raw(self) -> NonNull<NetIov> {
         let iov = self.iov;
         core::mem::forget(self);
         iov

@@ -1,9 +1,8 @@
 //! [`Batch`]: many handles that move together.
 
-use super::Netmem;
-use super::shared::Shared;
-use super::stack::Stack;
+use super::{Handles, Netmem, Stack};
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use core::fmt;
 
@@ -32,7 +31,7 @@ pub const BATCH: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Batch<K: Kind = PageOrIov> {
-    handles: Stack<Netmem<K>, BATCH>,
+    handles: Handles<K>,
 }
 
 assert_not_impl_any!(Batch: Clone, Copy, core::ops::Deref, AsRef<[Netmem]>, Into<Batch<Page>>, Into<Batch<NetIov>>);
@@ -91,11 +90,11 @@ impl<K: Kind> Batch<K> {
     #[doc(alias = "page_pool_put_page_bulk")]
     #[doc(alias = "xdp_flush_frame_bulk")]
     pub fn flush(&mut self) {
-        Shared::put_bulk(&mut self.handles);
+        Host::put_bulk(&mut self.handles);
     }
 
     /// Returns the handles, for the pool.
-    pub(super) fn handles(&mut self) -> &mut Stack<Netmem<K>, BATCH> {
+    pub(super) fn handles(&mut self) -> &mut Handles<K> {
         &mut self.handles
     }
 }

@@ -1,11 +1,10 @@
 //! [`Frag`]: a reference with a range that nobody else has.
 
-use super::mapping::PoolDma;
 use super::{Netmem, Readable};
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use crate::dma::DeviceId;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
-use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
 
@@ -107,12 +106,6 @@ impl<K: Kind> Frag<K> {
     /// Whether `device` can be given it: the pool has mapped it for that device, and is still there.
     pub fn is_mapped_for(&self, device: DeviceId) -> bool {
         self.netmem.is_mapped_for(device)
-    }
-
-    /// What its pool does with its device; `None` when the pool does not map.
-    #[inline]
-    pub(super) fn pool_dma(&self) -> Option<&Arc<PoolDma>> {
-        self.netmem.pool().dma.as_ref()
     }
 
     /// Splits the range in two: `..at` stays, `at..` is returned, with a reference of its own. `None` when `at` is
@@ -247,17 +240,17 @@ impl Frag<NetIov> {
     /// which [`memory_offset`](Self::memory_offset) counts. 0 for memory that was bound without one.
     #[doc(alias = "net_devmem_iov_binding_id")]
     pub fn binding_id(&self) -> u32 {
-        self.container().binding_id()
+        self.binding_and_area().0
     }
 
-    fn container(&self) -> &super::area::AreaBox {
-        // SAFETY: net_iovs come into a pool as `FreeIov`s only, and this is a reference to one that is still in it.
-        unsafe { super::area::container(self.netmem().net_iov()) }
+    fn binding_and_area(&self) -> (u32, u64) {
+        // SAFETY: the net_iov is a pool's memory, and this is a reference to it.
+        unsafe { Host::binding_and_area(self.netmem().net_iov()) }
     }
 
     /// The number of the area that the memory is part of: no other area's, ever.
     pub(crate) fn area_serial(&self) -> u64 {
-        self.container().serial()
+        self.binding_and_area().1
     }
 }
 

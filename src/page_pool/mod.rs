@@ -13,14 +13,10 @@ mod area;
 mod batch;
 mod binding;
 mod bound;
-mod bulk;
 mod chunk;
-mod core;
 mod frag;
-mod frag_page;
 mod hooks;
 mod idle;
-mod mapping;
 mod netmem;
 mod params;
 mod parts;
@@ -28,10 +24,7 @@ mod pool;
 mod provider;
 mod readable;
 mod received;
-mod ring;
-mod shared;
 mod shares;
-mod shutdown;
 mod stack;
 mod stats;
 
@@ -71,6 +64,7 @@ pub use params::{DEFAULT_RING, MAX_RING, PoolError, PoolFlags};
 pub use pool::OtherPool;
 #[doc(alias = "page_pool")]
 #[doc(alias = "page_pool_get")]
+#[doc(alias = "page_pool_destroy")]
 pub use pool::PagePool;
 #[doc(alias = "pp_memory_provider_params")]
 pub use provider::AnyProvider;
@@ -80,16 +74,23 @@ pub use provider::{MemoryKind, PoolKind, Refill, Refused};
 pub use readable::Readable;
 pub use received::Received;
 pub use shares::Shares;
-pub use shutdown::Shutdown;
-#[doc(alias = "page_pool_release_retry")]
-pub use shutdown::Stalled;
 #[doc(alias = "page_pool_stats")]
 #[doc(alias = "page_pool_alloc_stats")]
 #[doc(alias = "page_pool_recycle_stats")]
 pub use stats::Stats;
 
+#[cfg(not(netmem_backend = "linux"))]
+pub use crate::backend::Shutdown;
+#[cfg(not(netmem_backend = "linux"))]
+#[doc(alias = "page_pool_release_retry")]
+pub use crate::backend::Stalled;
 pub use crate::memory::PoolId;
 
+pub(crate) use area::container;
 pub(crate) use chunk::carve;
-pub(crate) use mapping::PoolMapping;
+pub(crate) use idle::Idle;
 pub(crate) use params::check_order;
+pub(crate) use parts::Parts;
+pub(crate) use provider::{Installed, Sink, Wish};
+pub(crate) use readable::bytes_mut;
+pub(crate) use stack::{Handles, Stack};

@@ -1,9 +1,9 @@
 //! [`Netmem`]: one owned reference.
 
-use super::idle::Idle;
-use super::shared::{Shared, unref};
+use super::idle::{Idle, unref};
 use super::{Frag, Readable, Shares};
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use crate::dma::DeviceId;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemDesc, NetmemRef, Page, PageOrIov, Raw};
 use crate::mm::page_ref_count;
@@ -62,7 +62,7 @@ impl<K: Kind> Netmem<K> {
     ///
     /// What the type's invariant says, and the caller gives up the reference.
     #[inline(always)]
-    pub(super) unsafe fn new(raw: Raw) -> Self {
+    pub(crate) unsafe fn new(raw: Raw) -> Self {
         // INVARIANT: the caller promises what the type demands.
         Netmem { raw, _kind: PhantomData }
     }
@@ -74,13 +74,13 @@ impl<K: Kind> Netmem<K> {
     }
 
     #[inline(always)]
-    pub(super) fn raw(&self) -> Raw {
+    pub(crate) fn raw(&self) -> Raw {
         self.raw
     }
 
     /// Drops the reference. Returns the memory when it was the last.
     #[inline(always)]
-    pub(super) fn into_idle(self) -> Option<Idle<K>> {
+    pub(crate) fn into_idle(self) -> Option<Idle<K>> {
         let last = unref(self.desc(), 1);
         let raw = self.into_word();
         // SAFETY: that was the last reference, the count is 1 again, and the handle is gone.
@@ -95,7 +95,7 @@ impl<K: Kind> Netmem<K> {
     }
 
     #[inline(always)]
-    pub(super) fn desc(&self) -> &NetmemDesc {
+    pub(crate) fn desc(&self) -> &NetmemDesc {
         self.as_ref().desc()
     }
 
@@ -126,19 +126,14 @@ impl<K: Kind> Netmem<K> {
 
     /// How many bytes it has.
     pub fn size(&self) -> u32 {
-        self.pool().buffer_size
-    }
-
-    /// The pool that it is of, which lives while this reference does.
-    #[inline]
-    pub(super) fn pool(&self) -> &Shared {
         // SAFETY: the memory is a pool's, and this is a reference to it, by the type's invariant.
-        unsafe { Shared::of(self.as_ref()) }
+        unsafe { Host::size(self.as_ref()) }
     }
 
     /// Whether its pool has mapped it for this device, and is still there.
-    pub(super) fn is_mapped_for(&self, device: DeviceId) -> bool {
-        self.pool().dma.as_ref().is_some_and(|dma| dma.reaches(device))
+    pub(crate) fn is_mapped_for(&self, device: DeviceId) -> bool {
+        // SAFETY: the memory is a pool's, and this is a reference to it, by the type's invariant.
+        unsafe { Host::is_mapped_for(self.as_ref(), device) }
     }
 
     /// Whether this is the only reference of both counts.
@@ -229,7 +224,7 @@ impl<K: Kind> Drop for Netmem<K> {
         // SAFETY: this value is gone after this, so its reference goes to the other.
         let memory = unsafe { Netmem::<K>::new(self.raw) };
         if let Some(idle) = memory.into_idle() {
-            Shared::put_idle(idle);
+            Host::put_idle(idle);
         }
     }
 }

@@ -111,8 +111,8 @@ impl PagePoolParams {
         if asked == has { Ok(()) } else { Err(Refused::BufferSize { asked, has }) }
     }
 
-    /// Checks what does not depend on the provider, and gives the length of the ring.
-    pub(super) fn check(&self) -> Result<usize, PoolError> {
+    /// Checks what does not depend on the provider.
+    pub(super) fn check(&self) -> Result<(), PoolError> {
         let unknown = self.flags.bits() & !PoolFlags::all().bits();
         if unknown != 0 {
             return Err(PoolError::UnknownFlags { bits: unknown });
@@ -140,10 +140,15 @@ impl PagePoolParams {
         if size != 0 && self.order != 0 && u64::from(size) != (PAGE_SIZE as u64) << self.order.min(MAX_ORDER + 1) {
             return Err(PoolError::TwoSizes { size, order: self.order });
         }
-        Ok(match self.pool_size {
-            0 => DEFAULT_RING,
-            size => size.min(MAX_RING),
-        } as usize)
+        Ok(())
+    }
+
+    /// Returns the length of the ring.
+    pub(crate) fn ring_size(&self) -> usize {
+        match self.pool_size {
+            0 => DEFAULT_RING as usize,
+            size => size.min(MAX_RING) as usize,
+        }
     }
 
     /// Checks the range to sync against the memory.
@@ -248,6 +253,13 @@ pub enum PoolError {
     /// No memory for the pool itself.
     #[error("no memory for the pool: use a shorter ring")]
     NoMemory,
+    /// The kernel below refused the pool.
+    #[cfg(netmem_backend = "linux")]
+    #[error("the kernel refused the pool with errno {errno}: see its log")]
+    Kernel {
+        /// The error number, positive.
+        errno: i32,
+    },
 }
 
 /// Refuses an order that no page allocator serves. For providers.

@@ -14,7 +14,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 /// `parts` is how many parts are owned. The value lives while it is above 0. The value is the first field, so a pointer to the
 /// value is a pointer to this.
 #[repr(C)]
-pub(super) struct Parts<T> {
+pub(crate) struct Parts<T> {
     value: T,
     parts: AtomicIsize,
     alive: Alive,
@@ -22,7 +22,7 @@ pub(super) struct Parts<T> {
 
 impl<T> Parts<T> {
     /// Puts a value on the heap, with `parts` parts for the caller. `None` when there is no memory; the value is dropped then.
-    pub(super) fn new(value: T, parts: isize) -> Option<NonNull<Self>> {
+    pub(crate) fn new(value: T, parts: isize) -> Option<NonNull<Self>> {
         // A vector of one: the way to an allocation that can fail.
         let mut one = Vec::new();
         one.try_reserve_exact(1).ok()?;
@@ -32,13 +32,13 @@ impl<T> Parts<T> {
     }
 
     /// Returns how many parts are owned. What was done to the value before the others ended theirs is seen after this.
-    pub(super) fn parts(&self) -> isize {
+    pub(crate) fn parts(&self) -> isize {
         self.parts.load(Acquire)
     }
 
     /// Says to the model checker that the value is used.
     #[inline(always)]
-    pub(super) fn used(&self) {
+    pub(crate) fn used(&self) {
         self.alive.used();
     }
 
@@ -47,7 +47,7 @@ impl<T> Parts<T> {
     /// # Safety
     ///
     /// The caller owns `n` parts and gives them up. `n` is at least 1.
-    pub(super) unsafe fn end(this: NonNull<Self>, n: isize, last: impl FnOnce(&T)) {
+    pub(crate) unsafe fn end(this: NonNull<Self>, n: isize, last: impl FnOnce(&T)) {
         // SAFETY: the value lives while the count is above 0, and the caller still owns parts.
         let parts = unsafe { this.as_ref() };
         parts.used();

@@ -1,23 +1,16 @@
 //! [`PagePool`]: the consumer side of a pool, and its owner.
 
-use super::core::Core;
-use super::mapping::PoolDma;
 use super::provider::Installed;
-use super::ring::Ring;
-use super::shared::Shared;
 use super::{
     AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Readable, Received, Refused,
-    Shutdown, Stats,
+    Stats,
 };
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host, Pool};
 use crate::dma::{DeviceId, DmaDirection};
 use crate::memory::{Kind, PageOrIov, PoolId};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
-use alloc::sync::Arc;
 use core::fmt;
-use core::mem::ManuallyDrop;
-use core::sync::atomic::Ordering::Relaxed;
-use core::time::Duration;
 
 /// A pool of network memory: `struct page_pool`, with the consumer side in hand.
 ///
@@ -45,7 +38,7 @@ use core::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct PagePool<K: PoolKind = PageOrIov> {
-    core: Core<K>,
+    pool: <Host as Backend>::Pool<K>,
 }
 
 assert_not_impl_any!(PagePool: Clone, Copy, Default);
@@ -61,7 +54,7 @@ impl<K: PoolKind> PagePool<K> {
     /// [`PoolError`]: the parameters do not fit together, the provider refused, or there is no memory.
     #[doc(alias = "page_pool_create")]
     pub fn new(params: PagePoolParams, provider: K::Provider) -> Result<Self, PoolError> {
-        let ring = params.check()?;
+        params.check()?;
         let provider = provider.into();
         if let AnyProvider::NetIov(_) = provider {
             if !params.flags.contains(PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV) {
@@ -82,26 +75,17 @@ impl<K: PoolKind> PagePool<K> {
         if params.rx_page_size != 0 && params.rx_page_size != buffer_size {
             return Err(Refused::BufferSize { asked: params.rx_page_size, has: buffer_size }.into());
         }
-        let dma = match &params.device {
-            Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
-                let wants_sync = provider.wants_sync();
-                // Pages are read through the handle, so nobody can say that theirs need no sync (rule D2).
-                if !wants_sync && !provider.is_unreadable() && device.needs_sync() {
-                    return Err(PoolError::ReadableUnsynced);
-                }
-                let dma = PoolDma::new(device.clone(), &params, &provider, wants_sync);
-                if dma.sync_for_cpu && !params.flags.contains(PoolFlags::DMA_SYNC_DEV) {
-                    return Err(PoolError::NeverSynced);
-                }
-                Some(Arc::new(dma))
-            }
-            _ => None,
-        };
-        let nid = params.nid;
-        let shared = Shared::make(Ring::new(ring)?, provider, dma, buffer_size, params)?;
-        // SAFETY: it was just made, so the owner's part is this function's to give. A `K::Provider` has memory of kind `K`.
-        let core = unsafe { Core::new(shared, nid) };
-        Ok(PagePool { core })
+        let device = params.device.as_ref().filter(|_| params.flags.contains(PoolFlags::DMA_MAP));
+        let device_needs_sync = device.is_some_and(|device| device.needs_sync());
+        // Pages are read through the handle, so nobody can say that theirs need no sync (rule D2).
+        if device_needs_sync && !provider.wants_sync() && !provider.is_unreadable() {
+            return Err(PoolError::ReadableUnsynced);
+        }
+        let needs_sync = device_needs_sync && provider.wants_sync();
+        if needs_sync && !params.flags.contains(PoolFlags::DMA_SYNC_DEV) {
+            return Err(PoolError::NeverSynced);
+        }
+        Ok(PagePool { pool: Pool::create(params, provider, buffer_size, needs_sync)? })
     }
 
     /// One piece of memory; `None` when ring and provider have none, or the device cannot map it.
@@ -130,7 +114,7 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_dev_alloc_netmems")]
     #[doc(alias = "page_pool_dev_alloc_pages")]
     pub fn alloc(&mut self) -> Option<Netmem<K>> {
-        Some(self.core.alloc()?.into_netmem())
+        Some(self.pool.alloc()?.into_netmem())
     }
 
     /// A range of `size` bytes that starts at a multiple of 64; many share one piece of memory. `None` when `size` is 0
@@ -141,7 +125,7 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_alloc_frag")]
     #[doc(alias = "page_pool_dev_alloc_frag")]
     pub fn alloc_frag(&mut self, size: u32) -> Option<Frag<K>> {
-        let (netmem, offset) = self.core.alloc_frag(size)?;
+        let (netmem, offset) = self.pool.alloc_frag(size)?;
         // SAFETY: the range is inside the memory, and no other frag reaches there.
         Some(unsafe { Frag::new(netmem, offset, size) })
     }
@@ -165,8 +149,8 @@ impl<K: PoolKind> PagePool<K> {
             // SAFETY: the handle is the only one, so nobody else has a range of the memory, and `max` bytes are all of it.
             return Some(unsafe { Frag::new(netmem, 0, max) });
         }
-        let (netmem, offset) = self.core.alloc_frag(size)?;
-        let len = self.core.frag.give_rest(offset, size);
+        let (netmem, offset) = self.pool.alloc_frag(size)?;
+        let len = self.pool.give_rest(offset, size);
         // SAFETY: the range is inside the memory, and no other frag reaches there, nor will one be cut there.
         Some(unsafe { Frag::new(netmem, offset, len) })
     }
@@ -175,13 +159,13 @@ impl<K: PoolKind> PagePool<K> {
     /// the last owner left there ([`alloc`](Self::alloc)).
     #[doc(alias = "page_pool_alloc_netmems")]
     pub fn alloc_bulk(&mut self, batch: &mut Batch<K>) -> usize {
-        self.core.alloc_bulk(batch.handles())
+        self.pool.alloc_bulk(batch.handles())
     }
 
     /// Empties a batch: [`recycle_direct`](Self::recycle_direct) for each of its handles.
     #[doc(alias = "page_pool_put_netmem_bulk")]
     pub fn recycle_bulk<H: Kind>(&mut self, batch: &mut Batch<H>) {
-        self.core.recycle_bulk(batch.handles());
+        self.pool.recycle_bulk(batch.handles());
     }
 
     /// Drops a handle, and keeps the memory in the cache if it was the last.
@@ -193,7 +177,7 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_recycle_direct")]
     #[doc(alias = "page_pool_put_full_netmem")]
     pub fn recycle_direct<H: Kind>(&mut self, memory: Netmem<H>) {
-        self.core.recycle_direct(memory, u32::MAX);
+        self.pool.recycle(memory, u32::MAX);
     }
 
     /// [`recycle_direct`](Self::recycle_direct) of memory of which the device can have written, or the CPU, no more than
@@ -202,20 +186,20 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_put_netmem")]
     #[doc(alias = "page_pool_put_page")]
     pub fn recycle_direct_synced<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
-        self.core.recycle_direct(memory, sync_len);
+        self.pool.recycle(memory, sync_len);
     }
 
     /// [`recycle_direct`](Self::recycle_direct) for a frag.
     #[inline]
     #[doc(alias = "page_pool_free_va")]
     pub fn recycle_frag<H: Kind>(&mut self, frag: Frag<H>) {
-        self.core.recycle_direct(frag.into_reference(), u32::MAX);
+        self.pool.recycle(frag.into_reference(), u32::MAX);
     }
 
     /// [`recycle_direct`](Self::recycle_direct) for a buffer that came back from the device and that nobody has looked at.
     #[inline]
     pub fn recycle_received<H: Kind>(&mut self, buffer: Received<H>) {
-        self.core.recycle_direct(buffer.into_reference(), u32::MAX);
+        self.pool.recycle(buffer.into_reference(), u32::MAX);
     }
 
     /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes
@@ -284,12 +268,8 @@ impl<K: PoolKind> PagePool<K> {
     ) -> Result<(Frag<H>, R), OtherPool<H>> {
         let (frag, received) = self.sync(buffer, true)?.into_parts();
         let result = read(frag.bytes_in(received));
-        if let Some(dma) = self.core.shared().dma.as_ref().filter(|dma| dma.sync) {
-            let (addr, offset, len) = (frag.netmem().dma_addr(), frag.offset() as usize, frag.len() as usize);
-            // SAFETY: memory of this pool, which its owner has not scrubbed, is mapped at its address; the range is
-            // inside it, and the frag is exclusive and ours.
-            unsafe { dma.device.sync_for_device(addr, offset, len) }
-        }
+        // SAFETY: `sync` saw that it is this pool's memory.
+        unsafe { self.pool.sync_for_device(&frag) };
         Ok((frag, result))
     }
 
@@ -308,15 +288,27 @@ impl<K: PoolKind> PagePool<K> {
         if buffer.frag().netmem().pp() != Some(self.id()) {
             return Err(OtherPool(buffer));
         }
-        if let Some(dma) = self.core.shared().dma.as_ref().filter(|dma| dma.sync_for_cpu) {
-            let addr = buffer.frag().netmem().dma_addr();
-            let (start, len) = if all { (0, buffer.frag().len()) } else { (buffer.start(), buffer.len()) };
-            let offset = (buffer.frag().offset() + start) as usize;
-            // SAFETY: memory of this pool, which its owner has not scrubbed, is mapped at its address; the range is
-            // inside it; the device has completed it, and the frag is exclusive and ours.
-            unsafe { dma.device.sync_for_cpu(addr, offset, len as usize) }
-        }
+        let start = if all { 0 } else { buffer.start() };
+        let end = if all { buffer.frag().len() } else { start + buffer.len() };
+        // SAFETY: it is this pool's memory, as was just seen.
+        unsafe { self.pool.sync_for_cpu(buffer.frag(), start..end) };
         Ok(buffer)
+    }
+
+    /// Returns the pool as its backend has it.
+    #[cfg(not(netmem_backend = "linux"))]
+    pub(crate) fn into_pool(self) -> <Host as Backend>::Pool<K> {
+        self.pool
+    }
+
+    /// Says that a NAPI has the pool from here on.
+    pub(crate) fn link(&mut self, napi: <Host as Backend>::Napi) {
+        self.pool.link(napi);
+    }
+
+    /// Says that no NAPI has the pool any more.
+    pub(crate) fn unlink(&mut self) {
+        self.pool.unlink();
     }
 
     /// Tells the pool on which NUMA node it is used. When that is news, the cache goes back to the provider, and pages of
@@ -325,111 +317,62 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_nid_changed")]
     #[doc(alias = "page_pool_update_nid")]
     pub fn nid_changed(&mut self, nid: i32) {
-        self.core.set_nid(nid);
+        self.pool.set_nid(nid);
     }
 
     /// Which pool this is: what its handles' [`pp`](crate::NetmemRef::pp) says.
     pub fn id(&self) -> PoolId {
-        self.core.id()
+        self.pool.id()
     }
 
     /// Where its memory comes from, for reports and to take it off its queue.
     pub fn provider(&self) -> &AnyProvider {
-        &self.core.shared().provider
+        self.pool.provider()
     }
 
     /// Which way data goes between its memory and the device.
     #[doc(alias = "page_pool_get_dma_dir")]
     pub fn direction(&self) -> DmaDirection {
-        self.core.shared().dma.as_ref().map_or(DmaDirection::default(), |dma| dma.direction)
+        self.pool.direction()
     }
 
     /// Which pool this is, as a number for people: from 1, in the order in which pools were made.
     pub fn number(&self) -> u32 {
-        self.core.shared().number
+        self.pool.number()
     }
 
     /// What the pool has counted.
     #[doc(alias = "page_pool_get_stats")]
     pub fn stats(&self) -> Stats {
-        let shared = self.core.shared();
-        Stats {
-            recycle_ring: shared.ring.pushed() as u64,
-            recycle_ring_full: shared.ring_full.load(Relaxed),
-            recycle_released_refcnt: shared.released_refcnt.load(Relaxed),
-            ..self.core.stats
-        }
+        self.pool.stats()
     }
 
     /// How many pieces of memory the pool has from its provider, wherever they are.
     #[doc(alias = "page_pool_inflight")]
     pub fn inflight(&self) -> usize {
-        (self.core.held - self.core.shared().released()).max(0) as usize
+        self.pool.inflight()
     }
 
     /// How many of them are neither in cache nor ring: somebody has handles on them. Exact while nobody puts.
     pub fn outstanding(&self) -> usize {
-        let uncut = usize::from(self.core.frag.is_unused());
-        let idle = self.core.cache.len() + self.core.shared().ring.len() + uncut;
-        self.inflight().saturating_sub(idle)
+        self.pool.outstanding()
     }
 
     /// How many bytes each piece of memory has.
     #[inline]
     pub fn buffer_size(&self) -> u32 {
-        self.core.shared().buffer_size
+        self.pool.buffer_size()
     }
 
     /// Whether its memory is mapped for this device.
     pub fn is_mapped_for(&self, device: DeviceId) -> bool {
-        self.core.shared().dma.as_ref().is_some_and(|dma| dma.reaches(device))
+        self.pool.is_mapped_for(device)
     }
 
     /// Whether the CPU can read none of the pool's memory. (In Linux: whether it has a provider at all.)
     #[doc(alias = "page_pool_is_unreadable")]
     pub fn is_unreadable(&self) -> bool {
-        self.core.shared().provider.is_unreadable()
-    }
-}
-
-impl<K: PoolKind> PagePool<K> {
-    /// Ends the pool as dropping it does, and gives a look at what is still out. `now` is the time of any clock.
-    #[doc(alias = "page_pool_destroy")]
-    pub fn shutdown(self, now: Duration) -> Shutdown {
-        let shared = self.core.shared;
-        // SAFETY: the pool is not dropped afterwards.
-        unsafe { ManuallyDrop::new(self).end(1) };
-        // SAFETY: one part was left for an observer, and this is it.
-        unsafe { Shutdown::new(shared, now) }
-    }
-
-    /// Gives cache and ring back, unmaps what is out, and leaves the rest to the last handle and to `observers`.
-    ///
-    /// # Safety
-    ///
-    /// Called once; nothing of the pool is used afterwards, except by so many [`Shutdown`]s.
-    unsafe fn end(&mut self, observers: isize) {
-        let shared = self.core.shared;
-        self.core.free_frag();
-        self.core.empty_cache();
-        // SAFETY: this is the owner.
-        unsafe { Shared::close(shared) };
-        if let Some(dma) = &self.core.shared().dma {
-            dma.end();
-        }
-        let held = self.core.held;
-        // SAFETY: this is the owner; ring and mappings are done with, and the caller promises the rest.
-        unsafe { Shared::disown(shared, held, observers) }
-    }
-}
-
-impl<K: PoolKind> Drop for PagePool<K> {
-    /// Ends the pool. With memory in flight, too: cache and ring go back to the provider, what is still out is unmapped,
-    /// and the last handle frees the rest, on whatever thread.
-    #[doc(alias = "page_pool_destroy")]
-    fn drop(&mut self) {
-        // SAFETY: this is the end of it.
-        unsafe { self.end(0) }
+        self.pool.provider().is_unreadable()
     }
 }
 

@@ -220,7 +220,7 @@ pub enum Refused {
 }
 
 /// A pool that wants memory of kind `M`, as [`Refill`] sees it.
-pub(super) trait Sink<M: MemoryKind>: Send + Sync {
+pub(crate) trait Sink<M: MemoryKind>: Send + Sync {
     /// Takes memory in.
     ///
     /// # Errors
@@ -238,13 +238,13 @@ pub(super) trait Sink<M: MemoryKind>: Send + Sync {
 
 /// Which pool wants memory, and which memory.
 #[derive(Clone, Copy)]
-pub(super) struct Wish {
+pub(crate) struct Wish {
     /// The pool.
-    pub(super) pool: PoolId,
+    pub(crate) pool: PoolId,
     /// log2 of the pages of a piece.
-    pub(super) order: u32,
+    pub(crate) order: u32,
     /// The NUMA node, if there is a wish.
-    pub(super) nid: Option<i32>,
+    pub(crate) nid: Option<i32>,
 }
 
 /// Where a provider puts memory: the cache of the pool that asks, for the length of one call.
@@ -256,7 +256,7 @@ pub struct Refill<'p, M: MemoryKind> {
 }
 
 impl<'p, M: MemoryKind> Refill<'p, M> {
-    pub(super) fn new(sink: &'p mut dyn Sink<M>, wanted: usize) -> Self {
+    pub(crate) fn new(sink: &'p mut dyn Sink<M>, wanted: usize) -> Self {
         Refill { sink, wanted, pushed: 0, refused: 0 }
     }
 
@@ -380,10 +380,6 @@ impl AnyProvider {
     pub fn is_unreadable(&self) -> bool {
         matches!(self, AnyProvider::NetIov(_))
     }
-
-    pub(super) fn wants_sync(&self) -> bool {
-        either!(self, provider => provider.wants_sync())
-    }
 }
 
 impl fmt::Display for AnyProvider {
@@ -400,13 +396,24 @@ impl fmt::Debug for AnyProvider {
 }
 
 /// A provider that has said `Ok` to a pool. Dropping it tells the provider that the pool is gone.
-pub(super) struct Installed(AnyProvider);
+pub(crate) struct Installed {
+    provider: AnyProvider,
+    wants_sync: bool,
+}
 
 impl Installed {
     /// Asks the provider, and gives the size of its pieces.
     pub(super) fn new(provider: AnyProvider, params: &PagePoolParams) -> Result<(Self, u32), Refused> {
         let size = either!(&provider, provider => provider.init(params))?;
-        Ok((Installed(provider), size))
+        // From here on the provider is told of the end, also when the next call panics.
+        let mut installed = Installed { provider, wants_sync: false };
+        installed.wants_sync = either!(&installed.provider, provider => provider.wants_sync());
+        Ok((installed, size))
+    }
+
+    /// Returns whether the memory is synced when it changes hands, as the provider said when the pool was made.
+    pub(crate) fn wants_sync(&self) -> bool {
+        self.wants_sync
     }
 }
 
@@ -414,13 +421,13 @@ impl Deref for Installed {
     type Target = AnyProvider;
 
     fn deref(&self) -> &AnyProvider {
-        &self.0
+        &self.provider
     }
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        either!(&self.0, provider => provider.destroy());
+        either!(&self.provider, provider => provider.destroy());
     }
 }
 

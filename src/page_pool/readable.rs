@@ -86,7 +86,7 @@ pub(super) unsafe fn bytes<K: Readable>(memory: NetmemRef<'_, K>, offset: u32, l
 ///
 /// As for [`bytes`], and for `'a` nobody else reads those bytes either.
 #[inline]
-pub(super) unsafe fn bytes_mut<K: Readable>(memory: NetmemRef<'_, K>, offset: u32, len: u32) -> K::BytesMut<'_> {
+pub(crate) unsafe fn bytes_mut<K: Readable>(memory: NetmemRef<'_, K>, offset: u32, len: u32) -> K::BytesMut<'_> {
     // SAFETY: as in `bytes`, and nobody else touches the range for `'a`.
     K::wrap_mut(memory.backing().page().map(|page| unsafe { &mut *range(page, offset, len) }))
 }

@@ -1,9 +1,9 @@
 //! [`Shares`]: many references in one value.
 
 use super::Netmem;
-use super::idle::Idle;
-use super::shared::{Shared, unref};
+use super::idle::{Idle, unref};
 use crate::assert::assert_not_impl_any;
+use crate::backend::{Backend, Host};
 use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, Raw};
 use core::fmt;
 use core::marker::PhantomData;
@@ -49,7 +49,7 @@ impl<K: Kind> Shares<K> {
     /// # Safety
     ///
     /// What the type's invariant says, and the caller gives up the references.
-    pub(super) unsafe fn new(raw: Raw, left: isize) -> Self {
+    pub(crate) unsafe fn new(raw: Raw, left: isize) -> Self {
         // INVARIANT: the caller promises what the type demands.
         Shares { raw, left, _kind: PhantomData }
     }
@@ -69,7 +69,7 @@ impl<K: Kind> Shares<K> {
     ///
     /// One is left at least.
     #[inline(always)]
-    pub(super) unsafe fn take_unchecked(&mut self) -> Netmem<K> {
+    pub(crate) unsafe fn take_unchecked(&mut self) -> Netmem<K> {
         self.left -= 1;
         // SAFETY: one of this value's references is the handle's from here on.
         unsafe { Netmem::new(self.raw) }
@@ -92,7 +92,7 @@ impl<K: Kind> Shares<K> {
     ///
     /// One reference is left at least.
     #[inline(always)]
-    pub(super) unsafe fn alone(&self) -> Option<NetmemRef<'_, K>> {
+    pub(crate) unsafe fn alone(&self) -> Option<NetmemRef<'_, K>> {
         // SAFETY: promised by the caller.
         let memory = unsafe { self.memory() };
         // Acquire: those who had the others have stopped using the memory before this.
@@ -101,7 +101,7 @@ impl<K: Kind> Shares<K> {
 
     /// Drops all that are left with one subtraction. Returns the memory when they were the last.
     #[inline]
-    pub(super) fn into_idle(self) -> Option<Idle<K>> {
+    pub(crate) fn into_idle(self) -> Option<Idle<K>> {
         let this = ManuallyDrop::new(self);
         if this.left == 0 {
             return None;
@@ -157,7 +157,7 @@ impl<K: Kind> Drop for Shares<K> {
         // SAFETY: this value is gone after this, so its references go to the other.
         let shares = unsafe { Shares::<K>::new(self.raw, self.left) };
         if let Some(idle) = shares.into_idle() {
-            Shared::put_idle(idle);
+            Host::put_idle(idle);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! [`Stack`]: a few values that move together, in place and without an allocation.
 
+use super::{BATCH, Netmem};
 use core::hint;
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -9,27 +10,30 @@ use core::ptr;
 /// # Invariants
 ///
 /// `len` is at most `N`, and `items[..len]` are initialised.
-pub(super) struct Stack<T, const N: usize> {
+pub(crate) struct Stack<T, const N: usize> {
     len: usize,
     items: [MaybeUninit<T>; N],
 }
 
+/// Handles that move together.
+pub(crate) type Handles<K> = Stack<Netmem<K>, BATCH>;
+
 impl<T, const N: usize> Stack<T, N> {
     /// Returns a stack that holds nothing.
     #[inline(always)]
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Stack { len: 0, items: [const { MaybeUninit::uninit() }; N] }
     }
 
     /// Returns how many values there are.
     #[inline(always)]
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// Returns how many more values fit.
     #[inline(always)]
-    pub(super) const fn room(&self) -> usize {
+    pub(crate) const fn room(&self) -> usize {
         N - self.len
     }
 
@@ -39,7 +43,7 @@ impl<T, const N: usize> Stack<T, N> {
     ///
     /// The value, when the stack is full.
     #[inline(always)]
-    pub(super) fn try_push(&mut self, item: T) -> Result<(), T> {
+    pub(crate) fn try_push(&mut self, item: T) -> Result<(), T> {
         let Some(slot) = self.items.get_mut(self.len) else { return Err(item) };
         // INVARIANT: the value is initialised, and there was room for it.
         slot.write(item);
@@ -53,7 +57,7 @@ impl<T, const N: usize> Stack<T, N> {
     ///
     /// When the stack is full.
     #[inline(always)]
-    pub(super) fn push(&mut self, item: T) {
+    pub(crate) fn push(&mut self, item: T) {
         self.items[self.len].write(item);
         // INVARIANT: as in `try_push`; the index was in range.
         self.len += 1;
@@ -61,7 +65,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Takes the value off that was added last.
     #[inline(always)]
-    pub(super) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         // SAFETY: `len` is at most `N` by the type's invariant.
         unsafe { hint::assert_unchecked(self.len <= N) };
         self.len = self.len.checked_sub(1)?;
@@ -70,7 +74,7 @@ impl<T, const N: usize> Stack<T, N> {
     }
 
     /// Returns the values, the oldest first.
-    pub(super) fn as_slice(&self) -> &[T] {
+    pub(crate) fn as_slice(&self) -> &[T] {
         let items: *const [MaybeUninit<T>] = &raw const self.items[..self.len];
         // CAST: a `MaybeUninit` is laid out as its value. SAFETY: `items[..len]` are initialised by the type's invariant.
         unsafe { &*(items as *const [T]) }
@@ -78,7 +82,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Takes all values off, the oldest first. What the iterator has not given when it is dropped is forgotten.
     #[inline(always)]
-    pub(super) fn drain(&mut self) -> impl ExactSizeIterator<Item = T> {
+    pub(crate) fn drain(&mut self) -> impl ExactSizeIterator<Item = T> {
         let len = core::mem::take(&mut self.len);
         self.items[..len].iter().map(|item| {
             // SAFETY: the value is initialised, because it was below `len`; it is read once, because `len` is 0 now and the
@@ -93,7 +97,7 @@ impl<T, const N: usize> Stack<T, N> {
     ///
     /// `f` has written so many.
     #[inline(always)]
-    pub(super) unsafe fn fill<R>(&mut self, f: impl FnOnce(&mut [MaybeUninit<T>]) -> (usize, R)) -> R {
+    pub(crate) unsafe fn fill<R>(&mut self, f: impl FnOnce(&mut [MaybeUninit<T>]) -> (usize, R)) -> R {
         let (count, result) = f(&mut self.items[self.len..]);
         // INVARIANT: the caller promises that they are initialised. Their places were in the array.
         self.len += count;
@@ -102,7 +106,7 @@ impl<T, const N: usize> Stack<T, N> {
 
     /// Takes all values off, the oldest first, and adds to `to` those that `f` makes of them.
     #[inline(always)]
-    pub(super) fn drain_into<U>(&mut self, to: &mut Stack<U, N>, mut f: impl FnMut(T) -> Option<U>) {
+    pub(crate) fn drain_into<U>(&mut self, to: &mut Stack<U, N>, mut f: impl FnMut(T) -> Option<U>) {
         let mut count = to.len;
         for item in self.drain() {
             if let Some(item) = f(item) {
@@ -119,7 +123,7 @@ impl<T, const N: usize> Stack<T, N> {
     /// # Safety
     ///
     /// A `T` is laid out as a `U`, and the caller may make one of the other. There are `n` values, and `to` has room for them.
-    pub(super) unsafe fn move_as<U, const M: usize>(&mut self, to: &mut Stack<U, M>, n: usize) {
+    pub(crate) unsafe fn move_as<U, const M: usize>(&mut self, to: &mut Stack<U, M>, n: usize) {
         let from = &self.items[self.len - n..self.len];
         let into = &mut to.items[to.len..to.len + n];
         // CAST: a `T` is laid out as a `U`, says the caller.

@@ -82,10 +82,10 @@ why() { # the message of the first panic, else the signal
   awk '/^thread .* panicked at/ { getline; print; found = 1; exit } /signal: / && !found { print; exit }'
 }
 
-ring=src/page_pool/ring.rs shared=src/page_pool/shared.rs pool=src/page_pool/pool.rs
-core=src/page_pool/core.rs frag_page=src/page_pool/frag_page.rs mapping=src/page_pool/mapping.rs
-bulk=src/page_pool/bulk.rs parts=src/page_pool/parts.rs
-netmem=src/page_pool/netmem.rs shares=src/page_pool/shares.rs page_ref=src/mm/page_ref.rs
+model=src/backend/model
+ring=$model/ring.rs shared=$model/shared.rs pool=$model/pool.rs frag_page=$model/frag_page.rs
+mapping=$model/mapping.rs bulk=$model/bulk.rs zone=$model/zone.rs own=$model/idle.rs
+netmem=src/page_pool/netmem.rs shares=src/page_pool/shares.rs idle=src/page_pool/idle.rs parts=src/page_pool/parts.rs
 
 # Where the text has a line break or an indentation, a pattern has a space.
 
@@ -128,28 +128,28 @@ mutant 'the pool is freed without Acquire' two_puts_against_the_drop_of_the_pool
 mutant 'the pool is left before its memory is' two_puts_against_the_drop_of_the_pool $shared \
   'LIVE - held - observers * OBSERVER' \
   'LIVE - observers * OBSERVER'
-mutant 'a reference is dropped without Release' the_last_two_references_against_the_drop_of_the_pool $shared \
+mutant 'a reference is dropped without Release' the_last_two_references_against_the_drop_of_the_pool $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   'count.fetch_sub(n, Acquire) == n'
-mutant 'a reference is dropped without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
+mutant 'a reference is dropped without Acquire' the_last_two_references_against_the_drop_of_the_pool $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   'count.fetch_sub(n, core::sync::atomic::Ordering::Release) == n'
-mutant 'the last reference is seen without Acquire' the_last_two_references_against_the_drop_of_the_pool $shared \
+mutant 'the last reference is seen without Acquire' the_last_two_references_against_the_drop_of_the_pool $idle \
   'count.load(Acquire) == n' \
   'count.load(Relaxed) == n'
-mutant 'a reference is dropped without a read-modify-write' get_and_shares_against_the_drop_of_the_pool $shared \
+mutant 'a reference is dropped without a read-modify-write' get_and_shares_against_the_drop_of_the_pool $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   '{ let now = count.load(Acquire); count.store(now - n, core::sync::atomic::Ordering::Release); now } == n'
-mutant 'the count is not 1 again' direct_recycling_against_a_put $shared \
+mutant 'the count is not 1 again' direct_recycling_against_a_put $idle \
   'if count.fetch_sub(n, AcqRel) == n { count.store(1, Relaxed);' \
   'if count.fetch_sub(n, AcqRel) == n {'
-mutant 'direct recycling drops a reference without Release' direct_recycling_and_the_drop_of_the_pool_against_a_put $shared \
+mutant 'direct recycling drops a reference without Release' direct_recycling_and_the_drop_of_the_pool_against_a_put $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   'count.fetch_sub(n, Acquire) == n'
-mutant 'direct recycling drops a reference without Acquire' direct_recycling_against_a_put $shared \
+mutant 'direct recycling drops a reference without Acquire' direct_recycling_against_a_put $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   'count.fetch_sub(n, core::sync::atomic::Ordering::Release) == n'
-mutant 'direct recycling sees the last reference without Acquire' direct_recycling_against_a_put $shared \
+mutant 'direct recycling sees the last reference without Acquire' direct_recycling_against_a_put $idle \
   'count.load(Acquire) == n' \
   'count.load(Relaxed) == n'
 mutant 'bytes are given without Acquire' bytes_come_after_the_last_use_of_others $netmem \
@@ -218,10 +218,10 @@ mutant 'a batch reserves more slots than there are' a_batch_into_a_ring_that_is_
 mutant 'a batch puts what others still have' a_batch_with_one_of_two_references $bulk \
   'let idle = memory.into_idle()?;' \
   'let raw = memory.raw(); drop(memory.into_idle()); let idle = unsafe { Idle::<K>::new(raw) };'
-mutant 'a batch drops a reference without Release' a_batch_with_one_of_two_references $shared \
+mutant 'a batch drops a reference without Release' a_batch_with_one_of_two_references $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   'count.fetch_sub(n, Acquire) == n'
-mutant 'a batch drops a reference without Acquire' a_batch_with_one_of_two_references $shared \
+mutant 'a batch drops a reference without Acquire' a_batch_with_one_of_two_references $idle \
   'count.fetch_sub(n, AcqRel) == n' \
   'count.fetch_sub(n, core::sync::atomic::Ordering::Release) == n'
 mutant 'a batch goes to the pool of its first word' batches_of_two_pools_against_the_drop_of_one $bulk \
@@ -239,7 +239,7 @@ mutant 'the rest of a batch may stay without being asked' a_batch_with_pages_tha
 mutant 'a batch is not asked whether it may stay' a_batch_with_pages_that_mm_counts_on $bulk \
   'if *pool.get_or_insert(of) == of && idle.can_stay() {' \
   'if *pool.get_or_insert(of) == of {'
-mutant 'a page of another node stays' pages_of_another_node_come_back_through_the_ring $core \
+mutant 'a page of another node stays' pages_of_another_node_come_back_through_the_ring $pool \
   '|memory| is_on_node(memory, nid)' \
   '|memory| is_on_node(memory, nid) || true'
 mutant 'the refill goes on behind a page of another node' pages_of_another_node_come_back_through_the_ring $ring \
@@ -284,25 +284,25 @@ mutant 'an area is left without Release' an_area_dropped_on_three_threads $parts
 mutant 'an area is freed without Acquire' an_area_dropped_on_three_threads $parts \
   'fence(Acquire);' \
   ''
-mutant 'mm drops a reference without Release' the_last_two_references_of_mm $page_ref \
+mutant 'mm drops a reference without Release' the_last_two_references_of_mm $zone \
   'count.fetch_sub(1, Release) == 1' \
   'count.fetch_sub(1, Relaxed) == 1'
-mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $page_ref \
-  'crate::sync::fence(core::sync::atomic::Ordering::Acquire);' \
-  ''
-mutant 'mm allocates a page without Release' a_look_up_against_a_free src/mm/zone.rs \
+mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $zone \
+  'if count.fetch_sub(1, Release) == 1 { fence(Acquire);' \
+  'if count.fetch_sub(1, Release) == 1 {'
+mutant 'mm allocates a page without Release' a_look_up_against_a_free $zone \
   'what was written above. head.refcount_ref().store(1, Release)' \
   'what was written above. head.refcount_ref().store(1, Relaxed)'
-mutant 'mm looks a page up without Acquire' a_look_up_against_a_free src/mm/zone.rs \
+mutant 'mm looks a page up without Acquire' a_look_up_against_a_free $zone \
   'compare_exchange_weak(count, count + 1, Acquire, Relaxed)' \
   'compare_exchange_weak(count, count + 1, Relaxed, Relaxed)'
-mutant 'mm does not look whether the block has the address' a_look_up_against_a_free src/mm/zone.rs \
+mutant 'mm does not look whether the block has the address' a_look_up_against_a_free $zone \
   'inside.then_some(page)' \
   '{ let _ = inside; Some(page) }'
 mutant 'the pool asks mm without Acquire' references_of_mm_against_a_put src/mm/page.rs \
   'compound_head(page).refcount_ref().load(Acquire)' \
   'compound_head(page).refcount_ref().load(Relaxed)'
-mutant 'the pool keeps a page without Acquire' a_fragment_page_is_not_cut_again_while_mm_counts_on_it src/mm/page.rs \
+mutant 'the pool keeps a page without Acquire' a_fragment_page_is_not_cut_again_while_mm_counts_on_it $own \
   'head.refcount_ref().load(Acquire) == 1 &&' \
   'head.refcount_ref().load(Relaxed) == 1 &&'
 

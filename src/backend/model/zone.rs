@@ -1,7 +1,8 @@
 //! [`Zone`]: a range of page frames, its `Page`s, and who of them is free.
 
-use super::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, PHYSICAL_BITS, Page, PageRef};
-use crate::sync::{AtomicUsize, Lock};
+use crate::memory::Page;
+use crate::mm::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, PFMEMALLOC, PHYSICAL_BITS, PageRef, TAIL, page_size};
+use crate::sync::{AtomicUsize, Lock, fence};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -223,7 +224,7 @@ impl Zone {
         }
         // SAFETY: the count was above 0 and the exchange made one reference more, which this value is.
         let page = unsafe { PageRef::from_raw(self.0.page_ptr(index)) };
-        let inside = offset < (index << PAGE_SHIFT) + super::page_size(&page);
+        let inside = offset < (index << PAGE_SHIFT) + page_size(&page);
         inside.then_some(page)
     }
 }
@@ -237,11 +238,6 @@ impl fmt::Debug for Zone {
             .finish()
     }
 }
-
-/// Bit of mm's word that says tail page; the distance to the head stands above bit 1.
-pub(super) const TAIL: usize = 1;
-/// Bit of mm's word that says pfmemalloc.
-pub(super) const PFMEMALLOC: usize = 2;
 
 impl ZoneInner {
     /// The zone of a page.
@@ -346,5 +342,33 @@ impl ZoneInner {
             buddy.frames.dealloc(first, count);
             buddy.free += count;
         });
+    }
+}
+
+/// Takes one more reference to a block. It is the caller's.
+pub(super) fn get_page(head: &Page) -> NonNull<Page> {
+    let before = head.refcount_ref().fetch_add(1, Relaxed);
+    if before <= 0 || before == i32::MAX {
+        // At its end, or over it because others are here as well. Each undoes its own step; there are fewer threads
+        // than it would take to come round to 0.
+        head.refcount_ref().fetch_sub(1, Relaxed);
+        panic!("get_page: _refcount is at its end (2^31 - 1): references were forgotten, not put");
+    }
+    let zone = ZoneInner::of(head);
+    zone.page_ptr(zone.index(head))
+}
+
+/// Drops one of `_refcount`, and frees the block with the last.
+///
+/// # Safety
+///
+/// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
+pub(super) unsafe fn put_page(page: NonNull<Page>) {
+    // SAFETY: the block is allocated, so its page can be read.
+    let count = unsafe { page.as_ref() }.refcount_ref();
+    if count.fetch_sub(1, Release) == 1 {
+        fence(Acquire);
+        // SAFETY: that was the last reference, and the fence orders every use of the block before this.
+        unsafe { ZoneInner::free(page) }
     }
 }

@@ -1,7 +1,8 @@
-//! [`Shutdown`]: a look at a pool that its owner has let go.
+//! [`Shutdown`]: a look at a pool that its owner has dropped.
 
 use super::shared::Shared;
 use crate::assert::assert_not_impl_any;
+use crate::page_pool::{PagePool, PoolKind};
 use core::fmt;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -26,28 +27,66 @@ use core::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// [`destroy`]: super::MemoryProvider::destroy
+/// [`destroy`]: crate::page_pool::MemoryProvider::destroy
 ///
-/// # Invariants
-///
-/// One of the parts of `shared` is this value's.
 pub struct Shutdown {
-    shared: NonNull<Shared>,
+    ended: Ended,
     began: Duration,
 }
 
 assert_not_impl_any!(Shutdown: Clone, Copy, Default);
 
-// SAFETY: the pointer is to the shared part, which is `Sync`; this value is one of those who keep it.
-unsafe impl Send for Shutdown {}
-// SAFETY: `&Shutdown` reads counters.
-unsafe impl Sync for Shutdown {}
+/// An observer's part of a pool.
+///
+/// # Invariants
+///
+/// One of the parts of `shared` is this value's.
+pub(super) struct Ended {
+    shared: NonNull<Shared>,
+}
+
+// SAFETY: the pointer is to the shared part, which is `Sync`, and this value keeps it.
+unsafe impl Send for Ended {}
+// SAFETY: `&Ended` reads counters.
+unsafe impl Sync for Ended {}
+
+impl Ended {
+    /// Takes an observer's part.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariant holds.
+    pub(super) unsafe fn new(shared: NonNull<Shared>) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Ended { shared }
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: by the invariant a part of it is this value's.
+        unsafe { self.shared.as_ref() }
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant a part is this value's, and nothing touches the pool after this.
+        unsafe { Shared::unobserve(self.shared) }
+    }
+}
+
+impl<K: PoolKind> PagePool<K> {
+    /// Ends the pool as dropping it does, and gives a look at what is still out. `now` is the time of any clock.
+    #[doc(alias = "page_pool_destroy")]
+    pub fn shutdown(self, now: Duration) -> Shutdown {
+        Shutdown { ended: self.into_pool().into_ended(), began: now }
+    }
+}
 
 /// Memory of a pool is out long after its owner has let it go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stalled shutdown of page pool {pool}: {inflight} pieces in flight after {} s; look for who keeps handles on them", since.as_secs())]
 pub struct Stalled {
-    /// Which pool: its [`number`](super::PagePool::number).
+    /// Which pool: its [`number`](PagePool::number).
     pub pool: u32,
     /// How many pieces of its memory are out.
     pub inflight: usize,
@@ -56,29 +95,14 @@ pub struct Stalled {
 }
 
 impl Shutdown {
-    /// Begins to look, at `began` by the caller's clock.
-    ///
-    /// # Safety
-    ///
-    /// What the type's invariant says.
-    pub(super) unsafe fn new(shared: NonNull<Shared>, began: Duration) -> Self {
-        // INVARIANT: the caller promises what the type demands.
-        Shutdown { shared, began }
-    }
-
-    fn shared(&self) -> &Shared {
-        // SAFETY: by the invariant a part of it is this value's.
-        unsafe { self.shared.as_ref() }
-    }
-
-    /// Which pool: its [`number`](super::PagePool::number).
+    /// Which pool: its [`number`](PagePool::number).
     pub fn pool(&self) -> u32 {
-        self.shared().number
+        self.ended.shared().number
     }
 
     /// How many pieces of its memory are out. It only gets less.
     pub fn inflight(&self) -> usize {
-        self.shared().inflight_after()
+        self.ended.shared().inflight_after()
     }
 
     /// Whether all of it has come back.
@@ -86,7 +110,7 @@ impl Shutdown {
         self.inflight() == 0
     }
 
-    /// Looks, at `now` by the clock whose time [`shutdown`](super::PagePool::shutdown) was told.
+    /// Looks, at `now` by the clock whose time [`shutdown`](PagePool::shutdown) was told.
     ///
     /// # Errors
     ///
@@ -96,13 +120,6 @@ impl Shutdown {
             0 => Ok(()),
             inflight => Err(Stalled { pool: self.pool(), inflight, since: now.saturating_sub(self.began) }),
         }
-    }
-}
-
-impl Drop for Shutdown {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant a part is this value's, and nothing below touches the pool.
-        unsafe { Shared::unobserve(self.shared) }
     }
 }
 

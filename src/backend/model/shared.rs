@@ -1,25 +1,25 @@
 //! [`Shared`]: the part of a pool that its handles find through the descriptor.
 //!
 //! Not generic over the kind: a handle has been cast on its way, and its drop knows nothing but a word. The pool's
-//! owner holds the other part, [`Core`](super::core::Core).
+//! owner holds the other part, [`Pool`](super::pool::Pool).
 //!
 //! How it ends: `refs` starts at [`LIVE`] and loses one for each piece of memory that leaves the pool for its provider.
 //! Dropping the pool takes off `LIVE` less what the pool ever took in, so that what is left is what is still out. Whoever
 //! brings it to 0 frees this: the drop of the pool, or the last handle, on whatever thread. An observer of a shutdown
 //! counts as [`OBSERVER`], far above what can be out: one load tells pieces from observers.
 
-use super::idle::Idle;
 use super::mapping::PoolDma;
-use super::parts::Parts;
-use super::provider::Installed;
 use super::ring::Ring;
-use super::{AnyProvider, FreeIov, InitCallback, PagePoolParams, PoolError, PoolHooks};
-use crate::memory::{Backing, Kind, NetIov, NetmemDesc, NetmemRef, PoolId, Raw};
-use crate::mm::{PageRef, head_is_free_to_keep};
+use crate::dma::DeviceId;
+use crate::memory::{Kind, NetIov, NetmemRef, PoolId, Raw};
+use crate::mm::PageRef;
+use crate::page_pool::{
+    AnyProvider, FreeIov, Idle, InitCallback, Installed, PagePoolParams, Parts, PoolError, PoolHooks, bytes_mut,
+};
 use crate::sync::{AtomicIsize, AtomicU64};
 use alloc::sync::Arc;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// More than there can be pieces of memory.
 const LIVE: isize = isize::MAX >> 1;
@@ -110,13 +110,18 @@ impl Shared {
         PoolId::new(NonNull::from(self).cast())
     }
 
+    /// Returns whether the memory is mapped for a device.
+    pub(super) fn is_mapped_for(&self, device: DeviceId) -> bool {
+        self.dma.as_ref().is_some_and(|dma| dma.reaches(device))
+    }
+
     /// Prepares and reports the `held`th piece of memory that has become the pool's.
     pub(super) fn entered<K: Kind>(&self, idle: &mut Idle<K>, held: isize) {
         let Watchers { hooks, init } = &self.watchers;
         if let Some(init) = init {
             let memory = idle.memory().into_any();
             // SAFETY: nobody else has the memory, because it is idle and borrowed exclusively; these are all of its bytes.
-            init(memory, unsafe { super::readable::bytes_mut(memory, 0, self.buffer_size) });
+            init(memory, unsafe { bytes_mut(memory, 0, self.buffer_size) });
         }
         if let Some(hooks) = hooks {
             hooks.state_hold(self.id(), idle.memory().into_any(), held as u32);
@@ -256,35 +261,6 @@ impl Shared {
         // SAFETY: the pool lives while a reference to a piece of its memory does.
         unsafe { &*this }
     }
-}
-
-/// Returns whether memory may stay in its pool: a page only if nobody else counts on it, and it is not from the reserve for
-/// memory reclaim. What a pool has is the first page of its block.
-#[inline(always)]
-pub(super) fn can_stay<K: Kind>(memory: NetmemRef<'_, K>) -> bool {
-    match memory.backing() {
-        Backing::Page(head) => head_is_free_to_keep(head),
-        Backing::NetIov(_) => true,
-    }
-}
-
-/// Drops `n` references of `n` or more. Returns whether none remain; the count is 1 again then, for the next owner.
-#[inline(always)]
-#[doc(alias = "page_pool_unref_netmem")]
-pub(super) fn unref(desc: &NetmemDesc, n: isize) -> bool {
-    let count = desc.pp_ref_count_ref();
-    // When all references are the caller's, nobody can change the count, and it needs no read-modify-write.
-    if count.load(Acquire) == n {
-        if n != 1 {
-            count.store(1, Relaxed);
-        }
-        return true;
-    }
-    if count.fetch_sub(n, AcqRel) == n {
-        count.store(1, Relaxed);
-        return true;
-    }
-    false
 }
 
 const _: () = {

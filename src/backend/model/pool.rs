@@ -1,14 +1,22 @@
-//! [`Core`]: the consumer side of a pool.
+//! [`Pool`]: the consumer side of a pool, and its owner.
 
+use super::NoNapi;
 use super::frag_page::FragPage;
-use super::idle::Idle;
-use super::provider::{Sink, Wish};
+use super::mapping::PoolDma;
+use super::ring::Ring;
 use super::shared::Shared;
-use super::stack::Stack;
-use super::{AnyProvider, BATCH, CACHE, FreeIov, Netmem, PoolKind, REFILL, Refill, Stats};
+use super::shutdown::Ended;
+use crate::backend;
+use crate::dma::{DeviceId, DmaDirection};
 use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, PoolId, Raw};
 use crate::mm::{FreePage, page_ref_count, page_size, page_to_nid};
-use core::mem::MaybeUninit;
+use crate::page_pool::{
+    AnyProvider, BATCH, CACHE, Frag, FreeIov, Handles, Idle, Installed, Netmem, PagePoolParams, PoolError, PoolFlags,
+    PoolKind, REFILL, Refill, Sink, Stack, Stats, Wish,
+};
+use alloc::sync::Arc;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -18,56 +26,31 @@ use core::sync::atomic::Ordering::Relaxed;
 ///
 /// The owner's part of `shared` is this value's. The memory of `cache` is this pool's, and synced for the device. `held` is how
 /// many pieces of memory ever came in.
-pub(super) struct Core<K: PoolKind> {
-    pub(super) cache: Stack<Idle<K>, CACHE>,
+pub(crate) struct Pool<K: PoolKind> {
+    cache: Stack<Idle<K>, CACHE>,
     /// `shared`, or null when all memory that is recycled must be synced: one compare answers both questions.
     fast_pp: *mut (),
-    pub(super) shared: NonNull<Shared>,
+    shared: NonNull<Shared>,
     /// Bytes in a piece of memory.
     buffer_size: u32,
-    pub(super) frag: FragPage<K>,
-    pub(super) stats: Stats,
-    pub(super) held: isize,
+    frag: FragPage<K>,
+    stats: Stats,
+    held: isize,
     /// The NUMA node that the pool wants its pages from.
     nid: Option<i32>,
 }
 
 // SAFETY: the pointers are to the shared part, which is `Sync`, and which this value keeps as its owner. The memory is reached
 // through atomics.
-unsafe impl<K: PoolKind> Send for Core<K> {}
-// SAFETY: `&Core` reads counters that only `&mut Core` writes, and the shared part.
-unsafe impl<K: PoolKind> Sync for Core<K> {}
+unsafe impl<K: PoolKind> Send for Pool<K> {}
+// SAFETY: `&Pool` reads counters that only `&mut Pool` writes, and the shared part.
+unsafe impl<K: PoolKind> Sync for Pool<K> {}
 
-impl<K: PoolKind> Core<K> {
-    /// Returns the consumer side of a pool that has no memory yet.
-    ///
-    /// # Safety
-    ///
-    /// The owner's part of `shared` becomes this value's. The pool's provider has memory of kind `K`.
-    pub(super) unsafe fn new(shared: NonNull<Shared>, nid: Option<i32>) -> Self {
-        // SAFETY: the owner's part keeps it, says the caller.
-        let made = unsafe { shared.as_ref() };
-        let (sync, buffer_size) = (made.syncs_for_device(), made.buffer_size);
-        Core {
-            cache: Stack::new(),
-            fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
-            shared,
-            buffer_size,
-            frag: FragPage::none(),
-            stats: Stats::default(),
-            held: 0,
-            nid,
-        }
-    }
-
+impl<K: PoolKind> Pool<K> {
     #[inline(always)]
-    pub(super) fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Shared {
         // SAFETY: the owner's part is this value's, so the pool lives as long as this value does.
         unsafe { self.shared.as_ref() }
-    }
-
-    pub(super) fn id(&self) -> PoolId {
-        PoolId::new(self.shared.cast())
     }
 
     /// Returns whether memory is this pool's.
@@ -89,7 +72,7 @@ impl<K: PoolKind> Core<K> {
 
     /// Shows the device up to `len` bytes of a piece of the pool's memory, if the pool does that.
     #[inline]
-    fn sync_for_device(&self, idle: &Idle<K>, len: u32) {
+    fn sync_idle(&self, idle: &Idle<K>, len: u32) {
         let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) else { return };
         debug_assert!(self.owns(idle.memory()));
         // SAFETY: nobody but the caller touches the memory, because it is idle. It is this pool's, because each function of
@@ -109,7 +92,7 @@ impl<K: PoolKind> Core<K> {
         let mut idle = unsafe { Idle::<K>::new(raw) };
         self.held += 1;
         self.shared().entered(&mut idle, self.held);
-        self.sync_for_device(&idle, u32::MAX);
+        self.sync_idle(&idle, u32::MAX);
         // INVARIANT: it is this pool's, and synced.
         self.cache.push(idle);
     }
@@ -151,7 +134,7 @@ impl<K: PoolKind> Core<K> {
         // SAFETY: the owner's part keeps the pool; the reference is not tied to `self`, whose cache is filled below.
         let ring = unsafe { &shared.as_ref().ring };
         let fill = |room: &mut [MaybeUninit<Idle<K>>]| match nid {
-            // SAFETY: `&mut Core` is the one consumer, and all memory of the pool is of kind `K`.
+            // SAFETY: `&mut Pool` is the one consumer, and all memory of the pool is of kind `K`.
             None => unsafe { ring.pop(&mut room[..REFILL], |_| true) },
             // SAFETY: the same.
             Some(nid) => unsafe { ring.pop(&mut room[..REFILL], |memory| is_on_node(memory, nid)) },
@@ -160,7 +143,7 @@ impl<K: PoolKind> Core<K> {
         // INVARIANT: what it gives is this pool's. It is synced below, before the code of anybody else runs, which may panic.
         let waived = unsafe { self.cache.fill(fill) };
         if self.shared().syncs_for_device() {
-            self.cache.as_slice().iter().for_each(|idle| self.sync_for_device(idle, u32::MAX));
+            self.cache.as_slice().iter().for_each(|idle| self.sync_idle(idle, u32::MAX));
         }
         match waived {
             None if self.cache.len() == 0 => {
@@ -178,65 +161,11 @@ impl<K: PoolKind> Core<K> {
         Some(idle)
     }
 
-    /// Wants pages of another node from now on, and gives those in the cache back.
-    #[cold]
-    pub(super) fn set_nid(&mut self, nid: i32) {
-        if self.nid == Some(nid) {
-            return;
-        }
-        self.shared().node_changed(nid);
-        self.nid = Some(nid);
-        self.empty_cache();
-    }
-
     /// Gives the memory of the cache back to the provider.
-    pub(super) fn empty_cache(&mut self) {
+    fn empty_cache(&mut self) {
         while let Some(idle) = self.pop() {
             Shared::release(idle.any());
         }
-    }
-
-    /// Takes a piece out of the cache, filling it if it must.
-    #[inline(always)]
-    pub(super) fn alloc(&mut self) -> Option<Idle<K>> {
-        match self.pop() {
-            Some(idle) => {
-                self.stats.alloc_fast += 1;
-                Some(idle)
-            }
-            None => self.refill(),
-        }
-    }
-
-    /// Fills `out`, as far as there is memory, and returns how many pieces it added.
-    pub(super) fn alloc_bulk(&mut self, out: &mut Stack<Netmem<K>, BATCH>) -> usize {
-        let before = out.len();
-        while out.room() != 0 {
-            let count = self.cache.len().min(out.room());
-            if count == 0 {
-                let Some(idle) = self.refill() else { break };
-                out.push(idle.into_netmem());
-                continue;
-            }
-            // SAFETY: both are one `Raw`, and an idle piece may be made a handle; the cache has `count`, and `out` room for them.
-            unsafe { self.cache.move_as(out, count) };
-            self.stats.alloc_fast += count as u64;
-        }
-        out.len() - before
-    }
-
-    /// Returns a reference with a fresh range of `size` bytes, and the first byte of that range.
-    #[inline(always)]
-    pub(super) fn alloc_frag(&mut self, size: u32) -> Option<(Netmem<K>, u32)> {
-        if let Some(cut) = self.frag.cut(size) {
-            return Some(cut);
-        }
-        if let Some(cut) = self.frag.cut_again(size) {
-            self.stats.recycle_cached += 1;
-            self.stats.alloc_fast += 1;
-            return Some(cut);
-        }
-        self.next_frag_page(size)
     }
 
     /// Gives back the pool's part of the fragment page, and starts on a new one, or on the same when nobody has it.
@@ -252,7 +181,7 @@ impl<K: PoolKind> Core<K> {
                 self.stats.alloc_fast += 1;
                 idle
             }
-            None => self.alloc()?,
+            None => backend::Pool::alloc(self)?,
         };
         self.frag.start(idle, self.fast_pp.is_null());
         self.frag.cut(size)
@@ -266,29 +195,15 @@ impl<K: PoolKind> Core<K> {
             Shared::release(idle.any());
             return None;
         }
-        self.sync_for_device(&idle, u32::MAX);
+        self.sync_idle(&idle, u32::MAX);
         Some(idle)
     }
 
     /// Leaves the fragment page for good: to the provider, or to those who still have fragments of it.
     #[doc(alias = "page_pool_free_frag")]
-    pub(super) fn free_frag(&mut self) {
+    fn free_frag(&mut self) {
         if let Some(idle) = self.frag.leave() {
             Shared::release(idle.any());
-        }
-    }
-
-    /// Drops a reference, and puts the memory into the cache if it was the last. If the pool syncs, it shows the device
-    /// `sync_len` bytes, or as many as the pool's parameters say if that is less.
-    #[inline(always)]
-    pub(super) fn recycle_direct<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
-        // Nobody writes `pp` while a handle lives.
-        if memory.desc().pp_ref().load(Relaxed) != self.fast_pp {
-            return self.recycle_other(memory, sync_len);
-        }
-        if let Some(idle) = memory.into_idle() {
-            // SAFETY: it is this pool's, as was just seen. INVARIANT: this pool syncs nothing.
-            self.stash(unsafe { Self::own(idle) });
         }
     }
 
@@ -307,7 +222,7 @@ impl<K: PoolKind> Core<K> {
         }
     }
 
-    /// Does the rest of [`recycle_direct`](Self::recycle_direct): memory of another pool, or memory to sync.
+    /// Does the rest of [`recycle`](backend::Pool::recycle): memory of another pool, or memory to sync.
     #[cold]
     #[inline(never)]
     fn recycle_other<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
@@ -319,15 +234,127 @@ impl<K: PoolKind> Core<K> {
         // SAFETY: it is this pool's, as was just seen.
         let idle = unsafe { Self::own(idle) };
         if idle.can_stay() {
-            self.sync_for_device(&idle, sync_len);
+            self.sync_idle(&idle, sync_len);
         }
         // INVARIANT: it is synced if it may stay.
         self.stash(idle);
     }
 
-    /// Does [`recycle_direct`](Self::recycle_direct) for many. Memory that does not go into the cache goes through the rings,
-    /// in one go for each pool.
-    pub(super) fn recycle_bulk<H: Kind>(&mut self, batch: &mut Stack<Netmem<H>, BATCH>) {
+    /// Does the rest of [`recycle_bulk`](backend::Pool::recycle_bulk): memory to sync, of other pools, that may not stay, or that does
+    /// not fit into the cache.
+    #[cold]
+    #[inline(never)]
+    fn recycle_rest<H: Kind>(&mut self, rest: &mut Stack<Idle<H>, BATCH>) {
+        let mut left = Stack::<Idle<H>, BATCH>::new();
+        for idle in rest.drain() {
+            if !self.owns(idle.memory()) || !idle.can_stay() {
+                left.push(idle);
+                continue;
+            }
+            // SAFETY: it is this pool's, as was just seen.
+            let idle = unsafe { Self::own(idle) };
+            self.sync_idle(&idle, u32::MAX);
+            // INVARIANT: it is synced.
+            match self.cache.try_push(idle) {
+                Ok(()) => self.stats.recycle_cached += 1,
+                Err(idle) => {
+                    self.stats.recycle_cache_full += 1;
+                    // SAFETY: the memory was of kind `H` before.
+                    left.push(unsafe { idle.assume() });
+                }
+            }
+        }
+        Shared::put_idle_bulk(&mut left);
+    }
+}
+
+impl<K: PoolKind> backend::Pool<K> for Pool<K> {
+    fn create(
+        params: PagePoolParams,
+        provider: Installed,
+        buffer_size: u32,
+        needs_sync: bool,
+    ) -> Result<Self, PoolError> {
+        let dma = match &params.device {
+            Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
+                Some(Arc::new(PoolDma::new(device.clone(), &params, &provider, needs_sync)))
+            }
+            _ => None,
+        };
+        let (nid, ring) = (params.nid, Ring::new(params.ring_size())?);
+        let shared = Shared::make(ring, provider, dma, buffer_size, params)?;
+        // SAFETY: it was just made, and the owner's part is this function's to give.
+        let sync = unsafe { shared.as_ref() }.syncs_for_device();
+        // INVARIANT: the owner's part is the new value's. A `K::Provider` has memory of kind `K`.
+        Ok(Pool {
+            cache: Stack::new(),
+            fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
+            shared,
+            buffer_size,
+            frag: FragPage::none(),
+            stats: Stats::default(),
+            held: 0,
+            nid,
+        })
+    }
+
+    #[inline(always)]
+    fn alloc(&mut self) -> Option<Idle<K>> {
+        match self.pop() {
+            Some(idle) => {
+                self.stats.alloc_fast += 1;
+                Some(idle)
+            }
+            None => self.refill(),
+        }
+    }
+
+    fn alloc_bulk(&mut self, out: &mut Handles<K>) -> usize {
+        let before = out.len();
+        while out.room() != 0 {
+            let count = self.cache.len().min(out.room());
+            if count == 0 {
+                let Some(idle) = self.refill() else { break };
+                out.push(idle.into_netmem());
+                continue;
+            }
+            // SAFETY: both are one `Raw`, and an idle piece may be made a handle; the cache has `count`, and `out` room for them.
+            unsafe { self.cache.move_as(out, count) };
+            self.stats.alloc_fast += count as u64;
+        }
+        out.len() - before
+    }
+
+    #[inline(always)]
+    fn alloc_frag(&mut self, size: u32) -> Option<(Netmem<K>, u32)> {
+        if let Some(cut) = self.frag.cut(size) {
+            return Some(cut);
+        }
+        if let Some(cut) = self.frag.cut_again(size) {
+            self.stats.recycle_cached += 1;
+            self.stats.alloc_fast += 1;
+            return Some(cut);
+        }
+        self.next_frag_page(size)
+    }
+
+    fn give_rest(&mut self, offset: u32, size: u32) -> u32 {
+        self.frag.give_rest(offset, size)
+    }
+
+    #[inline(always)]
+    fn recycle<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
+        // Nobody writes `pp` while a handle lives.
+        if memory.desc().pp_ref().load(Relaxed) != self.fast_pp {
+            return self.recycle_other(memory, sync_len);
+        }
+        if let Some(idle) = memory.into_idle() {
+            // SAFETY: it is this pool's, as was just seen. INVARIANT: this pool syncs nothing.
+            self.stash(unsafe { Self::own(idle) });
+        }
+    }
+
+    fn recycle_bulk<H: Kind>(&mut self, batch: &mut Handles<H>) {
         let before = self.cache.len();
         let mut rest = Stack::<Idle<H>, BATCH>::new();
         for memory in batch.drain() {
@@ -349,35 +376,120 @@ impl<K: PoolKind> Core<K> {
         }
     }
 
-    /// Does the rest of [`recycle_bulk`](Self::recycle_bulk): memory to sync, of other pools, that may not stay, or that does
-    /// not fit into the cache.
-    #[cold]
-    #[inline(never)]
-    fn recycle_rest<H: Kind>(&mut self, rest: &mut Stack<Idle<H>, BATCH>) {
-        let mut left = Stack::<Idle<H>, BATCH>::new();
-        for idle in rest.drain() {
-            if !self.owns(idle.memory()) || !idle.can_stay() {
-                left.push(idle);
-                continue;
-            }
-            // SAFETY: it is this pool's, as was just seen.
-            let idle = unsafe { Self::own(idle) };
-            self.sync_for_device(&idle, u32::MAX);
-            // INVARIANT: it is synced.
-            match self.cache.try_push(idle) {
-                Ok(()) => self.stats.recycle_cached += 1,
-                Err(idle) => {
-                    self.stats.recycle_cache_full += 1;
-                    // SAFETY: the memory was of kind `H` before.
-                    left.push(unsafe { idle.assume() });
-                }
-            }
+    #[inline]
+    unsafe fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) {
+        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync_for_cpu) {
+            // SAFETY: the memory is this pool's, says the caller, and this is the owner.
+            unsafe { dma.sync_frag_for_cpu(frag, range) }
         }
-        Shared::put_idle_bulk(&mut left);
+    }
+
+    #[inline]
+    unsafe fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) {
+        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) {
+            // SAFETY: the memory is this pool's, says the caller, and this is the owner.
+            unsafe { dma.sync_frag_for_device(frag) }
+        }
+    }
+
+    #[cold]
+    fn set_nid(&mut self, nid: i32) {
+        if self.nid == Some(nid) {
+            return;
+        }
+        self.shared().node_changed(nid);
+        self.nid = Some(nid);
+        self.empty_cache();
+    }
+
+    // A pool is linked while the NAPI has it by value: there is nothing to tell.
+    fn link(&mut self, _: NoNapi) {}
+
+    fn unlink(&mut self) {}
+
+    fn id(&self) -> PoolId {
+        PoolId::new(self.shared.cast())
+    }
+
+    fn number(&self) -> u32 {
+        self.shared().number
+    }
+
+    fn provider(&self) -> &AnyProvider {
+        &self.shared().provider
+    }
+
+    #[inline]
+    fn buffer_size(&self) -> u32 {
+        self.buffer_size
+    }
+
+    fn direction(&self) -> DmaDirection {
+        self.shared().dma.as_ref().map_or(DmaDirection::default(), |dma| dma.direction)
+    }
+
+    fn is_mapped_for(&self, device: DeviceId) -> bool {
+        self.shared().is_mapped_for(device)
+    }
+
+    fn stats(&self) -> Stats {
+        let shared = self.shared();
+        Stats {
+            recycle_ring: shared.ring.pushed() as u64,
+            recycle_ring_full: shared.ring_full.load(Relaxed),
+            recycle_released_refcnt: shared.released_refcnt.load(Relaxed),
+            ..self.stats
+        }
+    }
+
+    fn inflight(&self) -> usize {
+        (self.held - self.shared().released()).max(0) as usize
+    }
+
+    fn outstanding(&self) -> usize {
+        let uncut = usize::from(self.frag.is_unused());
+        let idle = self.cache.len() + self.shared().ring.len() + uncut;
+        backend::Pool::inflight(self).saturating_sub(idle)
     }
 }
 
-impl<K: PoolKind> Sink<Page> for Core<K> {
+impl<K: PoolKind> Pool<K> {
+    /// Gives cache and ring back, unmaps the memory that is in use, and leaves the rest to the last handle and to `observers`, 0
+    /// or 1.
+    ///
+    /// # Safety
+    ///
+    /// Called once; the pool is not used afterwards.
+    unsafe fn end(&mut self, observers: isize) {
+        self.free_frag();
+        self.empty_cache();
+        // SAFETY: this is the owner.
+        unsafe { Shared::close(self.shared) };
+        if let Some(dma) = &self.shared().dma {
+            dma.end();
+        }
+        // SAFETY: this is the owner; ring and mappings are done with, and the caller promises the rest.
+        unsafe { Shared::disown(self.shared, self.held, observers) }
+    }
+
+    /// Ends the pool, and returns a part of it to an observer.
+    pub(super) fn into_ended(self) -> Ended {
+        let shared = self.shared;
+        // SAFETY: the pool is not dropped afterwards.
+        unsafe { ManuallyDrop::new(self).end(1) };
+        // SAFETY: one part was left for an observer, and this is it.
+        unsafe { Ended::new(shared) }
+    }
+}
+
+impl<K: PoolKind> Drop for Pool<K> {
+    fn drop(&mut self) {
+        // SAFETY: this is the end of it.
+        unsafe { self.end(0) }
+    }
+}
+
+impl<K: PoolKind> Sink<Page> for Pool<K> {
     fn admit(&mut self, page: FreePage) -> Result<(), FreePage> {
         let shared = self.shared();
         let fits = self.cache.room() != 0
@@ -407,7 +519,7 @@ impl<K: PoolKind> Sink<Page> for Core<K> {
     }
 }
 
-impl<K: PoolKind> Sink<NetIov> for Core<K> {
+impl<K: PoolKind> Sink<NetIov> for Pool<K> {
     fn admit(&mut self, iov: FreeIov) -> Result<(), FreeIov> {
         let shared = self.shared();
         let fits = self.cache.room() != 0
@@ -431,17 +543,17 @@ impl<K: PoolKind> Sink<NetIov> for Core<K> {
     }
 }
 
-impl<K: PoolKind> Core<K> {
+impl<K: PoolKind> Pool<K> {
     /// Takes back a reference that bypasses the ring and is not counted as recycling. Returns whether it is in the cache now.
     fn readmit_any<H: Kind>(&mut self, memory: Netmem<H>) -> bool {
         let (count, cached) = (self.cache.len(), self.stats.recycle_cached);
-        self.recycle_direct(memory, u32::MAX);
+        backend::Pool::recycle(self, memory, u32::MAX);
         self.stats.recycle_cached = cached;
         self.cache.len() != count
     }
 
     fn wish_any(&self) -> Wish {
-        Wish { pool: self.id(), order: self.shared().order, nid: self.nid }
+        Wish { pool: backend::Pool::id(self), order: self.shared().order, nid: self.nid }
     }
 }
 

@@ -1,9 +1,11 @@
 //! [`PoolDma`]: what a pool does with its device, and [`PoolMapping`], which keeps mapped what a device has.
 
-use super::{AnyProvider, Frag, PagePoolParams, PoolFlags};
+use super::shared::Shared;
 use crate::assert::assert_not_impl_any;
+use crate::backend::Mapping;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection};
 use crate::memory::{DmaAddr, Kind, NetmemDesc, Page};
+use crate::page_pool::{AnyProvider, Frag, Installed, PagePoolParams, PoolFlags};
 use crate::sync::{AtomicUsize, Lock};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -73,19 +75,14 @@ pub(super) struct PoolDma {
 const OWNER: usize = 1 << (usize::BITS - 2);
 
 impl PoolDma {
-    /// What a pool with these parameters does with its device; `wants_sync` is what its provider says of its memory.
-    pub(super) fn new(
-        device: Arc<dyn DmaDevice>,
-        params: &PagePoolParams,
-        provider: &AnyProvider,
-        wants_sync: bool,
-    ) -> Self {
+    /// Returns what a pool with these parameters does with its device. `needed` says that its memory must be synced.
+    pub(super) fn new(device: Arc<dyn DmaDevice>, params: &PagePoolParams, provider: &Installed, needed: bool) -> Self {
         let asked = params.flags.contains(PoolFlags::DMA_SYNC_DEV);
-        let needed = wants_sync && device.needs_sync();
         // Also for a device that needs no sync: so a buffer that is too long is noticed on each.
-        let writable = if wants_sync && asked { params.offset..params.offset + params.max_len } else { 0..u32::MAX };
+        let syncs = provider.wants_sync() && asked;
+        let writable = if syncs { params.offset..params.offset + params.max_len } else { 0..u32::MAX };
         PoolDma {
-            map: matches!(provider, AnyProvider::Page(_)),
+            map: matches!(**provider, AnyProvider::Page(_)),
             sync: needed && asked,
             sync_for_cpu: needed,
             writable,
@@ -144,6 +141,29 @@ impl PoolDma {
         let len = len.min(end - start);
         // SAFETY: the pool checked that the range is inside its memory; the rest is the caller's promise.
         unsafe { self.device.sync_for_device(desc.dma_addr(), start as usize, len as usize) }
+    }
+
+    /// Shows the CPU a range of a piece of the pool's memory.
+    ///
+    /// # Safety
+    ///
+    /// `frag` is memory of this pool, whose owner has not dropped it, so it is mapped.
+    pub(super) unsafe fn sync_frag_for_cpu<K: Kind>(&self, frag: &Frag<K>, range: Range<u32>) {
+        let (addr, start) = (frag.netmem().dma_addr(), (frag.offset() + range.start) as usize);
+        debug_assert!(range.end <= frag.len());
+        // SAFETY: the memory is mapped at its address, says the caller. The range is inside it, and the frag is exclusive.
+        unsafe { self.device.sync_for_cpu(addr, start, range.len()) }
+    }
+
+    /// Shows the device all of a piece of the pool's memory.
+    ///
+    /// # Safety
+    ///
+    /// As for [`sync_frag_for_cpu`](Self::sync_frag_for_cpu).
+    pub(super) unsafe fn sync_frag_for_device<K: Kind>(&self, frag: &Frag<K>) {
+        let (addr, offset, len) = (frag.netmem().dma_addr(), frag.offset() as usize, frag.len() as usize);
+        // SAFETY: as in `sync_frag_for_cpu`.
+        unsafe { self.device.sync_for_device(addr, offset, len) }
     }
 
     /// Ends the owner's part: unmaps what is still in use, now or as soon as no device has any of it.
@@ -206,31 +226,39 @@ pub(crate) struct PoolMapping(Arc<PoolDma>);
 
 assert_not_impl_any!(PoolMapping: Clone, Copy, Default);
 
-impl PoolMapping {
+/// Returns what the pool of a frag does with its device; `None` when it does not map.
+#[inline]
+fn dma_of<K: Kind>(frag: &Frag<K>) -> Option<&Arc<PoolDma>> {
+    // SAFETY: the frag is a reference to memory of a pool.
+    unsafe { Shared::of(frag.netmem()) }.dma.as_ref()
+}
+
+impl Mapping for PoolMapping {
     /// Holds the mappings of the pool that `frag` is of. `None` when the pool does not map for `device`, or its owner has
     /// dropped it.
-    pub(crate) fn of<K: Kind>(frag: &Frag<K>, device: DeviceId) -> Option<Self> {
-        let dma = frag.pool_dma()?;
+    #[inline]
+    fn of<K: Kind>(frag: &Frag<K>, device: DeviceId) -> Option<Self> {
+        let dma = dma_of(frag)?;
         // INVARIANT: `hold` took the part.
         (dma.device_id == device && dma.hold()).then(|| PoolMapping(dma.clone()))
     }
 
     /// Returns whether this holds the mappings of the pool that `frag` is of.
     #[inline]
-    pub(crate) fn is_of<K: Kind>(&self, frag: &Frag<K>) -> bool {
+    fn is_of<K: Kind>(&self, frag: &Frag<K>) -> bool {
         // By the address of what this value keeps, so no other pool can have it.
-        frag.pool_dma().is_some_and(|dma| Arc::ptr_eq(dma, &self.0))
+        dma_of(frag).is_some_and(|dma| Arc::ptr_eq(dma, &self.0))
     }
 
     /// Returns whether the pool's owner has it still: nothing new of a pool that was dropped is given to a device.
     #[inline]
-    pub(crate) fn has_owner(&self) -> bool {
+    fn has_owner(&self) -> bool {
         self.0.has_owner()
     }
 
     /// Where a device may write, in each piece of the pool's memory: the bytes that the pool syncs.
     #[inline]
-    pub(crate) fn writable(&self) -> Range<u32> {
+    fn writable(&self) -> Range<u32> {
         self.0.writable.clone()
     }
 }

@@ -4,9 +4,8 @@
 //! one store after the reference count, and nothing after it: a queue whose push does more than that touches memory
 //! that the consumer may have freed by then.
 
-use super::PoolError;
-use super::idle::Idle;
 use crate::memory::{Kind, NetmemRef, Raw};
+use crate::page_pool::{Idle, PoolError};
 use crate::sync::{Alive, AtomicPtr, AtomicUsize, spin};
 use alloc::boxed::Box;
 use alloc::vec::Vec;

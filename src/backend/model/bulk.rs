@@ -1,18 +1,16 @@
 //! Bulk puts: many pieces of memory that go home together.
 
-use super::idle::Idle;
 use super::ring::Ring;
 use super::shared::Shared;
-use super::stack::Stack;
-use super::{BATCH, Netmem};
 use crate::memory::Kind;
+use crate::page_pool::{BATCH, Handles, Idle, Stack};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
 impl Shared {
     /// Drops many handles: memory that stays goes into the rings, in one go for each pool. The pools may be gone afterwards.
     #[doc(alias = "page_pool_put_netmem_bulk")]
-    pub(super) fn put_bulk<K: Kind>(batch: &mut Stack<Netmem<K>, BATCH>) {
+    pub(super) fn put_bulk<K: Kind>(batch: &mut Handles<K>) {
         // Most batches are of one pool, and all of their memory may stay: those go straight into its ring.
         let (mut pool, mut stay) = (None, Stack::<Idle<K>, BATCH>::new());
         let mut others = Stack::<Idle<K>, BATCH>::new();

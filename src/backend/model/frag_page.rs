@@ -1,9 +1,8 @@
 //! [`FragPage`]: the piece of memory that fragments are being cut from.
 
-use super::idle::Idle;
-use super::shared::can_stay;
-use super::{Netmem, Shares};
+use super::idle::can_stay;
 use crate::memory::Kind;
+use crate::page_pool::{Idle, Netmem, Shares};
 
 /// How many references a page that is being cut into fragments starts with: more than it will have users.
 const BIAS_MAX: isize = isize::MAX >> 1;

@@ -1,0 +1,128 @@
+//! What the backend calls: functions of the kernel, and glue for those that are inline or that know a layout.
+//!
+//! Names without `netmem_rs_` are the kernel's own (include/net/page_pool/helpers.h and types.h). The others are for C glue to
+//! provide; each says which helper it stands for.
+
+use crate::memory::{NetIov, Page};
+use core::ffi::c_void;
+
+/// `struct page_pool`: only its address is used.
+#[repr(C)]
+pub(super) struct PagePool {
+    _opaque: [u8; 0],
+}
+
+/// `struct napi_struct`: only its address is used.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Napi {
+    _opaque: [u8; 0],
+}
+
+/// `netmem_ref`: the bits of a tagged pointer.
+pub(super) type NetmemWord = *mut c_void;
+
+/// `gfp_t`: what an allocation may do.
+pub(super) type Gfp = u32;
+
+/// What glue makes `struct page_pool_params` of.
+#[repr(C)]
+pub(super) struct PoolParams {
+    pub(super) flags: u32,
+    pub(super) order: u32,
+    pub(super) pool_size: u32,
+    pub(super) nid: i32,
+    /// `struct device *`, or null.
+    pub(super) device: *mut c_void,
+    /// `enum dma_data_direction`.
+    pub(super) direction: u32,
+    pub(super) max_len: u32,
+    pub(super) offset: u32,
+    pub(super) rx_page_size: u32,
+}
+
+/// `struct page_pool_stats`: the counters, in the kernel's order.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct PoolStats {
+    pub(super) alloc_fast: u64,
+    pub(super) alloc_slow: u64,
+    pub(super) alloc_slow_high_order: u64,
+    pub(super) alloc_empty: u64,
+    pub(super) alloc_refill: u64,
+    pub(super) alloc_waive: u64,
+    pub(super) recycle_cached: u64,
+    pub(super) recycle_cache_full: u64,
+    pub(super) recycle_ring: u64,
+    pub(super) recycle_ring_full: u64,
+    pub(super) recycle_released_refcnt: u64,
+}
+
+unsafe extern "C" {
+    // net/core/page_pool.c
+    pub(super) fn page_pool_alloc_netmems(pool: *mut PagePool, gfp: Gfp) -> NetmemWord;
+    pub(super) fn page_pool_alloc_frag_netmem(pool: *mut PagePool, offset: *mut u32, size: u32, gfp: Gfp)
+    -> NetmemWord;
+    pub(super) fn page_pool_put_unrefed_netmem(
+        pool: *mut PagePool,
+        netmem: NetmemWord,
+        dma_sync_size: u32,
+        allow_direct: bool,
+    );
+    pub(super) fn page_pool_put_netmem_bulk(data: *mut NetmemWord, count: u32);
+    pub(super) fn page_pool_update_nid(pool: *mut PagePool, new_nid: i32);
+    pub(super) fn page_pool_enable_direct_recycling(pool: *mut PagePool, napi: *mut Napi);
+    pub(super) fn page_pool_disable_direct_recycling(pool: *mut PagePool);
+
+    /// `page_pool_create`. Null when it fails; `error` is the errno then, positive.
+    pub(super) fn netmem_rs_pool_create(params: *const PoolParams, error: *mut i32) -> *mut PagePool;
+    /// `page_pool_destroy`, as soon as no [`netmem_rs_pool_hold`] is left.
+    pub(super) fn netmem_rs_pool_destroy(pool: *mut PagePool);
+    /// Keeps a pool from being destroyed, unless its owner has destroyed it. Returns whether it does.
+    pub(super) fn netmem_rs_pool_hold(pool: *mut PagePool) -> bool;
+    /// Ends what `netmem_rs_pool_hold` began.
+    pub(super) fn netmem_rs_pool_release(pool: *mut PagePool);
+    /// Whether the owner has destroyed the pool: `destroy_cnt`.
+    pub(super) fn netmem_rs_pool_is_destroyed(pool: *const PagePool) -> bool;
+    /// `pool->p.dev`, or null when the pool does not map.
+    pub(super) fn netmem_rs_pool_device(pool: *const PagePool) -> *mut c_void;
+    /// Bytes in a piece: `PAGE_SIZE << pool->p.order`.
+    pub(super) fn netmem_rs_pool_buffer_size(pool: *const PagePool) -> u32;
+    /// The bytes of a piece that the pool syncs: `pool->p.offset` and `max_len`, or 0 and all bits for a pool without syncs.
+    pub(super) fn netmem_rs_pool_range(pool: *const PagePool, offset: *mut u32, len: *mut u32);
+    /// `pool->user.id`.
+    pub(super) fn netmem_rs_pool_id(pool: *const PagePool) -> u32;
+    /// `page_pool_inflight`, not below 0.
+    pub(super) fn netmem_rs_pool_inflight(pool: *const PagePool) -> usize;
+    /// `page_pool_get_stats`.
+    pub(super) fn netmem_rs_pool_stats(pool: *const PagePool, stats: *mut PoolStats);
+    /// `page_pool_dma_sync_netmem_for_cpu`; it asks by itself whether the pool syncs.
+    pub(super) fn netmem_rs_sync_for_cpu(pool: *const PagePool, netmem: NetmemWord, offset: u32, len: u32);
+    /// `__page_pool_dma_sync_for_device`, for a range; it asks by itself whether the pool syncs.
+    pub(super) fn netmem_rs_sync_for_device(pool: *const PagePool, netmem: NetmemWord, offset: u32, len: u32);
+    /// `net_devmem_iov_binding_id`, 0 for none, and the address of the owner as its serial.
+    pub(super) fn netmem_rs_iov_binding(iov: *const NetIov, owner: *mut u64) -> u32;
+
+    /// `page_address`.
+    pub(super) fn netmem_rs_page_address(page: *const Page) -> *mut u8;
+    /// `page_to_pfn`.
+    pub(super) fn netmem_rs_page_to_pfn(page: *const Page) -> usize;
+    /// `page_to_nid`.
+    pub(super) fn netmem_rs_page_to_nid(page: *const Page) -> i32;
+    /// `compound_head`.
+    pub(super) fn netmem_rs_compound_head(page: *const Page) -> *const Page;
+    /// `compound_order`.
+    pub(super) fn netmem_rs_compound_order(page: *const Page) -> u32;
+    /// `get_page`. Returns the head.
+    pub(super) fn netmem_rs_get_page(page: *const Page) -> *mut Page;
+    /// `put_page`.
+    pub(super) fn netmem_rs_put_page(head: *mut Page);
+    /// `split_page` into blocks of an order, of a block that nobody else has. Returns whether it did.
+    pub(super) fn netmem_rs_split_page(head: *mut Page, order: u32) -> bool;
+    /// `alloc_pages_node` with GFP_ATOMIC, __GFP_NOWARN and __GFP_COMP; `nid` is -1 for any. Null when there is no memory.
+    pub(super) fn netmem_rs_alloc_pages(nid: i32, order: u32) -> *mut Page;
+    /// `virt_to_head_page` and a reference, when the address is one of the linear map. Null otherwise.
+    pub(super) fn netmem_rs_virt_to_page(address: usize) -> *mut Page;
+    /// `nr_free_pages`, and `totalram_pages`.
+    pub(super) fn netmem_rs_pages(total: *mut usize) -> usize;
+}

@@ -1,0 +1,139 @@
+//! Linux: the page_pool, NAPI and mm of the kernel that this is linked into.
+//!
+//! Type-checked only, so far: the functions of [`ffi`] are declared, and nothing provides those that are glue.
+
+mod ffi;
+mod pool;
+mod zone;
+
+pub use zone::Zone;
+
+use super::Backend;
+use crate::dma::DeviceId;
+use crate::memory::{Kind, NetIov, NetmemRef, Page};
+use crate::page_pool::{Handles, Idle, PoolKind};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::Relaxed;
+
+/// The backend: the kernel.
+pub(crate) struct Host;
+
+/// A `struct napi_struct`, or none.
+///
+/// # Invariants
+///
+/// It lives as long as a pool is linked to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KernelNapi(Option<NonNull<ffi::Napi>>);
+
+// SAFETY: the address is handed to the kernel, and not followed here.
+unsafe impl Send for KernelNapi {}
+// SAFETY: the same.
+unsafe impl Sync for KernelNapi {}
+
+/// Returns the pool that memory is of.
+///
+/// # Safety
+///
+/// The memory is a pool's, and the caller has a reference to it. The pool lives as long as that reference.
+unsafe fn pool_of<K: Kind>(memory: NetmemRef<'_, K>) -> *mut ffi::PagePool {
+    memory.desc().pp_ref().load(Relaxed).cast()
+}
+
+impl Backend for Host {
+    type Pool<K: PoolKind> = pool::Pool<K>;
+    type Mapping = pool::PoolMapping;
+    type Napi = KernelNapi;
+
+    #[inline]
+    fn put_idle<K: Kind>(idle: Idle<K>) {
+        // SAFETY: an idle piece is a pool's memory, and this value is its reference.
+        let pool = unsafe { pool_of(idle.memory()) };
+        // SAFETY: the memory has no references, and the caller gives it up. -1 syncs as much as the pool's parameters say.
+        unsafe { ffi::page_pool_put_unrefed_netmem(pool, idle.word().as_ptr().cast(), u32::MAX, false) }
+    }
+
+    fn put_bulk<K: Kind>(handles: &mut Handles<K>) {
+        let words = handles.as_slice();
+        let (data, count) = (words.as_ptr().cast_mut().cast::<ffi::NetmemWord>(), words.len() as u32);
+        // CAST: a handle is one word, the bits of a `netmem_ref`.
+        // SAFETY: the kernel drops one reference of each and may reorder them; the handles are forgotten below.
+        unsafe { ffi::page_pool_put_netmem_bulk(data, count) };
+        handles.drain().for_each(core::mem::forget);
+    }
+
+    #[inline]
+    unsafe fn size<K: Kind>(memory: NetmemRef<'_, K>) -> u32 {
+        // SAFETY: promised by the caller.
+        let pool = unsafe { pool_of(memory) };
+        // SAFETY: the reference keeps the pool.
+        unsafe { ffi::netmem_rs_pool_buffer_size(pool) }
+    }
+
+    unsafe fn is_mapped_for<K: Kind>(memory: NetmemRef<'_, K>, device: DeviceId) -> bool {
+        // SAFETY: promised by the caller.
+        let pool = unsafe { pool_of(memory) };
+        // SAFETY: the reference keeps the pool.
+        let mapped = unsafe { ffi::netmem_rs_pool_device(pool) };
+        // SAFETY: the same. What a pool has mapped is unmapped when it is destroyed.
+        ptr::addr_eq(mapped, device.as_ptr()) && !unsafe { ffi::netmem_rs_pool_is_destroyed(pool) }
+    }
+
+    unsafe fn binding_and_area(iov: &NetIov) -> (u32, u64) {
+        let mut owner = 0;
+        // SAFETY: the net_iov is a pool's memory, says the caller, so its owner lives; the pointer is to a local variable.
+        let id = unsafe { ffi::netmem_rs_iov_binding(iov, &mut owner) };
+        (id, owner)
+    }
+
+    fn page_address(page: &Page) -> NonNull<u8> {
+        // SAFETY: a `&Page` is a page that lives, of memory that the kernel has mapped.
+        let address = unsafe { ffi::netmem_rs_page_address(page) };
+        // SAFETY: the linear map has no page at address 0.
+        unsafe { NonNull::new_unchecked(address) }
+    }
+
+    fn page_to_pfn(page: &Page) -> usize {
+        // SAFETY: a `&Page` is a page that lives.
+        unsafe { ffi::netmem_rs_page_to_pfn(page) }
+    }
+
+    fn page_to_nid(page: &Page) -> i32 {
+        // SAFETY: a `&Page` is a page that lives.
+        unsafe { ffi::netmem_rs_page_to_nid(page) }
+    }
+
+    fn compound_head(page: &Page) -> &Page {
+        // SAFETY: a `&Page` is a page that lives.
+        let head = unsafe { ffi::netmem_rs_compound_head(page) };
+        // SAFETY: the head of a block lives as long as its pages do.
+        unsafe { &*head }
+    }
+
+    fn compound_order(page: &Page) -> u32 {
+        // SAFETY: a `&Page` is a page that lives.
+        unsafe { ffi::netmem_rs_compound_order(page) }
+    }
+
+    fn get_page(page: &Page) -> NonNull<Page> {
+        // SAFETY: a `&Page` is a page that lives, so its count is above 0.
+        let head = unsafe { ffi::netmem_rs_get_page(page) };
+        // SAFETY: the kernel has no page descriptor at address 0.
+        unsafe { NonNull::new_unchecked(head) }
+    }
+
+    unsafe fn put_page(head: NonNull<Page>) {
+        // SAFETY: promised by the caller.
+        unsafe { ffi::netmem_rs_put_page(head.as_ptr()) }
+    }
+
+    unsafe fn split_page(head: NonNull<Page>, order: u32) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe { ffi::netmem_rs_split_page(head.as_ptr(), order) }
+    }
+
+    unsafe fn page_behind(page: &Page, pages: usize) -> NonNull<Page> {
+        // SAFETY: the page array is contiguous within a range of page frames, and both are in one, says the caller.
+        unsafe { NonNull::from(page).add(pages) }
+    }
+}
