@@ -100,11 +100,11 @@ pub unsafe extern "C" fn rust_answer(word: NonNull<()>, answers: &mut Answers) {
     let memory: NetmemRef<'_> = unsafe { NetmemRef::from_raw(word) };
     let desc = memory.desc();
     *answers = Answers {
-        word: bits(memory.into_raw()),
+        word: bits(memory.as_raw()),
         is_net_iov: memory.is_net_iov().into(),
         desc: address(desc),
         pp: memory.pp().map_or(0, |pool| pool.addr() as u64),
-        dma_addr: memory.dma_addr().get() as u64,
+        dma_addr: memory.dma_addr().as_raw() as u64,
         magic: desc.pp_magic() as u64,
         is_pp: desc.is_pp().into(),
         dma_index: desc.dma_index() as u64,
@@ -115,16 +115,16 @@ pub unsafe extern "C" fn rust_answer(word: NonNull<()>, answers: &mut Answers) {
         Backing::Page(page) => {
             answers.memory = address(page);
             answers.desc_of_memory = address(<&NetmemDesc>::from(page));
-            answers.cast = bits(NetmemRef::<PageOrIov>::from(page).into_raw());
-            answers.cast_known = bits(NetmemRef::<Page>::from(page).into_raw());
+            answers.cast = bits(NetmemRef::<PageOrIov>::from(page).as_raw());
+            answers.cast_known = bits(NetmemRef::<Page>::from(page).as_raw());
             if let Ok(known) = NetmemRef::<Page>::try_from(memory) {
                 answers.known = address(known.page());
                 answers.known_desc = address(known.desc());
                 answers.known_pp = known.pp().map_or(0, |pool| pool.addr() as u64);
-                answers.widened = bits(NetmemRef::<PageOrIov>::from(known).into_raw());
+                answers.widened = bits(NetmemRef::<PageOrIov>::from(known).as_raw());
             }
             if let Err(page) = NetmemRef::<NetIov>::try_from(memory) {
-                answers.refused = bits(page.into_raw());
+                answers.refused = bits(page.as_raw());
             }
             answers.page_refcount = page.refcount_ref().load(Relaxed) as u64;
             answers.page_type = page.page_type_ref().load(Relaxed).into();
@@ -133,16 +133,16 @@ pub unsafe extern "C" fn rust_answer(word: NonNull<()>, answers: &mut Answers) {
         Backing::NetIov(iov) => {
             answers.memory = address(iov);
             answers.desc_of_memory = address(<&NetmemDesc>::from(iov));
-            answers.cast = bits(NetmemRef::<PageOrIov>::from(iov).into_raw());
-            answers.cast_known = bits(NetmemRef::<NetIov>::from(iov).into_raw());
+            answers.cast = bits(NetmemRef::<PageOrIov>::from(iov).as_raw());
+            answers.cast_known = bits(NetmemRef::<NetIov>::from(iov).as_raw());
             if let Ok(known) = NetmemRef::<NetIov>::try_from(memory) {
                 answers.known = address(known.net_iov());
                 answers.known_desc = address(known.desc());
                 answers.known_pp = known.pp().map_or(0, |pool| pool.addr() as u64);
-                answers.widened = bits(NetmemRef::<PageOrIov>::from(known).into_raw());
+                answers.widened = bits(NetmemRef::<PageOrIov>::from(known).as_raw());
             }
             if let Err(iov) = NetmemRef::<Page>::try_from(memory) {
-                answers.refused = bits(iov.into_raw());
+                answers.refused = bits(iov.as_raw());
             }
             let area = iov.area();
             answers.iov_type = match iov.ty() {

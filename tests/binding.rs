@@ -129,7 +129,7 @@ impl Oracle {
                 Some(from) => bytes[start..].copy_from_slice(from),
                 None => {
                     let SkbFrag::Pool(frag) = frag else { panic!("mm's without bytes") };
-                    let Backing::NetIov(iov) = frag.netmem().backing() else { panic!("a page without bytes") };
+                    let Backing::NetIov(iov) = frag.borrow().backing() else { panic!("a page without bytes") };
                     let at = iov.area().base_virtual() + iov.index() * NIOV + frag.offset() as usize;
                     self.view.read(at, &mut bytes[start..]).unwrap();
                     self.device_bytes += u64::from(frag.len());
@@ -354,7 +354,7 @@ fn p3_the_device_says_what_it_can() {
     let large = DmabufProvider::bind(rig.bus.clone().driver_side(), gpu, &[Chunk { offset: 0, len }], 1 << 16).unwrap();
     let mut driver = rig.driver(u64::MAX);
     let binding = driver.bind(1, large.clone().into(), BindOptions { rx_page_size: 1 << 16 }).unwrap();
-    assert_eq!(driver.napi().memory(1).unwrap().payload.buffer_size(), 1 << 16);
+    assert_eq!(driver.napi().memory(1).unwrap().payload.piece_size(), 1 << 16);
     assert_eq!(large.total() - large.available(), 64, "a refill, of which the ring has 32");
     driver.unbind(binding).unwrap();
     drop((driver, large));

@@ -117,7 +117,7 @@ impl Rig {
 
     /// Everything that was handed out has come back, and nothing came back twice.
     fn assert_clean(self) {
-        assert_eq!((self.host.outstanding(), self.device.outstanding()), (0, 0));
+        assert_eq!((self.host.in_use(), self.device.in_use()), (0, 0));
         drop((self.host, self.device));
         assert_eq!((self.zone.free_frames(), self.dmabuf.available()), (64, 64));
     }
@@ -126,7 +126,7 @@ impl Rig {
 /// Where the frags of a packet are, read off the descriptors.
 fn offsets(skb: &Skb) -> Vec<u64> {
     let frags = skb.frags().map(|frag| {
-        let netmem = frag.netmem();
+        let netmem = frag.borrow();
         let iov = netmem.backing().net_iov().expect("device memory");
         (iov.area().base_virtual() + iov.index() * 4096) as u64 + u64::from(frag.offset())
     });
@@ -238,11 +238,11 @@ fn offsets_lengths_and_tokens_by_hand() {
     assert_eq!((sock.queued(), sock.tokens_out()), (499, 3));
     assert_eq!(read(&mut sock, 5000, 8).2, [frag(385_025, 499, 4)]);
     // Two net_iovs are out, in four pieces; each goes home with its last one.
-    assert_eq!(rig.device.outstanding(), 2);
+    assert_eq!(rig.device.in_use(), 2);
     assert_eq!(dontneed(&mut sock, &[(1, 1)]), Ok(1));
-    assert_eq!(rig.device.outstanding(), 2, "token 2 keeps bytes 1 to 1000 of the first");
+    assert_eq!(rig.device.in_use(), 2, "token 2 keeps bytes 1 to 1000 of the first");
     assert_eq!(dontneed(&mut sock, &[(2, 1)]), Ok(1));
-    assert_eq!(rig.device.outstanding(), 1);
+    assert_eq!(rig.device.in_use(), 1);
     assert_eq!(dontneed(&mut sock, &[(3, 2)]), Ok(2));
     rig.assert_clean();
 }
@@ -253,7 +253,7 @@ fn a_packet_lets_go_of_what_was_read() {
     let mut rig = Rig::new();
     let (mut sock, _) = rig.sock(b"", &[100, 200]);
     assert_eq!(read(&mut sock, 100, 1).0, Ok(100));
-    assert_eq!((dontneed(&mut sock, &[(1, 1)]), rig.device.outstanding()), (Ok(1), 1));
+    assert_eq!((dontneed(&mut sock, &[(1, 1)]), rig.device.in_use()), (Ok(1), 1));
     drop(sock);
     rig.assert_clean();
 }
@@ -423,7 +423,7 @@ fn memory_of_io_uring_is_refused() {
     assert!(matches!(sock.recv(&mut [0; 8]), Err(RecvError::Unreadable(_))));
     assert_eq!((sock.tokens_out(), sock.queued()), (0, 100));
     assert_eq!(sock.discard(1000), 100);
-    assert_eq!(pool.outstanding(), 0);
+    assert_eq!(pool.in_use(), 0);
     drop(pool);
     assert_eq!(provider.0.lock().unwrap().len(), 4);
 }
@@ -557,11 +557,11 @@ fn closing_a_socket_returns_packets_and_tokens() {
     let mut sock = with_tokens(&mut rig, 100);
     sock.queue(rig.packet(b"head", &[100, 200])).unwrap();
     assert_eq!(read(&mut sock, 54, 8).0, Ok(54));
-    assert_eq!((sock.tokens_out(), rig.device.outstanding()), (101, 7 + 2));
+    assert_eq!((sock.tokens_out(), rig.device.in_use()), (101, 7 + 2));
     let before = rig.device.stats();
     drop(sock);
     let after = rig.device.stats();
-    assert_eq!(rig.device.outstanding(), 0);
+    assert_eq!(rig.device.in_use(), 0);
     assert_eq!(after.recycle_ring - before.recycle_ring, 9, "each net_iov came back once");
     assert_eq!((after.recycle_ring_full, after.recycle_released_refcnt), (0, 0));
     rig.assert_clean();
@@ -597,7 +597,7 @@ fn without_a_token_the_frag_stays_in_its_packet() {
     assert_eq!((got, told.len()), (Err(RecvError::Token(NoToken::AllOut { limit: 2 })), 0));
     // A control buffer without room does not matter before there is a token, as in Linux.
     assert_eq!(read(&mut sock, 1000, 0).0, Err(RecvError::Token(NoToken::AllOut { limit: 2 })));
-    assert_eq!((sock.queued(), rig.device.outstanding()), (300, 3));
+    assert_eq!((sock.queued(), rig.device.in_use()), (300, 3));
     assert_eq!(dontneed(&mut sock, &[(2, 1)]), Ok(1));
     let (got, _, told) = read(&mut sock, 1000, 8);
     assert_eq!((got, told[0].payload().frag_token), (Ok(300), 2));
@@ -718,9 +718,9 @@ fn s4_a_token_is_one_piece_and_a_piece_is_returned_once() {
     drop(piece());
     let last = piece();
     std::thread::spawn(move || drop(last)).join().unwrap();
-    assert_eq!((user.pieces(), user.sock().tokens_out(), rig.device.outstanding()), (0, 3, 3));
+    assert_eq!((user.pieces(), user.sock().tokens_out(), rig.device.in_use()), (0, 3, 3));
     assert_eq!((user.settle(), user.settle()), (3, 0));
-    assert_eq!((user.sock().tokens_out(), rig.device.outstanding()), (0, 0));
+    assert_eq!((user.sock().tokens_out(), rig.device.in_use()), (0, 0));
     // A read returns what was given back before it takes more, so the tokens are free again.
     user.queue(rig.packet(b"", &[10])).unwrap();
     user.queue(rig.packet(b"", &[10])).unwrap();
@@ -736,7 +736,7 @@ fn s4_a_token_is_one_piece_and_a_piece_is_returned_once() {
     user.settle();
     let stats = user.sock().stats();
     assert_eq!((stats.given, stats.returned, stats.unknown, stats.refused), (6, 5, 0, 0));
-    assert_eq!((user.pieces(), rig.device.outstanding()), (1, 1));
+    assert_eq!((user.pieces(), rig.device.in_use()), (1, 1));
     drop(user);
     rig.assert_clean();
 }
@@ -834,7 +834,7 @@ fn a_piece_is_read_within_its_bounds_and_until_the_socket_is_closed() {
     assert!(matches!(piece.read(&*small, 0, &mut bytes), Err(PieceError::Memory(_))), "not that dma-buf");
     drop(user);
     assert_eq!(piece.read(&*gpu, 0, &mut bytes), Err(PieceError::Closed));
-    assert_eq!(pool.outstanding(), 0, "closing returned it");
+    assert_eq!(pool.in_use(), 0, "closing returned it");
     drop(piece);
 }
 

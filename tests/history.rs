@@ -29,10 +29,10 @@ fn world() -> (Zone, PagePool<Page>) {
 
 /// Nothing was put twice and nothing is lost: all frames can be had, no two are the same, and all go back.
 fn assert_whole(zone: &Zone, mut pool: PagePool<Page>) {
-    assert_eq!(pool.outstanding(), 0, "pieces that nobody gave back");
+    assert_eq!(pool.in_use(), 0, "pieces that nobody gave back");
     let all: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
     assert!(all.len() + 1 >= zone.frames(), "it can have every frame, but the one that it cuts fragments from");
-    let words: HashSet<_> = all.iter().map(|memory| memory.as_ref().into_raw()).collect();
+    let words: HashSet<_> = all.iter().map(|memory| memory.borrow().as_raw()).collect();
     assert_eq!(words.len(), all.len(), "no piece was handed out twice");
     assert!(all.iter().all(|memory| memory.pp_ref_count() == 1));
     drop((all, pool));
@@ -114,10 +114,10 @@ impl Wire {
     fn receive(&mut self, bus: &impl DmaBus, nth: usize, header: &[u8], payload: &[u8]) {
         let descriptor = self.posted.remove(nth);
         // SAFETY: the buffer was posted, and is completed below, once.
-        unsafe { bus.write(descriptor.payload().addr().get(), payload) }.unwrap();
+        unsafe { bus.write(descriptor.payload().addr().as_raw(), payload) }.unwrap();
         if let (Some(slice), false) = (descriptor.header(), header.is_empty()) {
             // SAFETY: as above.
-            unsafe { bus.write(slice.addr().get(), header) }.unwrap();
+            unsafe { bus.write(slice.addr().as_raw(), header) }.unwrap();
         }
         self.completed.push_back(RxCompletion {
             id: descriptor.id(),
@@ -177,9 +177,9 @@ fn row_02_a_refill_fails_half_way_and_is_repeated() {
     let mut entries: Vec<Option<Frag<Page>>> = (0..2 * FRAMES + 2).map(|_| None).collect();
     for _ in 0..3 {
         assert!(refill(&mut entries, &mut pool).is_none(), "there is memory for all but two of them");
-        let ranges: HashSet<_> = entries.iter().flatten().map(|one| (one.netmem().into_raw(), one.offset())).collect();
+        let ranges: HashSet<_> = entries.iter().flatten().map(|one| (one.borrow().as_raw(), one.offset())).collect();
         assert_eq!(ranges.len(), 2 * FRAMES, "no range is in two entries");
-        assert!(entries.iter().flatten().all(|one| one.netmem().pp_ref_count() > 0));
+        assert!(entries.iter().flatten().all(|one| one.borrow().pp_ref_count() > 0));
     }
     drop(entries);
     assert_whole(&zone, pool);
@@ -298,7 +298,7 @@ fn row_12_a_queue_is_torn_down_with_frames_in_it() {
     }
     let mut bulk = Batch::new();
     pool.alloc_bulk(&mut bulk);
-    assert_eq!(pool.outstanding(), FRAMES);
+    assert_eq!(pool.in_use(), FRAMES);
     drop((target, bulk));
     assert_whole(&zone, pool);
 }
@@ -334,7 +334,7 @@ fn row_14_a_program_frees_fragments_that_the_driver_counts_on() {
     let count = frame.len();
     let program = |frame: &mut Vec<Frag<Page>>| frame.truncate(2);
     program(&mut frame);
-    assert_eq!(frame[0].netmem().pp_ref_count(), 2);
+    assert_eq!(frame[0].borrow().pp_ref_count(), 2);
     release(&mut pool, frame, count);
     assert_whole(&zone, pool);
 }
@@ -699,7 +699,7 @@ fn row_44_a_mapping_is_ended_the_other_way() {
     let chunks = [Chunk { offset: 0, len: PAGE_SIZE }];
     let binding = DmabufTxBinding::bind(device.clone(), memory.clone(), &chunks, PAGE_SIZE).unwrap();
     let frag = binding.frags(0, 100).unwrap().next().unwrap();
-    let addr = frag.dma_addr().get();
+    let addr = frag.dma_addr().as_raw();
     // SAFETY: no byte of the CPU's is reached: what is mapped there is the peer's.
     let read = unsafe { device.read(addr, &mut [0; 100]) };
     // SAFETY: as above.
@@ -726,10 +726,10 @@ fn row_46_the_head_is_moved_and_the_sync_is_not() {
     let device = Arc::new(Bounce::new());
     let mut map = TxMap::new(device.clone());
     // There is no offset to get wrong: what is synced are the bytes that are sent.
-    let slice = map.map(frame.netmem().page(), frame.bytes()).unwrap();
+    let slice = map.map(frame.borrow().page(), frame.bytes()).unwrap();
     let mut sent = vec![0xff; slice.len() as usize];
     // SAFETY: the range was just mapped for the device to read, and nobody writes it.
-    unsafe { device.read(slice.addr().get(), &mut sent) }.unwrap();
+    unsafe { device.read(slice.addr().as_raw(), &mut sent) }.unwrap();
     assert_eq!(sent, [&[0; 8][..], &[0xaa; 10]].concat());
     drop((map, frame));
     assert_whole(&zone, pool);

@@ -497,7 +497,7 @@ fn d5_a_stopped_ring_gives_its_buffers_back() {
     let back: Vec<_> = ring.stop().collect();
     assert_eq!(back.len(), 8);
     drop((back, full, nic));
-    assert_eq!(pool.outstanding(), 0);
+    assert_eq!(pool.in_use(), 0);
     drop(pool);
     rig.assert_clean();
 }
@@ -892,7 +892,7 @@ fn d2_a_stopped_ring_gives_no_byte_that_was_not_synced() {
     other.halt();
     assert_eq!(other.repost(again, None), Err(PostRefused::Halted), "it is back in its pool");
     drop((seen, other, nic));
-    assert_eq!(pool.outstanding(), 0);
+    assert_eq!(pool.in_use(), 0);
     drop(pool);
     rig.assert_clean();
 }
@@ -939,7 +939,7 @@ fn no_address_reaches_two_things() {
         let first = map(4096).unwrap();
         for len in [usize::MAX, 0_usize.wrapping_sub(12288), usize::MAX / 2 + 1] {
             if let Ok(large) = map(len) {
-                assert!(large.addr().get().checked_add(len).is_some() && large.addr() != first.addr());
+                assert!(large.addr().as_raw().checked_add(len).is_some() && large.addr() != first.addr());
             }
         }
         if let Ok(again) = map(4096) {
@@ -951,8 +951,8 @@ fn no_address_reaches_two_things() {
     let device = rig.bus.clone().driver_side();
     let peer = DmaMapping::new(device, Arc::new(Claims(4096)), 0, 4096).unwrap();
     let page = rig.zone.alloc(0).unwrap();
-    assert!(netmem::mm::page_to_pfn(page.page()) < peer.addr().get() >> 12);
-    assert_eq!(peer.addr().get(), 1 << 52, "above every physical address");
+    assert!(netmem::mm::page_to_pfn(page.page()) < peer.addr().as_raw() >> 12);
+    assert_eq!(peer.addr().as_raw(), 1 << 52, "above every physical address");
 }
 
 #[test]
@@ -1070,5 +1070,5 @@ fn d1_a_packet_for_a_program_is_made_of_what_a_pool_of_any_kind_received() {
     let XdpReceiveError::Unreadable(frag) = refused else { panic!("{refused}") };
     assert_eq!((frag.len(), frag.bytes()), (100, None));
     drop(frag);
-    assert_eq!((pages.outstanding(), open.outstanding(), iovs.outstanding()), (0, 0, 0));
+    assert_eq!((pages.in_use(), open.in_use(), iovs.in_use()), (0, 0, 0));
 }

@@ -66,11 +66,11 @@ fn the_cache_is_lifo_and_the_ring_refills_it() {
     let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
     let (first, second) = (pool.alloc().unwrap(), pool.alloc().unwrap());
     assert_eq!(pool.inflight(), 64, "a refill of 64 came in");
-    assert_eq!(pool.outstanding(), 2);
-    let word = first.as_ref().into_raw();
+    assert_eq!(pool.in_use(), 2);
+    let word = first.borrow().as_raw();
     pool.recycle_direct(first);
     let first = pool.alloc().unwrap();
-    assert_eq!(first.as_ref().into_raw(), word);
+    assert_eq!(first.borrow().as_raw(), word);
     drop(second);
     let stats = pool.stats();
     assert_eq!((stats.alloc_slow, stats.alloc_fast, stats.recycle_cached, stats.recycle_ring), (1, 2, 1, 1));
@@ -114,7 +114,7 @@ fn o6_bytes_need_a_handle_that_is_alone() {
     let memory_back = memory.share(2).unwrap_err().into_frag().unwrap_err();
     memory = memory_back;
     drop(second);
-    let extra = get_page(memory.as_ref().page());
+    let extra = get_page(memory.borrow().page());
     assert!(memory.bytes_mut().is_none(), "a reference of mm's");
     put_page(extra);
     memory.bytes_mut().unwrap().fill(3);
@@ -141,13 +141,13 @@ fn fragments_share_a_page_and_the_pool_reuses_it() {
     let mut pool = PagePool::<Page>::new(small_ring(8), pages(&zone)).unwrap();
     let frags: Vec<_> = (0..3).map(|_| pool.alloc_frag(2048).unwrap()).collect();
     assert_eq!(frags.iter().map(|frag| frag.offset()).collect::<Vec<_>>(), [0, 2048, 0]);
-    assert_eq!(frags[0].netmem(), frags[1].netmem());
-    assert_ne!(frags[1].netmem(), frags[2].netmem());
-    let third = frags[2].netmem().into_raw();
+    assert_eq!(frags[0].borrow(), frags[1].borrow());
+    assert_ne!(frags[1].borrow(), frags[2].borrow());
+    let third = frags[2].borrow().as_raw();
     drop(frags);
     assert_eq!(pool.stats().recycle_ring, 1, "the first page; the second is still being cut");
     let next = pool.alloc_frag(4096).unwrap();
-    assert_eq!(next.netmem().into_raw(), third, "nobody had the second page any more");
+    assert_eq!(next.borrow().as_raw(), third, "nobody had the second page any more");
     assert_eq!((pool.stats().recycle_cached, pool.stats().alloc_fast), (1, 2));
     assert!(pool.alloc_frag(0).is_none() && pool.alloc_frag(4097).is_none());
     drop((next, pool));
@@ -172,7 +172,7 @@ fn pages_that_others_hold_leave_the_pool_unmapped() {
     let params = PagePoolParams::for_device(device.clone(), 4096);
     let mut pool = PagePool::<Page>::new(params, pages(&zone)).unwrap();
     let memory = pool.alloc().unwrap();
-    let extra = get_page(memory.as_ref().page());
+    let extra = get_page(memory.borrow().page());
     drop(memory);
     assert_eq!(pool.stats().recycle_released_refcnt, 1);
     assert_eq!((device.stats().maps, device.stats().unmaps), (64, 1));
@@ -222,7 +222,7 @@ fn shutdown_unmaps_what_is_out_once() {
     let (direct, ringed, out) = (pool.alloc().unwrap(), pool.alloc().unwrap(), pool.alloc().unwrap());
     pool.recycle_direct(direct);
     drop(ringed);
-    assert_eq!(pool.outstanding(), 1);
+    assert_eq!(pool.in_use(), 1);
     drop(pool);
     assert_eq!(device.stats().mapped(), 0, "nothing is mapped when the pool is gone");
     drop(out);
@@ -239,12 +239,12 @@ fn kinds_are_checked_and_recovered() {
     let mut pool: PagePool = PagePool::new(params, AnyProvider::from(iovs.clone())).unwrap();
     assert!(pool.is_unreadable());
     let memory = pool.alloc().unwrap();
-    assert!(memory.as_ref().is_net_iov());
+    assert!(memory.borrow().is_net_iov());
     let iov: Netmem<NetIov> = Netmem::<Page>::try_from(memory).unwrap_err();
-    assert!(iov.as_ref().net_iov().is_devmem() && iov.as_ref().net_iov().area().num_niovs() == 4);
+    assert!(iov.borrow().net_iov().is_devmem() && iov.borrow().net_iov().area().num_niovs() == 4);
     let mut memory: Netmem = iov.into();
     assert_eq!(memory.bytes_mut().unwrap(), None, "alone, and without bytes");
-    assert!(matches!(memory.as_ref().backing(), Backing::NetIov(_)));
+    assert!(matches!(memory.borrow().backing(), Backing::NetIov(_)));
     drop(pool);
     drop(memory);
     assert_eq!(iovs.0.lock().unwrap().len(), 4);
@@ -285,7 +285,7 @@ fn o5_an_iov_outlives_pool_and_provider() {
     let mut pool = PagePool::<NetIov>::new(params, Arc::new(Once(Mutex::new(all)))).unwrap();
     let memory = pool.alloc().unwrap();
     drop(pool);
-    assert_eq!(memory.as_ref().net_iov().index(), 1);
+    assert_eq!(memory.borrow().net_iov().index(), 1);
     drop(memory);
     assert_eq!((stray.net_iov().index(), device.stats().mapped()), (2, 1));
     drop(stray);
@@ -336,7 +336,7 @@ fn a_provider_cannot_overstate_its_pieces() {
     }
     let zone = Zone::new(8).unwrap();
     let refused = PagePool::<Page>::new(small_ring(8), Arc::new(Boaster(zone))).map(drop).unwrap_err();
-    assert_eq!(refused, PoolError::BufferSize { size: 1 << 20, order: 0 });
+    assert_eq!(refused, PoolError::PieceSize { size: 1 << 20, order: 0 });
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn the_last_fragment_gets_the_rest() {
     let ranges: Vec<_> = [1500, 1500, 2049, 4096, 1000].map(|size| pool.alloc_at_least(size).unwrap()).into();
     let told: Vec<_> = ranges.iter().map(|frag| (frag.offset(), frag.len())).collect();
     assert_eq!(told, [(0, 1500), (1536, 2560), (0, 4096), (0, 4096), (0, 1000)]);
-    let same = |a: usize, b: usize| ranges[a].netmem() == ranges[b].netmem();
+    let same = |a: usize, b: usize| ranges[a].borrow() == ranges[b].borrow();
     assert!(same(0, 1) && !same(0, 2) && !same(2, 3) && !same(3, 4) && !same(0, 4));
     assert!(pool.alloc_at_least(0).is_none() && pool.alloc_at_least(4097).is_none());
     drop((ranges, pool));
@@ -426,7 +426,7 @@ fn batches_go_round_and_each_handle_returns_to_its_pool() {
     std::thread::spawn(move || drop(batch)).join().unwrap();
     assert_eq!((one.stats().recycle_ring, one.stats().recycle_ring_full), (8, 1));
     assert_eq!((other.stats().recycle_ring, other.stats().recycle_ring_full), (19, 0));
-    assert_eq!((one.outstanding(), other.outstanding()), (0, 1));
+    assert_eq!((one.in_use(), other.in_use()), (0, 1));
     drop(shared);
     assert_eq!(other.stats().recycle_ring, 20);
 
@@ -473,7 +473,7 @@ fn pages_of_another_node_leave_one_a_refill() {
     let again = pool.alloc().unwrap(); // one waived, then a batch from the provider
     let stats = pool.stats();
     assert_eq!((stats.alloc_waive, stats.alloc_refill, stats.alloc_slow, stats.alloc_empty), (1, 0, 2, 1));
-    assert_eq!((pool.inflight(), pool.outstanding()), (127, 1));
+    assert_eq!((pool.inflight(), pool.in_use()), (127, 1));
     pool.nid_changed(2);
     assert_eq!(pool.inflight(), 64, "the cache is empty, the ring as it was");
     drop((again, pool));

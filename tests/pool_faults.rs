@@ -79,7 +79,7 @@ fn exercise(pool: &mut PagePool<Page>, rounds: u32) {
                 std::thread::spawn(move || drop(put)).join().unwrap();
             }
         }
-        assert!(pool.outstanding() <= held.len() + frags.len() && pool.outstanding() <= pool.inflight());
+        assert!(pool.in_use() <= held.len() + frags.len() && pool.in_use() <= pool.inflight());
     }
 }
 
@@ -178,7 +178,7 @@ fn a_provider_that_refuses_or_lies_gives_no_pool() {
         let error = PagePool::<Page>::new(params, odd.clone()).map(drop).unwrap_err();
         match said {
             Err(why) => assert_eq!(error, PoolError::Provider(Refused::Other(why))),
-            Ok(size) => assert_eq!(error, PoolError::BufferSize { size, order: 0 }),
+            Ok(size) => assert_eq!(error, PoolError::PieceSize { size, order: 0 }),
         }
         assert_eq!(odd.1.load(SeqCst), u32::from(said.is_ok()), "destroy");
         assert_eq!(Arc::strong_count(&odd), 1);
@@ -187,7 +187,7 @@ fn a_provider_that_refuses_or_lies_gives_no_pool() {
         let odd = Arc::new(OddIovs(size, AtomicU32::new(0)));
         let params = PagePoolParams::for_device(device.clone(), 1);
         let error = PagePool::<NetIov>::new(params, odd.clone()).map(drop).unwrap_err();
-        assert_eq!(error, PoolError::BufferSize { size, order: 0 });
+        assert_eq!(error, PoolError::PieceSize { size, order: 0 });
         assert_eq!((odd.1.load(SeqCst), Arc::strong_count(&odd)), (1, 1));
     }
     assert_eq!((device.stats().maps, Arc::strong_count(&device)), (0, 1));
@@ -291,7 +291,7 @@ fn a_ring_that_is_always_full() {
     let threads: Vec<_> = putters.into_iter().map(|(_, thread)| thread).collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let stats = pool.stats();
-    assert_eq!(pool.outstanding(), 0);
+    assert_eq!(pool.in_use(), 0);
     assert!(stats.recycle_ring_full > 0 && stats.recycle_ring > 0);
     assert_eq!(device.stats().mapped(), pool.inflight() as u64);
     drop(pool);
@@ -309,10 +309,10 @@ fn a_device_that_goes_while_memory_is_out() {
     let mut pool = PagePool::<Page>::new(params, PageProvider::new(zone.clone())).unwrap();
     let mut held: Vec<_> = (0..40).map(|_| pool.alloc().unwrap()).collect();
     let frag = pool.alloc_frag(100).unwrap();
-    let extra = get_page(held[0].as_ref().page());
+    let extra = get_page(held[0].borrow().page());
     device.refuse(|_| true);
     held.extend(std::iter::from_fn(|| pool.alloc()));
-    assert_eq!((held.len(), pool.outstanding()), (63, 64));
+    assert_eq!((held.len(), pool.in_use()), (63, 64));
     drop(held.drain(..10).collect::<Vec<_>>()); // 8 to the ring, 2 out: mm holds one, and the ring is full
     let shutdown = pool.shutdown(Duration::ZERO);
     assert_eq!((device.stats().mapped(), device.stats().unmaps, shutdown.inflight()), (0, 64, 54));
@@ -396,12 +396,12 @@ fn a_hook_that_panics_leaks_one_piece() {
             hooks.release.store(1, SeqCst);
             panics(|| drop(second));
             // Still in flight, as far as anybody knows: it was never released.
-            assert_eq!((pool.inflight(), pool.outstanding()), (64, 1));
+            assert_eq!((pool.inflight(), pool.in_use()), (64, 1));
         } else {
             hooks.hold.store(11, SeqCst);
             panics(|| drop(pool.alloc()));
             // Ten came in whole; the eleventh is lost.
-            assert_eq!((pool.inflight(), pool.outstanding()), (11, 1));
+            assert_eq!((pool.inflight(), pool.in_use()), (11, 1));
         }
         let rest: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
         assert_eq!((rest.len(), zone.free_frames()), (255, 0));
@@ -460,14 +460,14 @@ fn a_provider_that_panics() {
     let params = PagePoolParams { pool_size: 1, ..PagePoolParams::for_device(device.clone(), 4096) };
     let mut pool = PagePool::<Page>::new(params, bomb.clone()).unwrap();
     panics(|| drop(pool.alloc()));
-    assert_eq!((pool.inflight(), pool.outstanding()), (32, 0), "what it gave before is in the cache");
+    assert_eq!((pool.inflight(), pool.in_use()), (32, 0), "what it gave before is in the cache");
     let mut held: Vec<_> = (0..32).map(|_| pool.alloc().unwrap()).collect();
     drop(held.pop());
     bomb.2.store(1, SeqCst);
     let second = held.pop().unwrap();
     panics(|| drop(second));
     // The page was a value in the provider's hands: unwinding dropped it there. What is lost is the pool.
-    assert_eq!((pool.inflight(), pool.outstanding(), bomb.0.free_frames()), (32, 31, 33));
+    assert_eq!((pool.inflight(), pool.in_use(), bomb.0.free_frames()), (32, 31, 33));
     drop((pool, held));
     assert_eq!((bomb.0.free_frames(), device.stats().mapped(), device.stats().faults), (64, 0, 0));
     assert_eq!(Arc::strong_count(&bomb), 2, "the pool waits for a piece that never comes back");
@@ -493,7 +493,7 @@ fn a_batch_over_pools_in_every_state() {
     alive.recycle_bulk(&mut batch);
     assert!(batch.is_empty() && shutdown.is_done());
     let stats = alive.stats();
-    assert_eq!((stats.recycle_cached, stats.recycle_ring, alive.outstanding()), (20, 0, 0));
+    assert_eq!((stats.recycle_cached, stats.recycle_ring, alive.in_use()), (20, 0, 0));
     assert_eq!((zone.free_frames(), device.stats().mapped()), (512 - 64, 64));
     drop((alive, shutdown));
     assert_eq!((zone.free_frames(), device.stats().mapped(), device.stats().faults), (512, 0, 0));

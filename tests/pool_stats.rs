@@ -284,7 +284,7 @@ impl Trace {
         match what {
             "alloc" => {
                 let held = alloc(&mut self.pool, count);
-                self.out.extend(held.iter().map(|memory| memory.as_ref().into_raw()));
+                self.out.extend(held.iter().map(|memory| memory.borrow().as_raw()));
                 self.held.extend(held);
             }
             "put" => put(&mut self.give_back(count), count),
@@ -295,33 +295,33 @@ impl Trace {
                 self.held.extend(more);
             }
             "get_page" => {
-                let pages = self.held.iter().map(|memory| memory.as_ref().page());
-                let pages = pages.chain(self.frags.iter().map(|frag| frag.netmem().page()));
+                let pages = self.held.iter().map(|memory| memory.borrow().page());
+                let pages = pages.chain(self.frags.iter().map(|frag| frag.borrow().page()));
                 self.refs.extend(pages.take(count).map(get_page));
                 assert_eq!(self.refs.len(), count);
             }
             "put_page" => self.refs.drain(..count).for_each(put_page),
             "put-frag" => {
                 for frag in self.frags.drain(..count) {
-                    self.back.push(frag.netmem().into_raw());
+                    self.back.push(frag.borrow().as_raw());
                     self.out.clear();
                 }
             }
             "reserve" => self.zone.set_reserve(count),
             "free" => assert_eq!(self.zone.free_frames(), count),
-            "pp_ref_count" => assert_eq!(self.frags[0].netmem().pp_ref_count() as usize, count),
+            "pp_ref_count" => assert_eq!(self.frags[0].borrow().pp_ref_count(), count),
             _ => panic!("`{what}` is no step"),
         }
     }
 
     fn add(&mut self, frag: Frag<Page>) {
-        self.out.push(frag.netmem().into_raw());
+        self.out.push(frag.borrow().as_raw());
         self.frags.push_back(frag);
     }
 
     fn give_back(&mut self, count: usize) -> Vec<Netmem<Page>> {
         let held: Vec<_> = self.held.drain(..count).collect();
-        self.back.extend(held.iter().map(|memory| memory.as_ref().into_raw()));
+        self.back.extend(held.iter().map(|memory| memory.borrow().as_raw()));
         self.out.clear();
         held
     }
@@ -508,7 +508,7 @@ fn a_direct_recycle_syncs_what_may_be_dirty() {
     held.extend(alloc(&mut pool, 2));
     pool.recycle_direct_synced(held.pop().unwrap(), 9000);
     assert_eq!(device.take_syncs(), [(256, 1500), (256, 100), (256, 1500)]);
-    let extra = get_page(held[0].as_ref().page());
+    let extra = get_page(held[0].borrow().page());
     pool.recycle_direct_synced(held.remove(0), 100);
     assert_eq!(device.take_syncs(), []);
     put_page(extra);
@@ -703,13 +703,13 @@ fn a_bulk_put_sorts_by_pool() {
     let mut words = Vec::new();
     for pool in [0, 1, 1, 0] {
         let memory = pools[pool].alloc().unwrap();
-        words.push(memory.as_ref().into_raw());
+        words.push(memory.borrow().as_raw());
         batch.push(memory).unwrap();
     }
     let kept = pools[0].alloc().unwrap();
     batch.push(kept.get()).unwrap();
     let raised = pools[0].alloc().unwrap();
-    let extra = get_page(raised.as_ref().page());
+    let extra = get_page(raised.borrow().page());
     batch.push(raised).unwrap();
     for pool in [1, 0, 1, 1, 0] {
         batch.push(pools[pool].alloc().unwrap()).unwrap();
@@ -742,8 +742,8 @@ fn a_bulk_put_sorts_by_pool() {
     // First in, first out: 60 from the cache (58 here), then the ring's.
     let _cached = alloc(&mut pools[0], 58);
     let ring = alloc(&mut pools[0], 2);
-    assert_eq!(ring[1].as_ref().into_raw(), words[0]);
-    assert_eq!(ring[0].as_ref().into_raw(), words[3]);
+    assert_eq!(ring[1].borrow().as_raw(), words[0]);
+    assert_eq!(ring[0].borrow().as_raw(), words[3]);
 }
 
 /// A bulk put in the pool's own context recycles directly, page by page, as far as the cache has room; the rest goes

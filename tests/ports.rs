@@ -238,7 +238,7 @@ fn deliver(
     let stats = ring.stats();
     assert_eq!(stats.rx.packets, got.len() as u64);
     ring.stop();
-    assert_eq!(ring.outstanding(), 0, "{port:?} {stage:?}: what was posted was put");
+    assert_eq!(ring.in_use(), 0, "{port:?} {stage:?}: what was posted was put");
     drop(ring);
     rig.assert_back(&format!("{port:?} {stage:?}"));
     (got, device_bytes, stats)
@@ -378,8 +378,8 @@ fn a_ring_is_torn_down_while_packets_are_out() {
         ring.stop();
         assert_eq!(ring.posted(), (0, 0));
         let pieces: std::collections::BTreeSet<_> =
-            held.iter().flat_map(|skb| skb.frags()).map(|frag| frag.netmem().into_raw()).collect();
-        assert_eq!(ring.outstanding(), pieces.len(), "{port:?} {stage:?}: what is out is what packets have");
+            held.iter().flat_map(|skb| skb.frags()).map(|frag| frag.borrow().as_raw()).collect();
+        assert_eq!(ring.in_use(), pieces.len(), "{port:?} {stage:?}: what is out is what packets have");
         ring.stop();
         assert_eq!(ring.poll(64, &mut |_| panic!("a packet of a ring that is stopped")), 0);
         drop(ring);
@@ -523,7 +523,7 @@ fn hns3_uses_a_page_again_while_its_own_reference_is_the_only_one() {
         assert_same(stage, &got, &frames[..frames.len() - 20]);
         assert_eq!(payload.recycle_ring, 0, "{stage:?}: the last reference is the ring's: {payload:?}");
         assert!(payload.recycle_cached > 1000, "{stage:?}: {payload:?}");
-        assert!(ring.outstanding() < 200, "{stage:?}: of 256 halves and 20 packets: {}", ring.outstanding());
+        assert!(ring.in_use() < 200, "{stage:?}: of 256 halves and 20 packets: {}", ring.in_use());
         drop((ring, held));
         rig.assert_back("used again");
     }

@@ -54,7 +54,7 @@ mod the_suite {
                 return Err(Refused::Order { order: params.order, max: 0 });
             }
             if params.rx_page_size != 0 && params.rx_page_size != 4096 {
-                return Err(Refused::BufferSize { asked: params.rx_page_size, has: 4096 });
+                return Err(Refused::PieceSize { asked: params.rx_page_size, has: 4096 });
             }
             if params.device.as_ref().is_some_and(|device| device.id() == self.device) {
                 Ok(4096)
@@ -185,7 +185,7 @@ mod the_suite {
                 return Err(Refused::Order { order: params.order, max: 0 });
             }
             if self.what != What::TakesAnySize && ![0, 4096].contains(&params.rx_page_size) {
-                return Err(Refused::BufferSize { asked: params.rx_page_size, has: 4096 });
+                return Err(Refused::PieceSize { asked: params.rx_page_size, has: 4096 });
             }
             Ok(4096)
         }
@@ -477,7 +477,7 @@ mod life {
         assert_eq!(pool.stats().recycle_cached, before.recycle_cached);
         assert_eq!(bus.stats().syncs_for_device, 164, "it is synced as if it were fresh");
         // 64 fit; of the 65 that were offered to that end one has a second reference and went nowhere.
-        assert_eq!((pool.outstanding(), provider.1.lock().unwrap().len()), (1 + 1 + 35, 35));
+        assert_eq!((pool.in_use(), provider.1.lock().unwrap().len()), (1 + 1 + 35, 35));
         drop((first, extra));
         pool.provider().uninstall();
         drop(pool);
@@ -508,14 +508,14 @@ mod sizes {
         let zone = Zone::new(64).unwrap();
         let make = |order, rx_page_size| {
             let params = PagePoolParams { order, rx_page_size, ..Default::default() };
-            PagePool::<Page>::new(params, PageProvider::new(zone.clone())).map(|pool| pool.buffer_size())
+            PagePool::<Page>::new(params, PageProvider::new(zone.clone())).map(|pool| pool.piece_size())
         };
         assert_eq!(make(0, 4096), Ok(4096));
         assert_eq!(make(2, 16384), Ok(16384));
         assert_eq!(make(0, 2048), Err(PoolError::RxPageSize { size: 2048 }));
         assert_eq!(make(0, 12288), Err(PoolError::RxPageSize { size: 12288 }));
         assert_eq!(make(1, 16384), Err(PoolError::TwoSizes { size: 16384, order: 1 }));
-        let refused = Refused::BufferSize { asked: 16384, has: 4096 };
+        let refused = Refused::PieceSize { asked: 16384, has: 4096 };
         assert_eq!(make(0, 16384), Err(PoolError::Provider(refused)));
     }
 
@@ -532,7 +532,7 @@ mod sizes {
         }
         let params = PagePoolParams { rx_page_size: 8192, ..Default::default() };
         let refused = PagePool::<Page>::new(params, Arc::new(Ignores)).map(drop).unwrap_err();
-        assert_eq!(refused, PoolError::Provider(Refused::BufferSize { asked: 8192, has: 4096 }));
+        assert_eq!(refused, PoolError::Provider(Refused::PieceSize { asked: 8192, has: 4096 }));
     }
 
     #[test]
@@ -548,10 +548,10 @@ mod sizes {
             for params in [of(0, 0), of(shift - 12, 0), of(0, 1 << shift), of(shift - 12, 1 << shift)] {
                 let mut pool = PagePool::<NetIov>::new(params, binding.clone()).unwrap();
                 let piece = pool.alloc().unwrap();
-                assert_eq!((pool.buffer_size() as usize, piece.dma_addr().get() % size), (size, 0));
+                assert_eq!((pool.piece_size() as usize, piece.dma_addr().as_raw() % size), (size, 0));
             }
             let other = PagePool::<NetIov>::new(of(shift - 11, 0), binding.clone()).map(drop).unwrap_err();
-            let refused = Refused::BufferSize { asked: 8192 << (shift - 12), has: 1 << shift };
+            let refused = Refused::PieceSize { asked: 8192 << (shift - 12), has: 1 << shift };
             assert_eq!(other, PoolError::Provider(refused));
         }
         for size in [0, 1, 2048, 4097, 12288, 4 << 20, usize::MAX] {
@@ -663,7 +663,7 @@ mod huge {
         let mut pool = PagePool::<Page>::new(params, provider.clone()).unwrap();
         let mut out: Vec<_> = (0..512).map(|_| pool.alloc().unwrap()).collect();
         assert_eq!((provider.stats().blocks, provider.stats().home, zone.free_frames()), (1, 0, 1536));
-        let pfns: Vec<_> = out.iter().map(|piece| page_to_pfn(piece.as_ref().page())).collect();
+        let pfns: Vec<_> = out.iter().map(|piece| page_to_pfn(piece.borrow().page())).collect();
         let first = *pfns.iter().min().unwrap();
         assert!(first % 512 == 0 && pfns.iter().all(|pfn| pfn - first < 512));
         out.push(pool.alloc().unwrap());
@@ -718,7 +718,7 @@ mod huge {
         let params = PagePoolParams { order: 3, pool_size: 1, ..Default::default() };
         let mut pool = PagePool::<Page>::new(params, provider.clone()).unwrap();
         let piece = pool.alloc().unwrap();
-        let held = get_page(piece.as_ref().page());
+        let held = get_page(piece.borrow().page());
         drop((piece, pool));
         drop(held);
         assert_eq!((provider.stats().blocks, provider.stats().home, zone.free_frames()), (1, 63, 8));

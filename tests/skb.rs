@@ -61,7 +61,7 @@ fn frags_of_a_pool_and_of_mm_are_mixed_and_all_come_back() {
     skb.copy_bits(0, &mut all).unwrap();
     assert_eq!(&all, b"XeadXoolXm'sXool");
     drop(skb);
-    assert_eq!(pools.host.outstanding(), 0);
+    assert_eq!(pools.host.in_use(), 0);
     drop(pools.host);
     assert_eq!(pools.zone.free_frames(), 256);
 }
@@ -88,7 +88,7 @@ fn frags_that_touch_are_one_and_others_are_not() {
     assert_eq!((skb.nr_frags(), skb.data_len()), (1, 4096));
     skb.add_rx_frag(third).unwrap();
     assert_eq!(skb.nr_frags(), 2);
-    let references: Vec<_> = skb.frags().map(|frag| frag.netmem().pp_ref_count()).collect();
+    let references: Vec<_> = skb.frags().map(|frag| frag.borrow().pp_ref_count()).collect();
     assert_eq!(references[0], 1, "a frag that was joined has dropped its reference");
     // The same two pieces the other way round do not touch.
     let mut tail = pools.host.alloc_frag(4096).unwrap();
@@ -112,7 +112,7 @@ fn the_eighteenth_frag_comes_back() {
     assert!(skb.add_mm_frag(mm(&pools.zone, b"x")).is_err());
     assert_eq!((skb.nr_frags(), skb.len()), (17, 1700));
     drop((skb, full));
-    assert_eq!(pools.host.outstanding(), 0);
+    assert_eq!(pools.host.in_use(), 0);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn d4_what_is_readable_is_asked_per_range() {
     let pages: Vec<_> = skb.frags().map(|frag| frag.page().is_some()).collect();
     assert_eq!(pages, [false, true]);
     std::thread::spawn(move || drop(skb)).join().unwrap();
-    assert_eq!((pools.host.outstanding(), pools.device.outstanding()), (0, 0));
+    assert_eq!((pools.host.in_use(), pools.device.in_use()), (0, 0));
     drop(pools.device);
     assert_eq!(pools.dmabuf.available(), pools.dmabuf.total());
 }

@@ -337,7 +337,7 @@ fn device_memory_is_sent_without_a_look_and_the_device_computes_the_checksum() {
         for (offset, len) in ranges {
             let mut skb = headers(len);
             for frag in binding.frags(offset, len).unwrap() {
-                assert!(frag.is_for(rig.device().id()) && frag.netmem().is_net_iov());
+                assert!(frag.is_for(rig.device().id()) && frag.borrow().is_net_iov());
                 skb.add_bound_frag(frag).unwrap();
             }
             assert_eq!(skb.data_len(), len);
@@ -744,19 +744,19 @@ fn a_device_does_not_read_what_is_mapped_for_it_to_write_nor_the_reverse() {
         let map = |direction| unsafe { bus.map(page.page(), direction) }.unwrap();
         let (rx, tx) = (map(DmaDirection::FromDevice), map(DmaDirection::ToDevice));
         // SAFETY: nobody else looks at the page.
-        let write = |addr: DmaAddr| unsafe { bus.write(addr.get(), &[0; 8]) };
+        let write = |addr: DmaAddr| unsafe { bus.write(addr.as_raw(), &[0; 8]) };
         // SAFETY: as above.
-        let mut read = |addr: DmaAddr| unsafe { bus.read(addr.get(), &mut to) };
+        let mut read = |addr: DmaAddr| unsafe { bus.read(addr.as_raw(), &mut to) };
         assert_eq!((write(rx), read(tx)), (Ok(()), Ok(())));
         if rx != tx {
-            let fault = |what, addr: DmaAddr| Err(DmaFault::Direction { what, addr: addr.get(), len: 8 });
+            let fault = |what, addr: DmaAddr| Err(DmaFault::Direction { what, addr: addr.as_raw(), len: 8 });
             assert_eq!((write(tx), read(rx)), (fault("writes", tx), fault("reads", rx)));
         }
         for addr in [rx, tx] {
             // SAFETY: each was mapped once, and the page is still allocated.
             unsafe { bus.unmap(addr) };
         }
-        assert_eq!(read(tx), Err(DmaFault::Unmapped { addr: tx.get(), len: 8 }));
+        assert_eq!(read(tx), Err(DmaFault::Unmapped { addr: tx.as_raw(), len: 8 }));
     }
 }
 
@@ -813,7 +813,7 @@ fn what_is_sent_is_read_through_the_borrow_that_was_given() {
     bytes[100..164].fill(2); // the borrow is exclusive still, and what the device was shown stays
     let mut seen = [0; 64];
     // SAFETY: nobody writes what is mapped, and the device has it in a buffer of its own.
-    unsafe { device.inner.read(slice.addr().get(), &mut seen) }.unwrap();
+    unsafe { device.inner.read(slice.addr().as_raw(), &mut seen) }.unwrap();
     assert_eq!((seen, device.slices.lock().unwrap().clone()), ([1; 64], vec![(at, 64)]));
 }
 

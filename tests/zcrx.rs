@@ -500,7 +500,7 @@ fn memory_of_somebody_else_comes_back() {
     assert_eq!(receive.run(&rig.zcrx).unwrap(), 10);
     let error = receive.run(&rig.zcrx).unwrap_err();
     assert!(matches!(error, ZcrxError::NotOurs { frag: 1 }), "{error}");
-    assert_eq!((receive.left(), other.outstanding()), (64, 1));
+    assert_eq!((receive.left(), other.in_use()), (64, 1));
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn closing_takes_everything_back() {
     let provider = zcrx.provider().clone();
     assert_eq!(provider.with_user(), 4);
     drop(zcrx);
-    assert_eq!((provider.with_user(), pool.outstanding()), (0, 1), "one is out");
+    assert_eq!((provider.with_user(), pool.in_use()), (0, 1), "one is out");
     // The program may go on writing; nobody looks.
     drop(pieces);
     assert_eq!(user.settle(), 0);
@@ -642,9 +642,9 @@ fn a_pool_that_does_not_fit_is_refused() {
     };
     let direction = DmaDirection::Bidirectional;
     assert_eq!(refused(PagePoolParams { direction, ..base.clone() }), Refused::Direction { direction });
-    assert_eq!(refused(PagePoolParams { order: 1, ..base.clone() }), Refused::BufferSize { asked: 8192, has: 4096 });
+    assert_eq!(refused(PagePoolParams { order: 1, ..base.clone() }), Refused::PieceSize { asked: 8192, has: 4096 });
     let params = PagePoolParams { rx_page_size: 16384, ..base.clone() };
-    assert_eq!(refused(params), Refused::BufferSize { asked: 16384, has: 4096 });
+    assert_eq!(refused(params), Refused::PieceSize { asked: 16384, has: 4096 });
     let other: Arc<dyn DmaDevice> = Arc::new(Coherent::new());
     assert_eq!(refused(PagePoolParams { device: Some(other), ..base }), Refused::OtherDevice);
     assert!(rig.zcrx.provider().wants_sync());
@@ -687,7 +687,7 @@ fn pools_and_program_run_at_the_same_time() {
             continue;
         };
         let frag = memory.into_frag().expect("nobody else has it");
-        let mark = &with_program[frag.netmem().net_iov().index()];
+        let mark = &with_program[frag.borrow().net_iov().index()];
         assert!(!mark.swap(true, std::sync::atomic::Ordering::SeqCst), "the program has it still");
         zcrx.post(frag).expect("64 net_iovs and 128 entries");
         posted += 1;

@@ -222,7 +222,7 @@ fn pp(memory: NetmemRef<'_>) -> Option<netmem::memory::PoolId> {
 fn dma_addr(memory: NetmemRef<'_>) -> DmaAddr {
     memory.dma_addr()
 }
-fn pp_ref_count(memory: NetmemRef<'_>) -> isize {
+fn pp_ref_count(memory: NetmemRef<'_>) -> usize {
     memory.pp_ref_count()
 }
 fn to_page(memory: NetmemRef<'_>) -> Option<NetmemRef<'_, netmem::Page>> {
@@ -249,7 +249,7 @@ macro_rules! helper {
         || {
             let mut pool = any();
             let memory = pool.alloc().expect(NO_MEMORY);
-            Box::new(move |n| ask(memory.as_ref(), $helper, n))
+            Box::new(move |n| ask(memory.borrow(), $helper, n))
         }
     };
 }
@@ -346,7 +346,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("helper: page to netmem", "loop of calls", || {
             let mut pool = pages();
             let memory = pool.alloc().expect(NO_MEMORY);
-            Box::new(move |n| ask(memory.as_ref(), page_to_netmem, n))
+            Box::new(move |n| ask(memory.borrow(), page_to_netmem, n))
         }),
     ]
 }

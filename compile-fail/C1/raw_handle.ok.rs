@@ -3,8 +3,8 @@
 use netmem::{NetIov, NetmemRef, Page};
 
 fn same(page: NetmemRef<'_, Page>, iov: NetmemRef<'_, NetIov>) -> bool {
-    let word = iov.into_raw();
-    page.into_raw() == word
+    let word = iov.as_raw();
+    page.as_raw() == word
 }
 
 fn main() {}

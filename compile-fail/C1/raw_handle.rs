@@ -8,7 +8,7 @@
 use netmem::{NetIov, NetmemRef, Page};
 
 fn same(page: NetmemRef<'_, Page>, iov: NetmemRef<'_, NetIov>) -> bool {
-    let word = iov.into_raw();
+    let word = iov.as_raw();
     page == NetmemRef::from_raw(word)
 }
 

@@ -7,7 +7,7 @@
 use netmem::DmaAddr;
 
 fn next(addr: &mut DmaAddr, next: DmaAddr) {
-    addr.0 = next.get() + 4096;
+    addr.0 = next.as_raw() + 4096;
 }
 
 fn main() {}

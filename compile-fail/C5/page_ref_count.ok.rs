@@ -2,7 +2,7 @@
 
 use netmem::{NetmemDesc, mm};
 
-fn count(desc: &NetmemDesc) -> isize {
+fn count(desc: &NetmemDesc) -> usize {
     desc.pp_ref_count()
 }
 

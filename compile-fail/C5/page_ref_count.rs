@@ -6,8 +6,8 @@
 
 use netmem::{NetmemDesc, mm};
 
-fn count(desc: &NetmemDesc) -> isize {
-    mm::page_ref_count(desc.into()) as isize
+fn count(desc: &NetmemDesc) -> usize {
+    mm::page_ref_count(desc.into()) as usize
 }
 
 fn main() {}

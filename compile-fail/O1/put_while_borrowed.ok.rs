@@ -3,7 +3,7 @@
 use netmem::Netmem;
 
 fn put(memory: Netmem) -> bool {
-    let aside = memory.as_ref();
+    let aside = memory.borrow();
     drop(memory.get());
     aside.is_net_iov()
 }

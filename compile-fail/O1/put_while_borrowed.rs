@@ -7,7 +7,7 @@
 use netmem::Netmem;
 
 fn put(memory: Netmem) -> bool {
-    let aside = memory.as_ref();
+    let aside = memory.borrow();
     drop(memory);
     aside.is_net_iov()
 }

@@ -2,7 +2,7 @@
 
 use netmem::Netmem;
 
-fn put(memory: Netmem) -> isize {
+fn put(memory: Netmem) -> usize {
     drop(memory.get());
     memory.pp_ref_count()
 }

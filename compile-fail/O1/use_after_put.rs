@@ -6,7 +6,7 @@
 
 use netmem::Netmem;
 
-fn put(memory: Netmem) -> isize {
+fn put(memory: Netmem) -> usize {
     drop(memory);
     memory.pp_ref_count()
 }

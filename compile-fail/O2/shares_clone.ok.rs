@@ -2,7 +2,7 @@
 
 use netmem::{Page, Shares};
 
-fn more(mut shares: Shares<Page>) -> isize {
+fn more(mut shares: Shares<Page>) -> usize {
     drop(shares.take());
     let rest = &mut shares;
     rest.left()

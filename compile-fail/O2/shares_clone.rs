@@ -6,7 +6,7 @@
 
 use netmem::{Page, Shares};
 
-fn more(mut shares: Shares<Page>) -> isize {
+fn more(mut shares: Shares<Page>) -> usize {
     drop(shares.clone());
     let rest = &mut shares;
     rest.left()

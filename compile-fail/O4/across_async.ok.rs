@@ -2,7 +2,7 @@
 
 use netmem::Netmem;
 
-fn spawn(_task: impl Future<Output = isize> + 'static) {}
+fn spawn(_task: impl Future<Output = usize> + 'static) {}
 
 fn watch(memory: Netmem) {
     let borrowed = memory;

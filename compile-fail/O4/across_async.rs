@@ -6,10 +6,10 @@
 
 use netmem::Netmem;
 
-fn spawn(_task: impl Future<Output = isize> + 'static) {}
+fn spawn(_task: impl Future<Output = usize> + 'static) {}
 
 fn watch(memory: Netmem) {
-    let borrowed = memory.as_ref();
+    let borrowed = memory.borrow();
     spawn(async move { borrowed.pp_ref_count() });
 }
 

@@ -2,7 +2,7 @@
 
 use netmem::PagePool;
 
-fn keep(pool: &mut PagePool) -> Option<isize> {
+fn keep(pool: &mut PagePool) -> Option<usize> {
     let kept;
     {
         let memory = pool.alloc()?;

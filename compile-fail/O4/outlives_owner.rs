@@ -6,11 +6,11 @@
 
 use netmem::PagePool;
 
-fn keep(pool: &mut PagePool) -> Option<isize> {
+fn keep(pool: &mut PagePool) -> Option<usize> {
     let kept;
     {
         let memory = pool.alloc()?;
-        kept = memory.as_ref();
+        kept = memory.borrow();
     }
     Some(kept.pp_ref_count())
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::Sender;
 
 fn hand_over(memory: Netmem, borrowed: &Sender<NetmemRef<'static>>, owned: &Sender<Netmem>) -> bool {
     let to = (borrowed, owned);
-    to.0.send(memory.as_ref()).is_ok()
+    to.0.send(memory.borrow()).is_ok()
 }
 
 fn main() {}

@@ -3,7 +3,7 @@
 use netmem::page_pool::BindingId;
 
 fn twice(id: BindingId) {
-    let second = id.get();
+    let second = id.number();
     let _ = (second, id);
 }
 

@@ -13,7 +13,7 @@ use netmem::skb::Skb;
 use netmem::{Frag, Page};
 
 fn coalesce(to: &mut Skb, frag: &mut Frag<Page>) -> Option<()> {
-    let second: Frag<Page> = get_page(frag.netmem().page()).into();
+    let second: Frag<Page> = get_page(frag.borrow().page()).into();
     to.add_rx_frag(second).ok()
 }
 

@@ -6,7 +6,7 @@ use netmem::page_pool::Batch;
 fn cpu_map_kthread(rx: &Napi, frames: &mut Batch) -> Option<usize> {
     let pool = &rx.memory(0)?.payload;
     frames.flush();
-    Some(pool.outstanding())
+    Some(pool.in_use())
 }
 
 fn main() {}

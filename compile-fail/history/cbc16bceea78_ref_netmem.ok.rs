@@ -2,7 +2,7 @@
 
 use netmem::NetmemRef;
 
-fn page_pool_ref_netmem(memory: NetmemRef<'_>) -> isize {
+fn page_pool_ref_netmem(memory: NetmemRef<'_>) -> usize {
     let desc = memory.desc();
     desc.pp_ref_count() + 1
 }

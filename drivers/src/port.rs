@@ -32,7 +32,7 @@ pub trait PortRing: Send {
     fn posted(&self) -> (usize, usize);
 
     /// How many pieces of the pools' memory are out: posted, kept to be posted, or in packets.
-    fn outstanding(&self) -> usize;
+    fn in_use(&self) -> usize;
 
     /// Stops the device, and puts all buffers that it had, those that are kept, and the frame that was arriving. The pools
     /// are there until the ring is dropped. Packets that are out keep their memory in any case. A ring that is stopped

@@ -81,7 +81,7 @@ pub enum Violation {
         size: u32,
     },
     /// It accepts a size and has another.
-    #[error("init accepts rx_page_size {asked} and says pieces of {size} bytes: refuse with Refused::BufferSize")]
+    #[error("init accepts rx_page_size {asked} and says pieces of {size} bytes: refuse with Refused::PieceSize")]
     IgnoresRxPageSize {
         /// What was asked for.
         asked: u32,
@@ -290,7 +290,7 @@ impl<P: MemoryProvider + 'static> Suite<'_, P> {
             PoolError::Provider(refused) => Violation::Refuses(refused),
             other => Violation::NoPool(other),
         })?;
-        match pool.buffer_size() {
+        match pool.piece_size() {
             size if size == self.size => Ok(pool),
             second => Err(Violation::SizeChanges { first: self.size, second }),
         }

@@ -153,7 +153,7 @@ impl MemoryProvider for HugeProvider {
         let has = (PAGE_SIZE as u32) << order;
         // A page's size is its pool's order, so there is no other way to ask for it.
         if params.rx_page_size != 0 && params.rx_page_size != has {
-            return Err(Refused::BufferSize { asked: params.rx_page_size, has });
+            return Err(Refused::PieceSize { asked: params.rx_page_size, has });
         }
         Ok(has)
     }

@@ -119,7 +119,7 @@ pub(crate) trait Backend {
 /// What a backend does for the owner of a pool. Dropping it ends the pool: memory in flight returns when it is put.
 pub(crate) trait Pool<K: PoolKind>: Sized + Send + Sync {
     /// Makes a pool with parameters that have been checked, over a provider that has agreed to them and has pieces of
-    /// `buffer_size` bytes. `needs_sync` says that CPU and device must be told when memory changes hands.
+    /// `piece_size` bytes. `needs_sync` says that CPU and device must be told when memory changes hands.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ pub(crate) trait Pool<K: PoolKind>: Sized + Send + Sync {
     fn create(
         params: PagePoolParams,
         provider: Installed,
-        buffer_size: u32,
+        piece_size: u32,
         needs_sync: bool,
     ) -> Result<Self, PoolError>;
 
@@ -179,13 +179,13 @@ pub(crate) trait Pool<K: PoolKind>: Sized + Send + Sync {
     fn id(&self) -> PoolId;
 
     /// Returns which pool this is, as a number for people.
-    fn number(&self) -> u32;
+    fn user_id(&self) -> u32;
 
     /// Returns where the memory comes from.
     fn provider(&self) -> &AnyProvider;
 
     /// Returns how many bytes each piece has.
-    fn buffer_size(&self) -> u32;
+    fn piece_size(&self) -> u32;
 
     /// Returns which way data goes.
     fn direction(&self) -> DmaDirection;
@@ -200,7 +200,7 @@ pub(crate) trait Pool<K: PoolKind>: Sized + Send + Sync {
     fn inflight(&self) -> usize;
 
     /// Returns how many of them are neither in the cache nor in the ring.
-    fn outstanding(&self) -> usize;
+    fn in_use(&self) -> usize;
 }
 
 /// Keeps mapped the memory of a pool that a device has, also when the pool is dropped before (rule D5).

@@ -48,10 +48,10 @@
 //! assert_eq!((head.frag_size, frag.frag_size, frag.dmabuf_id), (4, 1000, dmabuf.id()));
 //!
 //! // The memory is the token's until it comes back.
-//! assert_eq!(pool.outstanding(), 1);
+//! assert_eq!(pool.in_use(), 1);
 //! let token = DmabufToken { token_start: frag.frag_token, token_count: 1 };
 //! assert_eq!(sock.dontneed(token.as_bytes())?, 1);
-//! assert_eq!(pool.outstanding(), 0);
+//! assert_eq!(pool.in_use(), 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]

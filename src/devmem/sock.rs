@@ -431,7 +431,7 @@ fn tell_frag(
         Backing::NetIov(frag) => frag,
         Backing::Page(frag) => return (Some(SkbFrag::Pool(frag.into())), Err(RecvError::HostFrag { len })),
     };
-    let iov = frag.netmem().net_iov();
+    let iov = frag.borrow().net_iov();
     if !iov.is_devmem() {
         let ty = iov.ty();
         return (Some(SkbFrag::Pool(frag.into())), Err(RecvError::NotDmabuf { len, ty }));

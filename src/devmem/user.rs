@@ -52,7 +52,7 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// assert_eq!((&buffer[..4], &seen), (&b"head"[..], b"bytes"));
 ///
 /// received.clear(); // gives the piece back
-/// assert_eq!((user.settle(), pool.outstanding()), (1, 0));
+/// assert_eq!((user.settle(), pool.in_use()), (1, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DevmemUser {

@@ -25,14 +25,14 @@ unsafe impl DmaDevice for Plain {
     }
     unsafe fn map(&self, page: &Page, _: DmaDirection) -> Option<DmaAddr> {
         // SAFETY: the address is that of the page, for this device.
-        Some(unsafe { DmaAddr::new(page_to_pfn(page) << PAGE_SHIFT) })
+        Some(unsafe { DmaAddr::from_raw(page_to_pfn(page) << PAGE_SHIFT) })
     }
     unsafe fn unmap(&self, _: DmaAddr) {}
     fn map_peer(&self, _: Arc<dyn PeerMemory>, _: usize, len: usize, _: DmaDirection) -> Result<DmaAddr, MapError> {
         // Aligned for net_iovs of up to 2 MiB.
         let addr = self.next.fetch_add(len.next_multiple_of(2 << 20), Relaxed);
         // SAFETY: the address is new, and stands for the peer's memory.
-        Ok(unsafe { DmaAddr::new(addr) })
+        Ok(unsafe { DmaAddr::from_raw(addr) })
     }
     unsafe fn unmap_peer(&self, _: DmaAddr) {}
     fn needs_sync(&self) -> bool {

@@ -129,14 +129,14 @@ impl NetmemDesc {
     pub fn dma_addr(&self) -> DmaAddr {
         // SAFETY: the field holds 0 or what the mapping of this memory gave. When a pool goes before its memory, it
         // unmaps by index and leaves the number here, where it reaches nothing.
-        unsafe { DmaAddr::new(self.dma_addr.load(Relaxed)) }
+        unsafe { DmaAddr::from_raw(self.dma_addr.load(Relaxed)) }
     }
 
-    /// How many references the pool's handles hold together. For reports and tests: it may be old when it arrives.
+    /// Returns how many references the pool's handles hold together. For reports and tests: it may be old when it arrives.
     #[inline(always)]
     #[doc(alias = "netmem_get_pp_ref_count_ref")]
-    pub fn pp_ref_count(&self) -> isize {
-        self.pp_ref_count.load(Relaxed)
+    pub fn pp_ref_count(&self) -> usize {
+        self.pp_ref_count.load(Relaxed) as usize
     }
 
     /// The counter itself, for the pool.
@@ -171,7 +171,7 @@ impl NetmemDesc {
     /// Notes where the device finds the memory. `None` when the mapping has ended.
     #[doc(alias = "netmem_set_dma_addr")]
     pub(crate) fn set_dma_addr(&self, addr: Option<DmaAddr>) {
-        self.dma_addr.store(addr.map_or(0, DmaAddr::get), Relaxed);
+        self.dma_addr.store(addr.map_or(0, DmaAddr::as_raw), Relaxed);
     }
 
     /// The pool's index for the mapping of this page.

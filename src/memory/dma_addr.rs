@@ -19,20 +19,20 @@ pub struct DmaAddr(usize);
 assert_not_impl_any!(DmaAddr: Default, From<usize>, From<u64>, zerocopy::FromZeros, zerocopy::TryFromBytes);
 
 impl DmaAddr {
-    /// An address that a device handed out.
+    /// Makes an address of a number that a device handed out.
     ///
     /// # Safety
     ///
     /// `addr` came from a mapping of the device that will use it. It may be old, because an address is only a number: no
     /// ring posts memory whose mapping has ended (rule D5).
     #[inline(always)]
-    pub const unsafe fn new(addr: usize) -> Self {
+    pub const unsafe fn from_raw(addr: usize) -> Self {
         DmaAddr(addr)
     }
 
-    /// The number, for a descriptor or a report.
+    /// Returns the number, for a descriptor or a report.
     #[inline(always)]
-    pub const fn get(self) -> usize {
+    pub const fn as_raw(self) -> usize {
         self.0
     }
 

@@ -169,9 +169,9 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
         unsafe { Self::new(Raw::from_word(word)) }
     }
 
-    /// The bits of C's `netmem_ref`, tag included.
+    /// Returns the bits of C's `netmem_ref`, tag included. It gives up nothing: the handle is `Copy`.
     #[inline(always)]
-    pub fn into_raw(self) -> NonNull<()> {
+    pub fn as_raw(self) -> NonNull<()> {
         self.raw.word()
     }
 
@@ -230,10 +230,10 @@ impl<'a, K: Kind> NetmemRef<'a, K> {
         self.desc().dma_addr()
     }
 
-    /// How many references the pool's handles hold together.
+    /// Returns how many references the pool's handles hold together.
     #[inline(always)]
     #[doc(alias = "netmem_get_pp_ref_count_ref")]
-    pub fn pp_ref_count(self) -> isize {
+    pub fn pp_ref_count(self) -> usize {
         self.desc().pp_ref_count()
     }
 

@@ -211,7 +211,7 @@ impl Poll<'_> {
         if self.budget == 0 {
             return;
         }
-        let pool = frag.netmem().pp();
+        let pool = frag.borrow().pp();
         for memory in self.slots.iter_mut().flatten() {
             if pool == Some(memory.payload.id()) {
                 return memory.payload.recycle_frag(frag);

@@ -87,7 +87,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(pools.with(0, |pool| pool.outstanding()), Some(0));
+        assert_eq!(pools.with(0, |pool| pool.in_use()), Some(0));
         drop(pools);
         assert_eq!(zone.free_frames(), 64);
     }

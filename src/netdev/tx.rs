@@ -123,7 +123,7 @@ impl<S: fmt::Debug> core::error::Error for TxRefused<S> {}
 /// [`TxError`]: the device cannot reach it, or the packet has too many pieces. What was mapped before stays mapped.
 pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, TxError> {
     reachable(frag, of, map.device().id())?;
-    match (of, of.netmem().backing(), of.bytes()) {
+    match (of, of.borrow().backing(), of.bytes()) {
         (SkbFrag::Bound(bound), ..) => Ok(DmaSlice::new(bound.dma_addr(), bound.len())),
         (_, Backing::Page(page), Some(bytes)) => {
             map.map(page, bytes).map_err(|source| TxError::Map { piece: frag + 1, source })

@@ -159,8 +159,8 @@ impl NetIovArea {
             return Err(AreaError::Size { size: niov_size });
         }
         let (addr, len) = (mapping.addr(), mapping.len());
-        if (addr.get() | len) & (niov_size - 1) != 0 {
-            return Err(AreaError::Misaligned { addr: addr.get(), len, size: niov_size });
+        if (addr.as_raw() | len) & (niov_size - 1) != 0 {
+            return Err(AreaError::Misaligned { addr: addr.as_raw(), len, size: niov_size });
         }
         if base_virtual.checked_add(len).is_none() {
             return Err(AreaError::Offset { base_virtual, len });
@@ -220,7 +220,7 @@ pub(crate) unsafe fn container(iov: &NetIov) -> &AreaBox {
 impl AreaBox {
     /// Returns the number of the binding, 0 for none.
     pub(crate) fn binding_id(&self) -> u32 {
-        self.binding.as_ref().map_or(0, |binding| binding.get())
+        self.binding.as_ref().map_or(0, |binding| binding.number())
     }
 
     /// Returns the serial of the area.

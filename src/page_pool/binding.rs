@@ -18,7 +18,7 @@ use core::fmt;
 /// use netmem::page_pool::BindingId;
 ///
 /// let (first, second) = (BindingId::new()?, BindingId::new()?);
-/// assert!(first.get() != 0 && first.get() != second.get());
+/// assert!(first.number() != 0 && first.number() != second.number());
 /// # Ok::<(), netmem::page_pool::NoBindingId>(())
 /// ```
 pub struct BindingId(u32);
@@ -100,7 +100,7 @@ impl BindingId {
     }
 
     /// Returns the number.
-    pub fn get(&self) -> u32 {
+    pub fn number(&self) -> u32 {
         self.0
     }
 

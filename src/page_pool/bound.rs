@@ -101,7 +101,7 @@ impl DmabufTxBinding {
     /// The number by which user space names the binding: not 0, and no other binding's while this or a frag of it lives.
     #[doc(alias = "dmabuf_id")]
     pub fn id(&self) -> u32 {
-        self.inner.id.get()
+        self.inner.id.number()
     }
 
     /// `len` bytes from `offset` of the memory on, as frags: one for each net_iov that the range touches.
@@ -234,7 +234,7 @@ impl BoundFrag {
     }
 
     /// The memory it is a part of.
-    pub fn netmem(&self) -> NetmemRef<'_, NetIov> {
+    pub fn borrow(&self) -> NetmemRef<'_, NetIov> {
         self.free_iov().net_iov().into()
     }
 

@@ -70,11 +70,11 @@ impl<K: Kind> Frag<K> {
         self.netmem
     }
 
-    /// The memory it is a part of, borrowed.
+    /// Borrows the handle of the memory that the range is a part of (rule O4).
     #[inline]
     #[doc(alias = "skb_frag_netmem")]
-    pub fn netmem(&self) -> NetmemRef<'_, K> {
-        self.netmem.as_ref()
+    pub fn borrow(&self) -> NetmemRef<'_, K> {
+        self.netmem.borrow()
     }
 
     /// First byte of the range, within the memory.
@@ -184,7 +184,7 @@ impl<K: Kind> Frag<K> {
     {
         // SAFETY: the range is inside the memory, which lives while this does; nobody else reaches these bytes, and
         // this is borrowed.
-        unsafe { super::readable::bytes(self.netmem(), self.offset, self.len) }
+        unsafe { super::readable::bytes(self.borrow(), self.offset, self.len) }
     }
 
     /// The bytes of a part of the range, cut to what it has.
@@ -196,7 +196,7 @@ impl<K: Kind> Frag<K> {
         let start = part.start.min(self.len);
         let len = part.end.clamp(start, self.len) - start;
         // SAFETY: as in `bytes`: the part is inside the range.
-        unsafe { super::readable::bytes(self.netmem(), self.offset + start, len) }
+        unsafe { super::readable::bytes(self.borrow(), self.offset + start, len) }
     }
 
     /// The bytes, to write. For kind `PageOrIov` an `Option`: `None` for a net_iov.
@@ -206,7 +206,7 @@ impl<K: Kind> Frag<K> {
         K: Readable,
     {
         // SAFETY: as in `bytes`, and this is borrowed exclusively.
-        unsafe { super::readable::bytes_mut(self.netmem(), self.offset, self.len) }
+        unsafe { super::readable::bytes_mut(self.borrow(), self.offset, self.len) }
     }
 }
 
@@ -232,7 +232,7 @@ impl Frag<NetIov> {
     /// Offset of the first byte within the memory that the area was cut from (the dma-buf): what user space is told.
     #[doc(alias = "net_iov_virtual_addr")]
     pub fn memory_offset(&self) -> usize {
-        let iov = self.netmem().net_iov();
+        let iov = self.borrow().net_iov();
         iov.area().base_virtual() + iov.index() * self.netmem.size() as usize + self.offset as usize
     }
 
@@ -245,7 +245,7 @@ impl Frag<NetIov> {
 
     fn binding_and_area(&self) -> (u32, u64) {
         // SAFETY: the net_iov is a pool's memory, and this is a reference to it.
-        unsafe { Host::binding_and_area(self.netmem().net_iov()) }
+        unsafe { Host::binding_and_area(self.borrow().net_iov()) }
     }
 
     /// The number of the area that the memory is part of: no other area's, ever.

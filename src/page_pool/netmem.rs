@@ -87,16 +87,16 @@ impl<K: Kind> Netmem<K> {
         last.then(|| unsafe { Idle::new(raw) })
     }
 
-    /// The handle, borrowed: `Copy`, and gone before this is (rule O4).
+    /// Borrows the handle: a [`NetmemRef`] is `Copy`, and does not outlive this reference (rule O4).
     #[inline(always)]
-    pub fn as_ref(&self) -> NetmemRef<'_, K> {
+    pub fn borrow(&self) -> NetmemRef<'_, K> {
         // SAFETY: kind `K`, and the memory lives while this reference does, by the type's invariant.
         unsafe { NetmemRef::new(self.raw) }
     }
 
     #[inline(always)]
     pub(crate) fn desc(&self) -> &NetmemDesc {
-        self.as_ref().desc()
+        self.borrow().desc()
     }
 
     /// Takes one more reference.
@@ -116,31 +116,31 @@ impl<K: Kind> Netmem<K> {
     #[doc(alias = "page_pool_get_dma_addr_netmem")]
     #[doc(alias = "page_pool_get_dma_addr")]
     pub fn dma_addr(&self) -> DmaAddr {
-        self.as_ref().dma_addr()
+        self.borrow().dma_addr()
     }
 
-    /// How many references the pool's handles hold together.
-    pub fn pp_ref_count(&self) -> isize {
-        self.as_ref().pp_ref_count()
+    /// Returns how many references the pool's handles hold together.
+    pub fn pp_ref_count(&self) -> usize {
+        self.borrow().pp_ref_count()
     }
 
     /// How many bytes it has.
     pub fn size(&self) -> u32 {
         // SAFETY: the memory is a pool's, and this is a reference to it, by the type's invariant.
-        unsafe { Host::size(self.as_ref()) }
+        unsafe { Host::size(self.borrow()) }
     }
 
     /// Whether its pool has mapped it for this device, and is still there.
     pub(crate) fn is_mapped_for(&self, device: DeviceId) -> bool {
         // SAFETY: the memory is a pool's, and this is a reference to it, by the type's invariant.
-        unsafe { Host::is_mapped_for(self.as_ref(), device) }
+        unsafe { Host::is_mapped_for(self.borrow(), device) }
     }
 
     /// Whether this is the only reference of both counts.
     fn is_alone(&self) -> bool {
         // Acquire: whoever had the others has stopped using the memory before this.
         self.desc().pp_ref_count_ref().load(Acquire) == 1
-            && match self.as_ref().backing() {
+            && match self.borrow().backing() {
                 Backing::Page(page) => page_ref_count(page) == 1,
                 Backing::NetIov(_) => true,
             }
@@ -171,7 +171,7 @@ impl<K: Kind> Netmem<K> {
         }
         let size = self.size();
         // SAFETY: this is the only reference, borrowed exclusively, and `size` bytes are what there is.
-        Some(unsafe { super::readable::bytes_mut(self.as_ref(), 0, size) })
+        Some(unsafe { super::readable::bytes_mut(self.borrow(), 0, size) })
     }
 
     /// Makes this reference into `n`, in one value.
@@ -181,10 +181,12 @@ impl<K: Kind> Netmem<K> {
     /// The handle, when it is not the only reference, or `n` is not 1 to 2^62 - 1.
     #[doc(alias = "page_pool_fragment_netmem")]
     #[doc(alias = "page_pool_fragment_page")]
-    pub fn share(self, n: isize) -> Result<Shares<K>, Self> {
-        if !(1..=isize::MAX >> 1).contains(&n) || !self.is_alone() {
+    pub fn share(self, n: usize) -> Result<Shares<K>, Self> {
+        const MAX: usize = (isize::MAX >> 1) as usize;
+        if !(1..=MAX).contains(&n) || !self.is_alone() {
             return Err(self);
         }
+        let n = n as isize;
         self.desc().pp_ref_count_ref().store(n, Relaxed);
         // SAFETY: the count is `n`, and all of it is this value's.
         Ok(unsafe { Shares::new(self.into_word(), n) })
@@ -194,7 +196,7 @@ impl<K: Kind> Netmem<K> {
 impl Netmem {
     /// Asks the tag. The handle comes back as what it is.
     pub fn backing(self) -> Backing<Netmem<Page>, Netmem<NetIov>> {
-        let iov = self.as_ref().is_net_iov();
+        let iov = self.borrow().is_net_iov();
         let raw = self.into_word();
         if iov {
             // SAFETY: the same reference; the tag says net_iov.
@@ -271,6 +273,6 @@ impl TryFrom<Netmem> for Netmem<NetIov> {
 
 impl<K: Kind> fmt::Debug for Netmem<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Netmem<{}>({:?}, {} references)", K::NAME, self.as_ref(), self.pp_ref_count())
+        write!(f, "Netmem<{}>({:?}, {} references)", K::NAME, self.borrow(), self.pp_ref_count())
     }
 }

@@ -37,7 +37,7 @@ pub const MAX_RING: u32 = 16384;
 ///
 /// let provider = PageProvider::new(Zone::new(256)?);
 /// let pool = PagePool::<Page>::new(PagePoolParams::default(), provider.clone())?;
-/// assert_eq!(pool.buffer_size(), 4096);
+/// assert_eq!(pool.piece_size(), 4096);
 /// let refused = PagePool::<Page>::new(PagePoolParams { order: 11, ..Default::default() }, provider);
 /// assert!(matches!(refused, Err(PoolError::Provider(_))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -90,15 +90,15 @@ impl PagePoolParams {
     /// use netmem::page_pool::{PagePoolParams, Refused};
     ///
     /// let params = PagePoolParams { rx_page_size: 65536, ..Default::default() };
-    /// assert_eq!(params.check_buffer_size(65536), Ok(()));
-    /// assert_eq!(params.check_buffer_size(4096), Err(Refused::BufferSize { asked: 65536, has: 4096 }));
-    /// assert_eq!(PagePoolParams::default().check_buffer_size(65536), Ok(()));
+    /// assert_eq!(params.check_piece_size(65536), Ok(()));
+    /// assert_eq!(params.check_piece_size(4096), Err(Refused::PieceSize { asked: 65536, has: 4096 }));
+    /// assert_eq!(PagePoolParams::default().check_piece_size(65536), Ok(()));
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Refused::BufferSize`], with the size that was asked for.
-    pub fn check_buffer_size(&self, has: u32) -> Result<(), Refused> {
+    /// [`Refused::PieceSize`], with the size that was asked for.
+    pub fn check_piece_size(&self, has: u32) -> Result<(), Refused> {
         let by_order = u32::try_from((PAGE_SIZE as u64) << self.order.min(31)).unwrap_or(u32::MAX);
         let asked = match (self.rx_page_size, self.order) {
             (0, 0) => has,
@@ -108,7 +108,7 @@ impl PagePoolParams {
             (size, _) if size == has => by_order,
             (size, _) => size,
         };
-        if asked == has { Ok(()) } else { Err(Refused::BufferSize { asked, has }) }
+        if asked == has { Ok(()) } else { Err(Refused::PieceSize { asked, has }) }
     }
 
     /// Checks what does not depend on the provider.
@@ -152,9 +152,9 @@ impl PagePoolParams {
     }
 
     /// Checks the range to sync against the memory.
-    pub(super) fn check_range(&self, buffer_size: u32) -> Result<(), PoolError> {
-        if self.offset.checked_add(self.max_len).is_none_or(|end| end > buffer_size) {
-            return Err(PoolError::SyncRange { offset: self.offset, max_len: self.max_len, buffer_size });
+    pub(super) fn check_range(&self, piece_size: u32) -> Result<(), PoolError> {
+        if self.offset.checked_add(self.max_len).is_none_or(|end| end > piece_size) {
+            return Err(PoolError::SyncRange { offset: self.offset, max_len: self.max_len, piece_size });
         }
         Ok(())
     }
@@ -228,20 +228,20 @@ pub enum PoolError {
     )]
     ReadableUnsynced,
     /// The range to sync leaves the memory.
-    #[error("offset {offset} and max_len {max_len} leave a memory of {buffer_size} bytes: keep the sum within it")]
+    #[error("offset {offset} and max_len {max_len} leave a memory of {piece_size} bytes: keep the sum within it")]
     SyncRange {
         /// As asked for.
         offset: u32,
         /// As asked for.
         max_len: u32,
         /// What the provider gives.
-        buffer_size: u32,
+        piece_size: u32,
     },
     /// The provider has pieces of a size that none has.
     #[error(
         "the provider has pieces of {size} bytes for order {order}: pages have 4096 << order, net_iovs a power of two"
     )]
-    BufferSize {
+    PieceSize {
         /// What it said.
         size: u32,
         /// What was asked for.

@@ -29,10 +29,10 @@ use core::fmt;
 /// let zone = Zone::new(128)?;
 /// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(zone.clone()))?;
 /// let first = pool.alloc().expect("pages are free");
-/// let word = first.as_ref().into_raw();
+/// let word = first.borrow().as_raw();
 /// pool.recycle_direct(first);
 /// let again = pool.alloc().expect("the cache has it");
-/// assert_eq!(again.as_ref().into_raw(), word, "last in, first out");
+/// assert_eq!(again.borrow().as_raw(), word, "last in, first out");
 /// std::thread::spawn(move || drop(again)).join().unwrap(); // through the ring
 /// assert_eq!(pool.stats().recycle_ring, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -61,19 +61,19 @@ impl<K: PoolKind> PagePool<K> {
                 return Err(Refused::NeedsDma.into());
             }
         }
-        let (provider, buffer_size) = Installed::new(provider, &params)?;
+        let (provider, piece_size) = Installed::new(provider, &params)?;
         let fits = match &*provider {
-            AnyProvider::Page(_) => params.order <= MAX_ORDER && buffer_size == (PAGE_SIZE as u32) << params.order,
+            AnyProvider::Page(_) => params.order <= MAX_ORDER && piece_size == (PAGE_SIZE as u32) << params.order,
             AnyProvider::NetIov(_) => {
-                buffer_size.is_power_of_two() && (PAGE_SIZE as u32..=1 << 31).contains(&buffer_size)
+                piece_size.is_power_of_two() && (PAGE_SIZE as u32..=1 << 31).contains(&piece_size)
             }
         };
         if !fits {
-            return Err(PoolError::BufferSize { size: buffer_size, order: params.order });
+            return Err(PoolError::PieceSize { size: piece_size, order: params.order });
         }
-        params.check_range(buffer_size)?;
-        if params.rx_page_size != 0 && params.rx_page_size != buffer_size {
-            return Err(Refused::BufferSize { asked: params.rx_page_size, has: buffer_size }.into());
+        params.check_range(piece_size)?;
+        if params.rx_page_size != 0 && params.rx_page_size != piece_size {
+            return Err(Refused::PieceSize { asked: params.rx_page_size, has: piece_size }.into());
         }
         let device = params.device.as_ref().filter(|_| params.flags.contains(PoolFlags::DMA_MAP));
         let device_needs_sync = device.is_some_and(|device| device.needs_sync());
@@ -85,7 +85,7 @@ impl<K: PoolKind> PagePool<K> {
         if needs_sync && !params.flags.contains(PoolFlags::DMA_SYNC_DEV) {
             return Err(PoolError::NeverSynced);
         }
-        Ok(PagePool { pool: Pool::create(params, provider, buffer_size, needs_sync)? })
+        Ok(PagePool { pool: Pool::create(params, provider, piece_size, needs_sync)? })
     }
 
     /// One piece of memory; `None` when ring and provider have none, or the device cannot map it.
@@ -140,7 +140,7 @@ impl<K: PoolKind> PagePool<K> {
     #[doc(alias = "page_pool_alloc_va")]
     #[doc(alias = "page_pool_dev_alloc_va")]
     pub fn alloc_at_least(&mut self, size: u32) -> Option<Frag<K>> {
-        let max = self.buffer_size();
+        let max = self.piece_size();
         if size > max {
             return None;
         }
@@ -285,7 +285,7 @@ impl<K: PoolKind> PagePool<K> {
     /// Syncs what was received, or `all` of the buffer.
     #[inline]
     fn sync<H: Kind>(&self, buffer: Received<H>, all: bool) -> Result<Received<H>, OtherPool<H>> {
-        if buffer.frag().netmem().pp() != Some(self.id()) {
+        if buffer.frag().borrow().pp() != Some(self.id()) {
             return Err(OtherPool(buffer));
         }
         let start = if all { 0 } else { buffer.start() };
@@ -336,9 +336,10 @@ impl<K: PoolKind> PagePool<K> {
         self.pool.direction()
     }
 
-    /// Which pool this is, as a number for people: from 1, in the order in which pools were made.
-    pub fn number(&self) -> u32 {
-        self.pool.number()
+    /// Returns the number of this pool for people: from 1, in the order in which pools were made. This is `pool->user.id`.
+    #[doc(alias = "user.id")]
+    pub fn user_id(&self) -> u32 {
+        self.pool.user_id()
     }
 
     /// What the pool has counted.
@@ -347,21 +348,22 @@ impl<K: PoolKind> PagePool<K> {
         self.pool.stats()
     }
 
-    /// How many pieces of memory the pool has from its provider, wherever they are.
+    /// Returns how many pieces of memory the pool has from its provider, wherever they are: in use, in the cache or in the ring.
     #[doc(alias = "page_pool_inflight")]
     pub fn inflight(&self) -> usize {
         self.pool.inflight()
     }
 
-    /// How many of them are neither in cache nor ring: somebody has handles on them. Exact while nobody puts.
-    pub fn outstanding(&self) -> usize {
-        self.pool.outstanding()
+    /// Returns how many pieces are in use: handles, frags, packets or the device have them. It is [`inflight`](Self::inflight)
+    /// without the pieces that wait in the cache or the ring. Exact while nobody puts. Linux has no such number.
+    pub fn in_use(&self) -> usize {
+        self.pool.in_use()
     }
 
-    /// How many bytes each piece of memory has.
+    /// Returns how many bytes each piece of memory has: the [`size`](Netmem::size) of its handles.
     #[inline]
-    pub fn buffer_size(&self) -> u32 {
-        self.pool.buffer_size()
+    pub fn piece_size(&self) -> u32 {
+        self.pool.piece_size()
     }
 
     /// Whether its memory is mapped for this device.
@@ -381,9 +383,9 @@ impl<K: PoolKind> fmt::Debug for PagePool<K> {
         f.debug_struct("PagePool")
             .field("kind", &K::NAME)
             .field("id", &self.id())
-            .field("buffer_size", &self.buffer_size())
+            .field("piece_size", &self.piece_size())
             .field("inflight", &self.inflight())
-            .field("outstanding", &self.outstanding())
+            .field("in_use", &self.in_use())
             .finish()
     }
 }
@@ -402,7 +404,7 @@ impl<K: Kind> fmt::Debug for OtherPool<K> {
 
 impl<K: Kind> fmt::Display for OtherPool<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pp = self.0.frag().netmem().pp();
+        let pp = self.0.frag().borrow().pp();
         write!(f, "the buffer is of pool {pp:?}, not of this one: sync it with the pool it was allocated from")
     }
 }

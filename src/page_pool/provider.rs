@@ -184,7 +184,7 @@ pub enum Refused {
     #[error(
         "pieces of {asked} bytes were asked for and the provider has pieces of {has}: set rx_page_size or order to that"
     )]
-    BufferSize {
+    PieceSize {
         /// What `rx_page_size`, or else the order, asks for.
         asked: u32,
         /// What it has.

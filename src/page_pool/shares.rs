@@ -129,9 +129,9 @@ impl<K: Kind> Shares<K> {
         unsafe { Shares::new(this.raw, this.left) }
     }
 
-    /// How many are left.
-    pub fn left(&self) -> isize {
-        self.left
+    /// Returns how many are left.
+    pub fn left(&self) -> usize {
+        self.left as usize
     }
 }
 

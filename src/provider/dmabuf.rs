@@ -92,7 +92,7 @@ impl DmabufProvider {
     /// lives.
     #[doc(alias = "dmabuf_id")]
     pub fn id(&self) -> u32 {
-        self.id.get()
+        self.id.number()
     }
 
     /// How many bytes a net_iov has.
@@ -121,7 +121,7 @@ impl MemoryProvider for DmabufProvider {
         if params.direction != DmaDirection::FromDevice {
             return Err(Refused::Direction { direction: params.direction });
         }
-        params.check_buffer_size(self.niov_size)?;
+        params.check_piece_size(self.niov_size)?;
         match &params.device {
             Some(device) if device.id() == self.device => Ok(self.niov_size),
             _ => Err(Refused::OtherDevice),
@@ -166,7 +166,7 @@ impl MemoryProvider for DmabufProvider {
 impl fmt::Debug for DmabufProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DmabufProvider")
-            .field("id", &self.id.get())
+            .field("id", &self.id.number())
             .field("niov_size", &self.niov_size)
             .field("total", &self.total)
             .field("available", &self.available())
@@ -206,7 +206,7 @@ mod tests {
         let twin = Arc::new(id.twin());
         let free = Lock::new(carve(&twin));
         let binding = DmabufProvider { id: twin, device: device.id(), niov_size: 4096, total: 1, free };
-        assert_eq!(binding.id(), id.get());
+        assert_eq!(binding.id(), id.number());
         let own = binding.free.with(Vec::pop).unwrap();
         binding.release(old.pop().unwrap());
         assert_eq!(binding.available(), 0, "memory of the first binding is not taken for that of the second");

@@ -34,7 +34,7 @@ impl MemoryProvider for PageProvider {
         let has = (PAGE_SIZE as u32) << params.order;
         // As in Linux: the page allocator gives what the order says, and a wish at bind time is for others.
         if params.rx_page_size != 0 && params.rx_page_size != has {
-            return Err(Refused::BufferSize { asked: params.rx_page_size, has });
+            return Err(Refused::PieceSize { asked: params.rx_page_size, has });
         }
         Ok(has)
     }

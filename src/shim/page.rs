@@ -62,9 +62,9 @@ pub fn page_pool_free_va(pool: impl super::PutVia, va: Frag<Page>) {
 ///
 /// # Errors
 ///
-/// The handle, when it is not the only one or `nr` is not 1 to 2^62.
+/// The handle, when it is not the only one or `nr` is not 1 to 2^62 - 1.
 #[inline]
-pub fn page_pool_fragment_page(page: Netmem<Page>, nr: isize) -> Result<Shares<Page>, Netmem<Page>> {
+pub fn page_pool_fragment_page(page: Netmem<Page>, nr: usize) -> Result<Shares<Page>, Netmem<Page>> {
     page_pool::page_pool_fragment_netmem(page, nr)
 }
 

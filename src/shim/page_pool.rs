@@ -170,9 +170,9 @@ pub fn page_pool_dev_alloc_netmem<K: PoolKind>(pool: &mut PagePool<K>, size: u32
 ///
 /// # Errors
 ///
-/// The handle, when it is not the only one or `nr` is not 1 to 2^62.
+/// The handle, when it is not the only one or `nr` is not 1 to 2^62 - 1.
 #[inline]
-pub fn page_pool_fragment_netmem<K: Kind>(netmem: Netmem<K>, nr: isize) -> Result<Shares<K>, Netmem<K>> {
+pub fn page_pool_fragment_netmem<K: Kind>(netmem: Netmem<K>, nr: usize) -> Result<Shares<K>, Netmem<K>> {
     netmem.share(nr)
 }
 

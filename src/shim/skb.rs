@@ -20,7 +20,7 @@ pub fn skb_frag_off(frag: &SkbFrag) -> u32 {
 /// The memory a frag is a part of.
 #[inline]
 pub fn skb_frag_netmem(frag: &SkbFrag) -> NetmemRef<'_> {
-    frag.netmem()
+    frag.borrow()
 }
 
 /// The page a frag is a part of; `None` for a net_iov, and the other arm must be written.

@@ -110,24 +110,24 @@ impl SkbFrag {
 
     /// The memory it is a part of.
     #[doc(alias = "skb_frag_netmem")]
-    pub fn netmem(&self) -> NetmemRef<'_> {
+    pub fn borrow(&self) -> NetmemRef<'_> {
         match self {
-            SkbFrag::Pool(frag) => frag.netmem(),
+            SkbFrag::Pool(frag) => frag.borrow(),
             SkbFrag::Mm(frag) => frag.page.page().into(),
-            SkbFrag::Bound(frag) => frag.netmem().into(),
+            SkbFrag::Bound(frag) => frag.borrow().into(),
         }
     }
 
     /// The page it is a part of; `None` for a net_iov, which is part of none.
     #[doc(alias = "skb_frag_page")]
     pub fn page(&self) -> Option<&Page> {
-        self.netmem().backing().page()
+        self.borrow().backing().page()
     }
 
     /// Whether it is memory without a page.
     #[doc(alias = "skb_frag_is_net_iov")]
     pub fn is_net_iov(&self) -> bool {
-        self.netmem().is_net_iov()
+        self.borrow().is_net_iov()
     }
 
     /// The bytes; `None` when the CPU cannot read them.

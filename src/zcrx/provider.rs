@@ -249,7 +249,7 @@ impl ZcrxProvider {
     /// Hands a piece to the program.
     pub(super) fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, PostError> {
         let (cqe, surplus) = self.state.with(|state| {
-            let index = frag.netmem().net_iov().index();
+            let index = frag.borrow().net_iov().index();
             let Some(at) = state.areas.iter().position(|area| area.is(frag.area_serial())) else {
                 return Err(PostError::NotOurs(frag));
             };
@@ -396,7 +396,7 @@ impl MemoryProvider for ZcrxProvider {
         if params.direction != DmaDirection::FromDevice {
             return Err(Refused::Direction { direction: params.direction });
         }
-        params.check_buffer_size(self.niov_size())?;
+        params.check_piece_size(self.niov_size())?;
         if self.state.with(|state| state.closed || state.uninstalled) {
             return Err(Refused::Closed);
         }

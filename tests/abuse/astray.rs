@@ -31,9 +31,9 @@ impl PeerMemory for Endless {
 fn use_up(host: &Host, more: usize) -> DmaMapping {
     let step = 1_usize << 31;
     let probe = DmaMapping::new(host.device(), Arc::new(Endless), 0, step).unwrap();
-    let next = probe.addr().get() + 2 * step;
+    let next = probe.addr().as_raw() + 2 * step;
     let rest = DmaMapping::new(host.device(), Arc::new(Endless), 0, usize::MAX - (1 << 21) - next + more).unwrap();
-    assert_eq!(rest.addr().get(), next);
+    assert_eq!(rest.addr().as_raw(), next);
     rest
 }
 

@@ -53,11 +53,11 @@ fn tokens_of_others_and_twice() {
     assert_eq!(two.dontneed(&token(3, 2)).unwrap(), 0, "those are the other's");
     assert_eq!(two.dontneed(&[token(1, 1), token(1, 1), token(0, 2)].concat()).unwrap(), 1);
     assert_eq!(one.dontneed(&token(u32::MAX - 2, 6)).unwrap(), 2, "past the end come 0, 1 and 2");
-    assert_eq!((one.tokens_out(), two.tokens_out(), pool.outstanding()), (2, 1, 3));
+    assert_eq!((one.tokens_out(), two.tokens_out(), pool.in_use()), (2, 1, 3));
     swap(&mut one, &mut two);
     assert_eq!(two.dontneed(&token(1, 1024)).unwrap(), 2);
     drop((one, two));
-    assert_eq!(pool.outstanding(), 0);
+    assert_eq!(pool.in_use(), 0);
     drop((pool, dmabuf));
     host.all_back();
 }
@@ -83,7 +83,7 @@ fn sockets_that_go_with_tokens_out() {
             1 => drop((dmabuf, pool)),
             _ => {
                 std::thread::spawn(move || drop(away)).join().unwrap();
-                assert_eq!(pool.outstanding(), 0);
+                assert_eq!(pool.in_use(), 0);
                 drop((pool, dmabuf, sock));
                 host.all_back();
                 continue;
@@ -119,7 +119,7 @@ fn packets_whose_frags_are_swapped() {
     let left: Vec<SkbFrag> = two.take_frags().collect();
     assert!(two.take_frags().next().is_none() && two.len() == 4);
     drop((left, two, sock));
-    assert_eq!((iovs.outstanding(), pages.outstanding()), (0, 0));
+    assert_eq!((iovs.in_use(), pages.in_use()), (0, 0));
     drop((iovs, pages, dmabuf));
     host.all_back();
 }
@@ -145,15 +145,15 @@ fn a_program_that_gives_back_what_it_has_not() {
     zcrx.flush();
     let stats = zcrx.stats();
     assert_eq!((stats.returned, stats.not_held, zcrx.provider().with_user()), (2, 62, 0));
-    assert_eq!((rest.netmem().pp_ref_count(), pool.outstanding()), (1, 1), "the piece that it never had is out");
-    assert!(rest.netmem().desc().is_pp() && rest.len() == 3096);
+    assert_eq!((rest.borrow().pp_ref_count(), pool.in_use()), (1, 1), "the piece that it never had is out");
+    assert!(rest.borrow().desc().is_pp() && rest.len() == 3096);
     // Closed with a piece out, which goes afterwards; then the program writes on.
     let piece = zcrx.post(rest).unwrap();
     let last = pool.alloc_frag(64).unwrap();
     drop(zcrx);
     user.ring().store(64, piece.rqe());
     user.ring().store_tail(u32::MAX);
-    assert_eq!(pool.outstanding(), 1);
+    assert_eq!(pool.in_use(), 1);
     drop(pool);
     drop((last, user));
     host.all_back();
@@ -173,7 +173,7 @@ fn a_program_that_is_given_memory_of_others() {
     assert_eq!(receive.run(&zcrx).unwrap(), 4 + 64);
     assert!(receive.run(&zcrx).is_err() && receive.left() == 64);
     drop(receive);
-    assert_eq!(foreign.outstanding(), 0);
+    assert_eq!(foreign.in_use(), 0);
     // A program that never looks at its completions cannot give anything back, until the instance closes.
     drop(user);
     assert_eq!(zcrx.provider().with_user(), 2);
@@ -298,11 +298,11 @@ fn pieces_in_all_the_wrong_places() {
     assert_eq!(users.each_mut().map(DevmemUser::settle), [2, 1]);
     let [mut one, two] = users;
     drop(two);
-    assert_eq!((one.sock().tokens_out(), pool.outstanding()), (1, 1));
+    assert_eq!((one.sock().tokens_out(), pool.in_use()), (1, 1));
     drop(parts);
     assert_eq!((one.settle(), one.sock().stats().unknown), (1, 0));
     drop(one);
-    assert_eq!(pool.outstanding(), 0);
+    assert_eq!(pool.in_use(), 0);
     drop((pool, dmabuf));
     host.all_back();
 }

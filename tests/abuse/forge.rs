@@ -68,7 +68,7 @@ fn what_zerocopy_makes_from_bytes_names_nothing() {
         let token = DmabufToken::read_from_bytes(&[fill; 8]).unwrap();
         assert_eq!(sock.dontneed(token.as_bytes()).unwrap(), 0, "{token:?}");
     }
-    assert_eq!(pool.outstanding(), 1);
+    assert_eq!(pool.in_use(), 1);
     drop((pool, sock));
     host.all_back();
 }
@@ -80,7 +80,7 @@ fn pointers_and_addresses_lead_to_no_bytes() {
     let host = Host::new();
     let mut pool = host.pool();
     let memory = pool.alloc().unwrap();
-    let (word, page) = (memory.as_ref().into_raw(), memory.as_ref().page());
+    let (word, page) = (memory.borrow().as_raw(), memory.borrow().page());
     let (address, here) = (page_address(page).as_ptr().cast_const(), std::ptr::from_ref(page));
     assert_eq!((word.as_ptr().addr(), host.zone.frames()), (here.addr(), FRAMES));
     let found: Vec<PageRef> = [address, address.wrapping_add(4095)]

@@ -147,7 +147,7 @@ fn batches_of_dead_pools_are_put_by_anybody() {
     assert_eq!(host.bus.stats().mapped(), alive.inflight() as u64 + 1, "what is out of dead pools is unmapped");
     std::thread::scope(|scope| batches.into_iter().for_each(|batch| drop(scope.spawn(move || drop(batch)))));
     assert!(observers.iter().all(|observer| observer.is_done()));
-    assert_eq!((alive.outstanding(), dmabuf.available()), (0, 40));
+    assert_eq!((alive.in_use(), dmabuf.available()), (0, 40));
     assert!(host.zone.free_frames() < FRAMES);
     drop((alive, dmabuf));
     assert_eq!(host.bus.stats().mapped(), 1, "observers keep the provider, and that its mapping");

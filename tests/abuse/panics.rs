@@ -124,7 +124,7 @@ fn providers_that_panic_in_alloc() {
             assert_eq!(panics(|| ask(&mut pool)), at);
             assert_eq!(pool.inflight(), usize::from(at == "alloc"), "what was pushed stays");
             ask(&mut pool);
-            assert_eq!(pool.outstanding(), 0);
+            assert_eq!(pool.in_use(), 0);
             drop((pool, trap));
             host.all_back();
         }
@@ -142,7 +142,7 @@ fn a_bulk_that_panics_half_way_keeps_what_it_had() {
     trap.set("alloc");
     let mut batch = netmem::page_pool::Batch::new();
     assert_eq!(panics(|| pool.alloc_bulk(&mut batch)), "alloc");
-    assert_eq!((batch.len(), pool.outstanding(), pool.inflight()), (8, 8, 9));
+    assert_eq!((batch.len(), pool.in_use(), pool.inflight()), (8, 8, 9));
     drop((batch, pool, trap));
     host.all_back();
 }
@@ -174,7 +174,7 @@ fn panics_while_memory_leaves() {
         pool.recycle_direct(memory);
         trap.set(at);
         assert_eq!(panics(|| pool.nid_changed(1)), at);
-        assert_eq!((pool.inflight(), pool.outstanding()), (8, 1));
+        assert_eq!((pool.inflight(), pool.in_use()), (8, 1));
         assert!(pool.alloc().is_some());
         keep(pool.id());
         drop((pool, trap));
@@ -245,7 +245,7 @@ fn panics_while_memory_enters() {
         let params = PagePoolParams { init_callback: Some(callback), ..host.hooked(trap.clone()) };
         let mut pool = PagePool::<Page>::new(params, trap.clone()).unwrap();
         assert_eq!(panics(|| pool.alloc()), at);
-        assert_eq!((pool.inflight(), pool.outstanding()), (1, 1));
+        assert_eq!((pool.inflight(), pool.in_use()), (1, 1));
         let mut memory = pool.alloc().unwrap();
         assert!(memory.bytes_mut().unwrap().iter().all(|byte| *byte == 0xee));
         trap.set("update_nid");
@@ -299,7 +299,7 @@ fn a_refill_that_panics_has_synced_what_it_took() {
     let before = bus.stats().syncs_for_device;
     assert_eq!(panics(|| pool.alloc()), "a page of another node");
     assert_eq!(bus.stats().syncs_for_device - before, 3, "each that is in the cache");
-    assert_eq!((pool.inflight(), pool.outstanding()), (4, 1), "the one of node 1 is lost");
+    assert_eq!((pool.inflight(), pool.in_use()), (4, 1), "the one of node 1 is lost");
     drop(pool);
     assert_eq!((zones[0].free_frames(), zones[1].free_frames(), bus.stats().mapped()), (3, 0, 0));
     keep(zones);

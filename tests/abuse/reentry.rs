@@ -118,15 +118,15 @@ fn an_alloc_that_recycles_anything() {
     let mut pool = PagePool::<Page>::new(host.params(), bag.clone()).unwrap();
     let mut other = host.pool();
     let (own, shared) = (pool.alloc().unwrap(), pool.alloc().unwrap());
-    let word = own.as_ref().into_raw();
+    let word = own.borrow().as_raw();
     bag.keep(own);
     bag.keep(shared.get());
     bag.keep(other.alloc().unwrap());
     let all: Vec<_> = std::iter::from_fn(|| pool.alloc()).take(62).collect();
-    assert!(all.iter().all(|memory| memory.as_ref().into_raw() != word), "these were in the cache");
+    assert!(all.iter().all(|memory| memory.borrow().as_raw() != word), "these were in the cache");
     let next: Vec<_> = std::iter::from_fn(|| pool.alloc()).take(64).collect();
-    assert!(next.iter().any(|memory| memory.as_ref().into_raw() == word), "it was kept, and came back");
-    assert_eq!((shared.pp_ref_count(), other.outstanding(), pool.outstanding()), (1, 0, 127));
+    assert!(next.iter().any(|memory| memory.borrow().as_raw() == word), "it was kept, and came back");
+    assert_eq!((shared.pp_ref_count(), other.in_use(), pool.in_use()), (1, 0, 127));
     drop((all, next, shared, pool, other));
     host.all_back();
 }
@@ -281,7 +281,7 @@ fn other_memory_in_the_place_of_a_programs() {
     let memory = Arc::new(Vram(4 * PAGE_SIZE));
     let (zcrx, _user) = Zcrx::register(ZcrxParams::new(host.device(), 8), UserArea::whole(memory)).unwrap();
     let mut pool = PagePool::<NetIov>::new(host.params(), Arc::new(Sink(zcrx.provider().clone()))).unwrap();
-    let place = std::ptr::from_ref(pool.alloc().unwrap().as_ref().net_iov().area()).addr();
+    let place = std::ptr::from_ref(pool.alloc().unwrap().borrow().net_iov().area()).addr();
     drop(pool);
     assert_eq!((zcrx.provider().available(), host.bus.stats().mapped()), (0, 0), "the area is gone");
     let mut others: Vec<_> = (0..8).map(|_| loose(host.device(), Arc::new(Vram(4 * PAGE_SIZE)))).collect();

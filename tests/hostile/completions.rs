@@ -86,7 +86,7 @@ pub(crate) fn drive(input: &mut impl Input) -> (usize, usize) {
             Some(Err(_)) => bad += 1,
             None => panic!("it said something"),
         }
-        assert!(ring.posted() <= 16 && pool.outstanding() <= 256);
+        assert!(ring.posted() <= 16 && pool.in_use() <= 256);
     }
     drop(ring.stop());
     drop(pool);

@@ -144,7 +144,7 @@ impl Target {
     pub(crate) fn finish(self) {
         let Target { pool, dmabuf, socks, .. } = self;
         drop(socks);
-        assert_eq!(pool.outstanding(), 0);
+        assert_eq!(pool.in_use(), 0);
         drop(pool);
         assert_eq!(dmabuf.available(), NIOVS);
     }

@@ -53,7 +53,7 @@ impl Log {
 }
 
 fn word(memory: NetmemRef<'_>) -> usize {
-    memory.into_raw().as_ptr().addr()
+    memory.as_raw().as_ptr().addr()
 }
 
 impl PoolHooks for Log {
@@ -116,8 +116,8 @@ enum Held {
 impl Held {
     fn memory(&self) -> Option<NetmemRef<'_>> {
         match self {
-            Held::Netmem(memory) => Some(memory.as_ref()),
-            Held::Frag(tagged) => Some(tagged.frag.netmem()),
+            Held::Netmem(memory) => Some(memory.borrow()),
+            Held::Frag(tagged) => Some(tagged.frag.borrow()),
             Held::Shares(_) | Held::Mm(_) | Held::Moving => None,
         }
     }
@@ -288,7 +288,7 @@ impl Sut {
                 self.slots.push(Held::Mm(page));
             }
             Step::Share { slot, n, ok } => {
-                let held = match self.netmem(slot).share(n) {
+                let held = match self.netmem(slot).share(n as usize) {
                     Ok(shares) => Held::Shares(shares),
                     Err(memory) => Held::Netmem(memory),
                 };
@@ -399,7 +399,7 @@ impl Sut {
             let expected = &model.pools[p];
             assert_eq!(pool.stats(), expected.stats, "pool {p}");
             assert_eq!(pool.inflight(), expected.inflight(), "pool {p}: inflight");
-            assert_eq!(pool.inflight() - pool.outstanding(), model.idle(p), "pool {p}: cache and ring");
+            assert_eq!(pool.inflight() - pool.in_use(), model.idle(p), "pool {p}: cache and ring");
         }
         for (p, shutdown) in &self.shutdowns {
             let expected = model.pools[*p].inflight();
@@ -458,7 +458,7 @@ impl Sut {
         let expected = &model.memory[id];
         match (held, slot) {
             (Held::Netmem(_), Slot::Netmem(_)) => {}
-            (Held::Shares(shares), Slot::Shares(_, left)) => assert_eq!(shares.left(), left),
+            (Held::Shares(shares), Slot::Shares(_, left)) => assert_eq!(shares.left() as isize, left),
             (Held::Frag(tagged), Slot::Frag(_, offset, len)) => {
                 assert_eq!((tagged.frag.offset(), tagged.frag.len()), (offset, len));
             }
@@ -470,7 +470,7 @@ impl Sut {
         }
         let Some(memory) = held.memory() else { return };
         assert_eq!(word(memory), self.words[id], "another piece of memory");
-        assert_eq!(memory.pp_ref_count(), expected.refs, "pp_ref_count (BIAS is {BIAS})");
+        assert_eq!(memory.pp_ref_count() as isize, expected.refs, "pp_ref_count (BIAS is {BIAS})");
         assert_eq!(memory.is_net_iov(), expected.iov);
         if let Some(page) = memory.backing().page() {
             assert_eq!(page_ref_count(page), expected.mm, "_refcount");
@@ -480,7 +480,7 @@ impl Sut {
         if let Some(p) = model.places.iter().flatten().find(|p| **p == expected.pool) {
             let place = usize::from(model.places[1] == Some(*p));
             assert_eq!(memory.pp(), self.pools[place].as_ref().map(PagePool::id));
-            assert_eq!(memory.dma_addr().get() != 0, model.pools[*p].config.dma.0, "mapped");
+            assert_eq!(memory.dma_addr().as_raw() != 0, model.pools[*p].config.dma.0, "mapped");
         }
     }
 

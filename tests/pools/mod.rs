@@ -273,5 +273,5 @@ impl MemoryProvider for Bank {
 #[track_caller]
 pub(crate) fn expect<K: PoolKind>(pool: &PagePool<K>, stats: Stats, inflight: usize, idle: usize) {
     assert_eq!(pool.stats(), stats);
-    assert_eq!((pool.inflight(), pool.inflight() - pool.outstanding()), (inflight, idle), "inflight, idle");
+    assert_eq!((pool.inflight(), pool.inflight() - pool.in_use()), (inflight, idle), "inflight, idle");
 }

@@ -54,7 +54,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let (plan, backlog) = (&rx.plan, rx.backlog());
         let sizes = plan.sizes(config);
         let mut memory = plan.make(queue, config)?;
-        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload.buffer_size());
+        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload.piece_size());
         if size > max {
             return Err(QueueError::BufferSize { size, max });
         }

@@ -91,9 +91,9 @@ impl<H: Hardware> Driver<H> {
         let (mut queues, mut memory) = (Vec::new(), Vec::new());
         for (queue, config) in config.into_iter().enumerate() {
             let QueueConfig { memory: pools, buffer_size, header_size } = config;
-            check_size(queue, "payload", buffer_size, pools.payload.buffer_size())?;
+            check_size(queue, "payload", buffer_size, pools.payload.piece_size())?;
             if let Some(headers) = &pools.headers {
-                check_size(queue, "header", header_size, headers.buffer_size())?;
+                check_size(queue, "header", header_size, headers.piece_size())?;
                 let split = net.set_header_split(queue, HeaderSplit::On { threshold: 0 });
                 split.map_err(|_| DriverError::NoHeaderSplit { queue })?;
             }

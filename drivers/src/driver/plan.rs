@@ -37,7 +37,7 @@ impl Plan {
         };
         let headers = pools.headers.as_ref().and_then(|headers| page(headers.provider()));
         let payload = page(pools.payload.provider());
-        let piece = if payload.is_some() { pools.payload.buffer_size() } else { PAGE_SIZE as u32 };
+        let piece = if payload.is_some() { pools.payload.piece_size() } else { PAGE_SIZE as u32 };
         let params = PagePoolParams::for_device(device, PAGE_SIZE as u32);
         Plan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
     }

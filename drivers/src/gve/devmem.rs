@@ -259,8 +259,8 @@ impl<H: Hardware> PortRing for Ring<H> {
         self.ring.as_ref().map_or((0, 0), |ring| (ring.posted(), ring.depth()))
     }
 
-    fn outstanding(&self) -> usize {
-        self.pool.outstanding() + self.headers.outstanding()
+    fn in_use(&self) -> usize {
+        self.pool.in_use() + self.headers.in_use()
     }
 
     #[doc(alias = "gve_rx_stop_ring_dqo")]

@@ -43,7 +43,7 @@ pub struct Ring<H: Hardware> {
 /// Whether nobody but the ring has a reference.
 #[doc(alias = "hns3_can_reuse_page")]
 fn can_reuse_page(page: &Frag) -> bool {
-    page.netmem().pp_ref_count() == 1
+    page.borrow().pp_ref_count() == 1
 }
 
 impl<H: Hardware> Ring<H> {
@@ -155,7 +155,7 @@ impl<H: Hardware> Ring<H> {
     /// Keeps the buffer of a frame that was copied. One of the reserve that reclaim lives on is put, and leaves the pool.
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag) {
-        if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.netmem()) {
+        if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.borrow()) {
             page_pool_put_full_netmem(&mut self.pool, buffer);
         } else {
             self.reuse.push(buffer);
@@ -164,7 +164,7 @@ impl<H: Hardware> Ring<H> {
 
     /// The same for a header buffer.
     fn reuse_head(&mut self, header: Frag<Page>) {
-        if self.reuse_heads.len() == self.reuse_heads.capacity() || netmem_is_pfmemalloc(header.netmem().page().into())
+        if self.reuse_heads.len() == self.reuse_heads.capacity() || netmem_is_pfmemalloc(header.borrow().page().into())
         {
             page_pool_put_full_page(&mut self.headers, header);
         } else {
@@ -319,8 +319,8 @@ impl<H: Hardware> PortRing for Ring<H> {
         self.ring.as_ref().map_or((0, 0), |ring| (ring.posted(), ring.depth()))
     }
 
-    fn outstanding(&self) -> usize {
-        self.pool.outstanding() + self.headers.outstanding()
+    fn in_use(&self) -> usize {
+        self.pool.in_use() + self.headers.in_use()
     }
 
     #[doc(alias = "hns3_fini_ring")]

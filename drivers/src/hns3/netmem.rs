@@ -38,7 +38,7 @@ pub struct Ring<H: Hardware> {
 /// Whether nobody but the ring has a reference.
 #[doc(alias = "hns3_can_reuse_page")]
 fn can_reuse_page(page: &Frag) -> bool {
-    page.netmem().pp_ref_count() == 1
+    page.borrow().pp_ref_count() == 1
 }
 
 impl<H: Hardware> Ring<H> {
@@ -135,7 +135,7 @@ impl<H: Hardware> Ring<H> {
     /// Keeps the buffer of a frame that was copied. One of the reserve that reclaim lives on is put, and leaves the pool.
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag) {
-        if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.netmem()) {
+        if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.borrow()) {
             page_pool_put_full_netmem(&mut self.pool, buffer);
         } else {
             self.reuse.push(buffer);
@@ -259,8 +259,8 @@ impl<H: Hardware> PortRing for Ring<H> {
         self.ring.as_ref().map_or((0, 0), |ring| (ring.posted(), ring.depth()))
     }
 
-    fn outstanding(&self) -> usize {
-        self.pool.outstanding()
+    fn in_use(&self) -> usize {
+        self.pool.in_use()
     }
 
     #[doc(alias = "hns3_fini_ring")]

@@ -199,7 +199,7 @@ fn run(name: &str, args: &Args, start: Start, interrupt: &Interrupt) -> Result<R
             own: vec![("copied", stats.copied), ("buffers reused at once", stats.reused)],
             payload,
             headers,
-            outstanding: ring.outstanding(),
+            outstanding: ring.in_use(),
             sent_to_be_dropped: line.by_rule(queue),
         });
     }

@@ -192,7 +192,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
             own: Vec::new(),
             payload: memory.payload.stats(),
             headers: memory.headers.as_ref().map(|pool| pool.stats()),
-            outstanding: memory.payload.outstanding() + memory.headers.as_ref().map_or(0, |pool| pool.outstanding()),
+            outstanding: memory.payload.in_use() + memory.headers.as_ref().map_or(0, |pool| pool.in_use()),
             sent_to_be_dropped: line.by_rule(queue),
         });
     }

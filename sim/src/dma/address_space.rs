@@ -244,7 +244,7 @@ impl AddressSpace {
             Some(addr)
         })?;
         // SAFETY: the address is in the table from now on; it leaves the table when the mapping ends.
-        Some(unsafe { DmaAddr::new(addr) })
+        Some(unsafe { DmaAddr::from_raw(addr) })
     }
 
     /// Maps the block of a page.
@@ -286,9 +286,9 @@ impl AddressSpace {
     pub(super) fn unmap(&self, addr: DmaAddr) {
         // The region is dropped outside the lock: it may be the last holder of a peer's memory.
         let found = self.table.with(|table| {
-            let region = table.regions.get_mut(&addr.get())?;
+            let region = table.regions.get_mut(&addr.as_raw())?;
             region.maps -= 1;
-            if region.maps == 0 { Some(table.regions.remove(&addr.get())) } else { Some(None) }
+            if region.maps == 0 { Some(table.regions.remove(&addr.as_raw())) } else { Some(None) }
         });
         match found {
             Some(_) => self.unmaps.fetch_add(1, Release),
@@ -400,7 +400,7 @@ impl AddressSpace {
     /// That of [`DmaDevice::sync_for_cpu`](netmem::dma::DmaDevice::sync_for_cpu).
     unsafe fn sync(&self, addr: DmaAddr, offset: usize, len: usize, for_cpu: bool) {
         // A range that is not mapped has been counted as a fault; there is nothing to copy.
-        let _ = self.reach(addr.get() + offset, len, Access::Sync, |target, offset| {
+        let _ = self.reach(addr.as_raw() + offset, len, Access::Sync, |target, offset| {
             if let Target::Bounced { host, buffer, direction } = target {
                 // SAFETY: `reach` found the whole range inside the block at `host`.
                 let host = unsafe { host.add(offset) };
@@ -428,7 +428,7 @@ impl AddressSpace {
     pub(super) fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]) {
         self.syncs_for_device.fetch_add(1, Relaxed);
         // A range that is not mapped has been counted as a fault; there is nothing to copy.
-        let _ = self.reach(addr.get() + offset, bytes.len(), Access::Sync, |target, offset| {
+        let _ = self.reach(addr.as_raw() + offset, bytes.len(), Access::Sync, |target, offset| {
             if let Target::Bounced { buffer, direction, .. } = target {
                 if direction.device_reads() {
                     buffer[offset..offset + bytes.len()].copy_from_slice(bytes);

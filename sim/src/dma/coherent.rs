@@ -16,7 +16,7 @@ const PHYSICAL_BITS: u32 = 52;
 /// let page = zone.alloc(0).expect("one page is free");
 /// let mut map = TxMap::new(device.clone().driver_side());
 /// let slice = map.map(page.page(), page.bytes())?;
-/// assert_eq!(slice.addr().get(), page_to_pfn(page.page()) << 12);
+/// assert_eq!(slice.addr().as_raw(), page_to_pfn(page.page()) << 12);
 /// assert!(!device.needs_sync());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

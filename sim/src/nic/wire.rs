@@ -89,8 +89,8 @@ impl DescriptorRing {
     pub(super) fn write(&self, position: u32, descriptor: &RxDescriptor) {
         let (payload, header) = (descriptor.payload(), descriptor.header());
         let wire = Descriptor {
-            payload: (payload.addr().get() as u64).into(),
-            header: header.map_or(0, |header| header.addr().get() as u64).into(),
+            payload: (payload.addr().as_raw() as u64).into(),
+            header: header.map_or(0, |header| header.addr().as_raw() as u64).into(),
             payload_len: payload.len().into(),
             header_len: header.map_or(0, |header| header.len()).into(),
             id: descriptor.id().into(),
@@ -224,7 +224,7 @@ impl TxDescriptorRing {
         let (data, checksum) = (descriptor.data(), descriptor.checksum());
         let end = if descriptor.end_of_packet() { TX_END_OF_PACKET } else { 0 };
         let wire = TxWire {
-            addr: (data.addr().get() as u64).into(),
+            addr: (data.addr().as_raw() as u64).into(),
             len: data.len().into(),
             id: descriptor.id().into(),
             flags: (end | if checksum.is_some() { TX_CHECKSUM } else { 0 }).into(),

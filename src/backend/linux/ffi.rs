@@ -87,7 +87,7 @@ unsafe extern "C" {
     /// `pool->p.dev`, or null when the pool does not map.
     pub(super) fn netmem_rs_pool_device(pool: *const PagePool) -> *mut c_void;
     /// Bytes in a piece: `PAGE_SIZE << pool->p.order`.
-    pub(super) fn netmem_rs_pool_buffer_size(pool: *const PagePool) -> u32;
+    pub(super) fn netmem_rs_pool_piece_size(pool: *const PagePool) -> u32;
     /// The bytes of a piece that the pool syncs: `pool->p.offset` and `max_len`, or 0 and all bits for a pool without syncs.
     pub(super) fn netmem_rs_pool_range(pool: *const PagePool, offset: *mut u32, len: *mut u32);
     /// `pool->user.id`.

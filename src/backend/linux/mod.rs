@@ -67,7 +67,7 @@ impl Backend for Host {
         // SAFETY: promised by the caller.
         let pool = unsafe { pool_of(memory) };
         // SAFETY: the reference keeps the pool.
-        unsafe { ffi::netmem_rs_pool_buffer_size(pool) }
+        unsafe { ffi::netmem_rs_pool_piece_size(pool) }
     }
 
     unsafe fn is_mapped_for<K: Kind>(memory: NetmemRef<'_, K>, device: DeviceId) -> bool {

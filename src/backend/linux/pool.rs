@@ -26,7 +26,7 @@ pub(crate) struct Pool<K: PoolKind> {
     provider: Installed,
     device: Option<DeviceId>,
     direction: DmaDirection,
-    buffer_size: u32,
+    piece_size: u32,
     _kind: PhantomData<fn() -> K>,
 }
 
@@ -55,7 +55,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     fn create(
         params: PagePoolParams,
         provider: Installed,
-        buffer_size: u32,
+        piece_size: u32,
         _needs_sync: bool,
     ) -> Result<Self, PoolError> {
         // The kernel has trace points of its own, and prepares memory by C code.
@@ -84,7 +84,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         let pool = NonNull::new(unsafe { ffi::netmem_rs_pool_create(&asked, &mut errno) });
         let pool = pool.ok_or(PoolError::Kernel { errno })?;
         // INVARIANT: the pool was just made. Its provider is what the queue is bound to, which the caller says to be of kind `K`.
-        Ok(Pool { pool, provider, device, direction: params.direction, buffer_size, _kind: PhantomData })
+        Ok(Pool { pool, provider, device, direction: params.direction, piece_size, _kind: PhantomData })
     }
 
     #[inline]
@@ -110,7 +110,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     fn alloc_frag(&mut self, size: u32) -> Option<(Netmem<K>, u32)> {
         // The kernel does not align fragments by itself.
         let (mut offset, size) = (0, size.checked_next_multiple_of(64)?);
-        if size == 0 || size > self.buffer_size {
+        if size == 0 || size > self.piece_size {
             return None;
         }
         // SAFETY: the pool lives, `&mut Pool` is its consumer, and the pointer is to a local variable.
@@ -127,7 +127,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
 
     #[inline]
     fn recycle<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
-        if !self.owns(memory.as_ref()) {
+        if !self.owns(memory.borrow()) {
             // The handle returns to its own pool.
             return drop(memory);
         }
@@ -143,7 +143,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     unsafe fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) {
-        let word = frag.netmem().into_raw().as_ptr().cast();
+        let word = frag.borrow().as_raw().as_ptr().cast();
         // SAFETY: the memory is this pool's, says the caller, and the range is inside it; the device has completed it.
         unsafe {
             ffi::netmem_rs_sync_for_cpu(self.pool.as_ptr(), word, frag.offset() + range.start, range.len() as u32);
@@ -151,7 +151,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     unsafe fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) {
-        let word = frag.netmem().into_raw().as_ptr().cast();
+        let word = frag.borrow().as_raw().as_ptr().cast();
         // SAFETY: the memory is this pool's, says the caller, and the frag is exclusive.
         unsafe { ffi::netmem_rs_sync_for_device(self.pool.as_ptr(), word, frag.offset(), frag.len()) }
     }
@@ -177,7 +177,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         PoolId::new(self.pool.cast())
     }
 
-    fn number(&self) -> u32 {
+    fn user_id(&self) -> u32 {
         // SAFETY: the pool lives.
         unsafe { ffi::netmem_rs_pool_id(self.pool.as_ptr()) }
     }
@@ -187,8 +187,8 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     #[inline]
-    fn buffer_size(&self) -> u32 {
-        self.buffer_size
+    fn piece_size(&self) -> u32 {
+        self.piece_size
     }
 
     fn direction(&self) -> DmaDirection {
@@ -224,7 +224,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     /// The kernel does not tell its cache and ring apart from the rest: this is all that the pool has.
-    fn outstanding(&self) -> usize {
+    fn in_use(&self) -> usize {
         self.inflight()
     }
 }
@@ -250,7 +250,7 @@ unsafe impl Sync for PoolMapping {}
 
 /// Returns the pool of a frag. It lives as long as the frag does.
 fn pool_of<K: Kind>(frag: &Frag<K>) -> Option<NonNull<ffi::PagePool>> {
-    NonNull::new(frag.netmem().desc().pp_ref().load(Relaxed).cast())
+    NonNull::new(frag.borrow().desc().pp_ref().load(Relaxed).cast())
 }
 
 impl Mapping for PoolMapping {

@@ -26,7 +26,7 @@ impl<K: Kind> Idle<K> {
 
     /// Returns how many bytes the memory has.
     pub(super) fn size(&self) -> u32 {
-        self.shared().buffer_size
+        self.shared().piece_size
     }
 
     /// Returns whether the memory may stay in its pool.

@@ -149,7 +149,7 @@ impl PoolDma {
     ///
     /// `frag` is memory of this pool, whose owner has not dropped it, so it is mapped.
     pub(super) unsafe fn sync_frag_for_cpu<K: Kind>(&self, frag: &Frag<K>, range: Range<u32>) {
-        let (addr, start) = (frag.netmem().dma_addr(), (frag.offset() + range.start) as usize);
+        let (addr, start) = (frag.borrow().dma_addr(), (frag.offset() + range.start) as usize);
         debug_assert!(range.end <= frag.len());
         // SAFETY: the memory is mapped at its address, says the caller. The range is inside it, and the frag is exclusive.
         unsafe { self.device.sync_for_cpu(addr, start, range.len()) }
@@ -161,7 +161,7 @@ impl PoolDma {
     ///
     /// As for [`sync_frag_for_cpu`](Self::sync_frag_for_cpu).
     pub(super) unsafe fn sync_frag_for_device<K: Kind>(&self, frag: &Frag<K>) {
-        let (addr, offset, len) = (frag.netmem().dma_addr(), frag.offset() as usize, frag.len() as usize);
+        let (addr, offset, len) = (frag.borrow().dma_addr(), frag.offset() as usize, frag.len() as usize);
         // SAFETY: as in `sync_frag_for_cpu`.
         unsafe { self.device.sync_for_device(addr, offset, len) }
     }
@@ -230,7 +230,7 @@ assert_not_impl_any!(PoolMapping: Clone, Copy, Default);
 #[inline]
 fn dma_of<K: Kind>(frag: &Frag<K>) -> Option<&Arc<PoolDma>> {
     // SAFETY: the frag is a reference to memory of a pool.
-    unsafe { Shared::of(frag.netmem()) }.dma.as_ref()
+    unsafe { Shared::of(frag.borrow()) }.dma.as_ref()
 }
 
 impl Mapping for PoolMapping {

@@ -48,7 +48,7 @@ impl Backend for Host {
     #[inline]
     unsafe fn size<K: Kind>(memory: NetmemRef<'_, K>) -> u32 {
         // SAFETY: promised by the caller.
-        unsafe { Shared::of(memory) }.buffer_size
+        unsafe { Shared::of(memory) }.piece_size
     }
 
     #[inline]

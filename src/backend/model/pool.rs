@@ -32,7 +32,7 @@ pub(crate) struct Pool<K: PoolKind> {
     fast_pp: *mut (),
     shared: NonNull<Shared>,
     /// Bytes in a piece of memory.
-    buffer_size: u32,
+    piece_size: u32,
     frag: FragPage<K>,
     stats: Stats,
     held: isize,
@@ -172,7 +172,7 @@ impl<K: PoolKind> Pool<K> {
     #[cold]
     #[inline(never)]
     fn next_frag_page(&mut self, size: u32) -> Option<(Netmem<K>, u32)> {
-        if size == 0 || size > self.buffer_size {
+        if size == 0 || size > self.piece_size {
             return None;
         }
         let idle = match self.drain_frag() {
@@ -226,7 +226,7 @@ impl<K: PoolKind> Pool<K> {
     #[cold]
     #[inline(never)]
     fn recycle_other<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
-        if !self.owns(memory.as_ref()) {
+        if !self.owns(memory.borrow()) {
             // The handle returns to its own pool.
             return drop(memory);
         }
@@ -272,7 +272,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     fn create(
         params: PagePoolParams,
         provider: Installed,
-        buffer_size: u32,
+        piece_size: u32,
         needs_sync: bool,
     ) -> Result<Self, PoolError> {
         let dma = match &params.device {
@@ -282,7 +282,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
             _ => None,
         };
         let (nid, ring) = (params.nid, Ring::new(params.ring_size())?);
-        let shared = Shared::make(ring, provider, dma, buffer_size, params)?;
+        let shared = Shared::make(ring, provider, dma, piece_size, params)?;
         // SAFETY: it was just made, and the owner's part is this function's to give.
         let sync = unsafe { shared.as_ref() }.syncs_for_device();
         // INVARIANT: the owner's part is the new value's. A `K::Provider` has memory of kind `K`.
@@ -290,7 +290,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
             cache: Stack::new(),
             fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
             shared,
-            buffer_size,
+            piece_size,
             frag: FragPage::none(),
             stats: Stats::default(),
             held: 0,
@@ -411,7 +411,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         PoolId::new(self.shared.cast())
     }
 
-    fn number(&self) -> u32 {
+    fn user_id(&self) -> u32 {
         self.shared().number
     }
 
@@ -420,8 +420,8 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     #[inline]
-    fn buffer_size(&self) -> u32 {
-        self.buffer_size
+    fn piece_size(&self) -> u32 {
+        self.piece_size
     }
 
     fn direction(&self) -> DmaDirection {
@@ -446,7 +446,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         (self.held - self.shared().released()).max(0) as usize
     }
 
-    fn outstanding(&self) -> usize {
+    fn in_use(&self) -> usize {
         let uncut = usize::from(self.frag.is_unused());
         let idle = self.cache.len() + self.shared().ring.len() + uncut;
         backend::Pool::inflight(self).saturating_sub(idle)
@@ -494,7 +494,7 @@ impl<K: PoolKind> Sink<Page> for Pool<K> {
         let shared = self.shared();
         let fits = self.cache.room() != 0
             && matches!(*shared.provider, AnyProvider::Page(_))
-            && page_size(page.page()) == shared.buffer_size as usize
+            && page_size(page.page()) == shared.piece_size as usize
             && page_ref_count(page.page()) == 1;
         if !fits {
             return Err(page);
@@ -524,7 +524,7 @@ impl<K: PoolKind> Sink<NetIov> for Pool<K> {
         let shared = self.shared();
         let fits = self.cache.room() != 0
             && matches!(*shared.provider, AnyProvider::NetIov(_))
-            && iov.size() == shared.buffer_size as usize
+            && iov.size() == shared.piece_size as usize
             && shared.dma.as_ref().is_some_and(|dma| iov.is_for(dma.device_id));
         if !fits {
             return Err(iov);

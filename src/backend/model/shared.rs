@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) ring: Ring,
     pub(super) provider: Installed,
     pub(super) dma: Option<Arc<PoolDma>>,
-    pub(super) buffer_size: u32,
+    pub(super) piece_size: u32,
     pub(super) order: u32,
     pub(super) ring_full: AtomicU64,
     pub(super) released_refcnt: AtomicU64,
@@ -71,7 +71,7 @@ impl Shared {
         ring: Ring,
         provider: Installed,
         dma: Option<Arc<PoolDma>>,
-        buffer_size: u32,
+        piece_size: u32,
         params: PagePoolParams,
     ) -> Result<NonNull<Self>, PoolError> {
         let PagePoolParams { order, hooks, init_callback: init, .. } = params;
@@ -79,7 +79,7 @@ impl Shared {
             ring,
             provider,
             dma,
-            buffer_size,
+            piece_size,
             order,
             ring_full: AtomicU64::new(0),
             released_refcnt: AtomicU64::new(0),
@@ -121,7 +121,7 @@ impl Shared {
         if let Some(init) = init {
             let memory = idle.memory().into_any();
             // SAFETY: nobody else has the memory, because it is idle and borrowed exclusively; these are all of its bytes.
-            init(memory, unsafe { bytes_mut(memory, 0, self.buffer_size) });
+            init(memory, unsafe { bytes_mut(memory, 0, self.piece_size) });
         }
         if let Some(hooks) = hooks {
             hooks.state_hold(self.id(), idle.memory().into_any(), held as u32);

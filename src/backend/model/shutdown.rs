@@ -86,7 +86,7 @@ impl<K: PoolKind> PagePool<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stalled shutdown of page pool {pool}: {inflight} pieces in flight after {} s; look for who keeps handles on them", since.as_secs())]
 pub struct Stalled {
-    /// Which pool: its [`number`](PagePool::number).
+    /// Which pool: its [`user_id`](PagePool::user_id).
     pub pool: u32,
     /// How many pieces of its memory are out.
     pub inflight: usize,
@@ -95,7 +95,7 @@ pub struct Stalled {
 }
 
 impl Shutdown {
-    /// Which pool: its [`number`](PagePool::number).
+    /// Which pool: its [`user_id`](PagePool::user_id).
     pub fn pool(&self) -> u32 {
         self.ended.shared().number
     }

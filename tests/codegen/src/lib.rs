@@ -43,7 +43,7 @@ pair!(page_alloc_frag, netmem_alloc_frag, (pool: &mut PagePool<Page> => &mut Pag
     page_pool_alloc_frag, page_pool_alloc_frag_netmem);
 pair!(page_alloc_any, netmem_alloc_any, (pool: &mut PagePool<Page> => &mut PagePool<Page>, size: u32 => u32) -> Option<Frag<Page>> => Option<Frag<Page>>,
     page_pool_alloc, page_pool_alloc_netmem);
-pair!(page_fragment, netmem_fragment, (memory: Netmem<Page> => Netmem<Page>, nr: isize => isize) -> Result<Shares<Page>, Netmem<Page>> => Result<Shares<Page>, Netmem<Page>>,
+pair!(page_fragment, netmem_fragment, (memory: Netmem<Page> => Netmem<Page>, nr: usize => usize) -> Result<Shares<Page>, Netmem<Page>> => Result<Shares<Page>, Netmem<Page>>,
     page_pool_fragment_page, page_pool_fragment_netmem);
 pair!(page_ref, netmem_ref, (memory: &Netmem<Page> => &Netmem<Page>) -> Netmem<Page> => Netmem<Page>,
     page_pool_ref_page, page_pool_ref_netmem);

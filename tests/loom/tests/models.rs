@@ -95,7 +95,7 @@ impl Bytes {
 
     /// A handle uses its memory.
     fn used<K: Kind>(&self, memory: &Netmem<K>) {
-        self.of(memory.as_ref()).with(|_| ());
+        self.of(memory.borrow()).with(|_| ());
     }
 
     /// A handle uses its memory, and is dropped: the put.
@@ -116,7 +116,7 @@ impl Bytes {
 
     /// A frag uses its bytes, and is dropped. Others use other bytes of the memory.
     fn put_frag<K: Kind>(&self, frag: Frag<K>) {
-        self.of(frag.netmem()).with(|_| ());
+        self.of(frag.borrow()).with(|_| ());
         drop(frag);
     }
 
@@ -211,11 +211,11 @@ impl World {
             }
         }
         for (i, memory) in got.iter_mut().enumerate() {
-            self.bytes.alone(memory.as_ref());
+            self.bytes.alone(memory.borrow());
             assert!(memory.bytes_mut().is_some(), "page {i} that was allocated is somebody else's too");
         }
         for (i, memory) in got.iter().enumerate() {
-            assert!(got[..i].iter().all(|other| other.as_ref() != memory.as_ref()), "page {i} came twice");
+            assert!(got[..i].iter().all(|other| other.borrow() != memory.borrow()), "page {i} came twice");
         }
         got
     }
@@ -427,7 +427,7 @@ fn batches_of_two_pools_against_the_drop_of_one() {
         world.freed(1);
         assert_eq!((other.inflight(), other.stats().recycle_ring), (2, 2), "what came back to the other pool");
         let (id, got) = (Some(other.id()), world.allocs(&mut other, 2));
-        if got.iter().any(|memory| memory.as_ref().pp() != id) {
+        if got.iter().any(|memory| memory.borrow().pp() != id) {
             // Their own pool is gone, so they cannot be dropped.
             std::mem::forget((got, other));
             panic!("a page came back to a pool that is not its own");
@@ -450,7 +450,7 @@ fn a_batch_of_three_pools_against_the_drop_of_one() {
         drop(doomed);
         join(putter);
         world.freed(1);
-        assert_eq!([&first, &last].map(|pool| (pool.inflight(), pool.outstanding())), [(2, 0), (2, 0)], "what is out");
+        assert_eq!([&first, &last].map(|pool| (pool.inflight(), pool.in_use())), [(2, 0), (2, 0)], "what is out");
         drop((first, last));
         world.end();
     });
@@ -467,7 +467,7 @@ fn a_batch_with_pages_that_mm_counts_on() {
         let (mut pool, mut other) = (world.pool(2), world.pool(1));
         let [first, second] = std::array::from_fn(|_| pool.alloc().unwrap());
         let third = other.alloc().unwrap();
-        let extras = [get_page(second.as_ref().page()), get_page(third.as_ref().page())];
+        let extras = [get_page(second.borrow().page()), get_page(third.borrow().page())];
         let putter = world.put_batch_on_thread([third, second, first]);
         drop([world.allocs(&mut pool, 1), world.allocs(&mut other, 1)]);
         for extra in extras {
@@ -732,7 +732,7 @@ unsafe impl DmaQueue for Queue {
         if let Some(addr) = self.posted {
             self.wire.used.with(|_| ());
             // SAFETY: the buffer is posted, and has not been completed.
-            unsafe { self.wire.inner.write(addr.get(), &[1]) }.expect("what the device has is mapped");
+            unsafe { self.wire.inner.write(addr.as_raw(), &[1]) }.expect("what the device has is mapped");
         }
     }
 }
@@ -936,16 +936,16 @@ fn direct_recycling_against_a_put() {
         let mut pool = world.pool(1);
         let mine = pool.alloc().unwrap();
         let putter = world.put_on_thread(mine.get());
-        world.bytes.of(mine.as_ref()).with(|_| ());
+        world.bytes.of(mine.borrow()).with(|_| ());
         pool.recycle_direct(mine);
         if let Some(mut memory) = pool.alloc() {
-            world.bytes.alone(memory.as_ref());
+            world.bytes.alone(memory.borrow());
             assert!(memory.bytes_mut().is_some());
             assert!(pool.alloc().is_none(), "one page came twice");
             pool.recycle_direct(memory);
         }
         join(putter);
-        assert_eq!(pool.outstanding(), 0);
+        assert_eq!(pool.in_use(), 0);
         drop(pool);
         world.end();
     });
@@ -962,7 +962,7 @@ fn direct_recycling_and_the_drop_of_the_pool_against_a_put() {
         let mut pool = world.pool(1);
         let mine = pool.alloc().unwrap();
         let putter = world.put_on_thread(mine.get());
-        world.bytes.of(mine.as_ref()).with(|_| ());
+        world.bytes.of(mine.borrow()).with(|_| ());
         pool.recycle_direct(mine);
         drop(pool);
         join(putter);
@@ -981,7 +981,7 @@ fn bytes_come_after_the_last_use_of_others() {
         let mine = pool.alloc().unwrap();
         let putter = world.put_on_thread(mine.get());
         match mine.into_frag() {
-            Ok(frag) => world.bytes.alone(frag.netmem()),
+            Ok(frag) => world.bytes.alone(frag.borrow()),
             Err(mine) => world.bytes.put(mine),
         }
         join(putter);
@@ -1002,7 +1002,7 @@ fn a_fragment_page_is_cut_again_after_its_last_use() {
         let (frag, bytes) = (pool.alloc_frag(4096).unwrap(), world.bytes.clone());
         let putter = spawn(move || bytes.put_frag(frag));
         if let Some(frag) = pool.alloc_frag(4096) {
-            world.bytes.alone(frag.netmem());
+            world.bytes.alone(frag.borrow());
         }
         join(putter);
         drop(pool);
@@ -1025,7 +1025,7 @@ fn a_fragment_page_is_cut_again_after_two_last_uses() {
         });
         let again = [pool.alloc_frag(2048), pool.alloc_frag(2048)];
         if let Some(frag) = again.iter().flatten().next() {
-            world.bytes.alone(frag.netmem());
+            world.bytes.alone(frag.borrow());
         }
         drop(again);
         putters.into_iter().for_each(join);
@@ -1043,14 +1043,14 @@ fn a_fragment_page_is_not_cut_again_while_mm_counts_on_it() {
         let world = World::new(1);
         let mut pool = world.pool(1);
         let frag = pool.alloc_frag(4096).unwrap();
-        let (extra, bytes) = (get_page(frag.netmem().page()), world.bytes.clone());
+        let (extra, bytes) = (get_page(frag.borrow().page()), world.bytes.clone());
         let putter = spawn(move || {
             bytes.page(&extra).with(|_| ());
             put_page(extra);
         });
         world.bytes.put_frag(frag);
         if let Some(frag) = pool.alloc_frag(4096) {
-            world.bytes.alone(frag.netmem());
+            world.bytes.alone(frag.borrow());
         }
         drop(pool);
         join(putter);
@@ -1068,7 +1068,7 @@ fn references_of_mm_against_a_put() {
         let world = World::new(1);
         let mut pool = world.pool(1);
         let memory = pool.alloc().unwrap();
-        let (extra, bytes, zone) = (get_page(memory.as_ref().page()), world.bytes.clone(), world.zone.clone());
+        let (extra, bytes, zone) = (get_page(memory.borrow().page()), world.bytes.clone(), world.zone.clone());
         let putter = spawn(move || put_page_and_reuse(extra, &zone, &bytes));
         world.bytes.put(memory);
         drop(pool);
