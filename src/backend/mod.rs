@@ -152,19 +152,13 @@ pub(crate) trait Pool<K: PoolKind>: Sized + Send + Sync {
     /// Drops many references, as [`recycle`](Self::recycle) does one.
     fn recycle_bulk<H: Kind>(&mut self, handles: &mut Handles<H>);
 
-    /// Shows the CPU a range of `frag`, which the device has completed, if this pool's memory is synced.
-    ///
-    /// # Safety
-    ///
-    /// The frag is this pool's memory.
-    unsafe fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>);
+    /// Shows the CPU a range of `frag`, which the device has completed, if this pool's memory is synced. Returns whether the frag
+    /// is this pool's memory; else it does nothing.
+    fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) -> bool;
 
-    /// Shows the device all of `frag`, if this pool's memory is synced.
-    ///
-    /// # Safety
-    ///
-    /// The frag is this pool's memory.
-    unsafe fn sync_for_device<H: Kind>(&self, frag: &Frag<H>);
+    /// Shows the device all of `frag`, if this pool's memory is synced. Returns whether the frag is this pool's memory; else it does
+    /// nothing.
+    fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) -> bool;
 
     /// Wants pages of another NUMA node from now on.
     fn set_nid(&mut self, nid: i32);

@@ -36,19 +36,30 @@ unsafe impl Send for FreePage {}
 unsafe impl Sync for FreePage {}
 
 impl FreePage {
-    /// Takes over one reference.
+    /// Takes over a block that C has allocated, or that went to C. Dropping the value frees it.
+    ///
+    /// ```
+    /// # use netmem::{mm::Zone, FreePage};
+    /// let zone = Zone::new(1)?;
+    /// let raw = zone.alloc(0).expect("one page is free").into_raw(); // C has the block
+    /// // SAFETY: the pointer came from `into_raw`, and nobody else has taken the block back.
+    /// let page = unsafe { FreePage::from_raw(raw) };
+    /// assert_eq!(page.bytes().len(), 4096);
+    /// # Ok::<(), netmem::mm::ZoneError>(())
+    /// ```
     ///
     /// # Safety
     ///
-    /// `page` is the head of an allocated block, the caller gives up one of its `_refcount`, and nobody else can reach
-    /// its bytes.
-    pub(crate) unsafe fn from_raw(page: NonNull<Page>) -> Self {
+    /// - `page` is the head of an allocated block of this backend, with provenance over the whole `struct page`.
+    /// - One of its `_refcount` is the caller's, who gives it up.
+    /// - Nobody else can reach its bytes, which are initialised.
+    pub unsafe fn from_raw(page: NonNull<Page>) -> Self {
         // INVARIANT: the caller promises what the type demands.
         FreePage { page }
     }
 
-    /// Gives the reference, and the right to the bytes, to the caller.
-    pub(crate) fn into_raw(self) -> NonNull<Page> {
+    /// Gives the block to C. C frees it (`__free_pages`), or gives it back to [`from_raw`](Self::from_raw); else it is leaked.
+    pub fn into_raw(self) -> NonNull<Page> {
         let page = self.page;
         core::mem::forget(self);
         page

@@ -28,14 +28,31 @@ unsafe impl Send for PageRef {}
 unsafe impl Sync for PageRef {}
 
 impl PageRef {
-    /// Takes over one reference.
+    /// Takes over one reference of mm's that C had. Dropping the value puts it.
+    ///
+    /// ```
+    /// # use netmem::{mm::{self, Zone}, PageRef};
+    /// let zone = Zone::new(1)?;
+    /// let page = zone.alloc(0).expect("one page is free");
+    /// let raw = mm::get_page(page.page()).into_raw(); // C has the reference
+    /// // SAFETY: the pointer came from `into_raw`, and nobody else has taken the reference back.
+    /// let extra = unsafe { PageRef::from_raw(raw) };
+    /// assert_eq!(mm::page_ref_count(&extra), 2);
+    /// # Ok::<(), netmem::mm::ZoneError>(())
+    /// ```
     ///
     /// # Safety
     ///
-    /// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
-    pub(crate) unsafe fn from_raw(page: NonNull<Page>) -> Self {
+    /// - `page` is the head of an allocated block of this backend, with provenance over the whole `struct page`.
+    /// - One of its `_refcount` is the caller's, who gives it up.
+    pub unsafe fn from_raw(page: NonNull<Page>) -> Self {
         // INVARIANT: the caller promises what the type demands.
         PageRef { page }
+    }
+
+    /// Gives the reference to C. C puts it (`put_page`), or gives it back to [`from_raw`](Self::from_raw); else it is leaked.
+    pub fn into_raw(self) -> NonNull<Page> {
+        ManuallyDrop::new(self).page
     }
 
     /// Takes the right to the bytes, when this is the only reference.

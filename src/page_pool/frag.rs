@@ -7,6 +7,7 @@ use crate::dma::DeviceId;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
 use core::fmt;
 use core::ops::Range;
+use core::ptr::NonNull;
 
 /// An owned reference to memory of a pool, an offset and a length: what a buffer is to a driver, and a frag to an skb.
 ///
@@ -49,6 +50,37 @@ impl<K: Kind> Frag<K> {
     pub(super) unsafe fn new(netmem: Netmem<K>, offset: u32, len: u32) -> Self {
         // INVARIANT: the caller promises what the type demands.
         Frag { netmem, offset, len }
+    }
+
+    /// Takes over a reference with a range that C had: a frag that C cut from a pool, or one that went to C.
+    ///
+    /// ```
+    /// # use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Frag, Page};
+    /// # let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+    /// let (word, offset, len) = pool.alloc_frag(256).expect("64 pages are free").into_raw_parts();
+    /// // SAFETY: all three came from `into_raw_parts` of a frag of the same kind, and nobody else has taken the range back.
+    /// let frag = unsafe { Frag::<Page>::from_raw_parts(word, offset, len) };
+    /// assert_eq!(frag.bytes().len(), 256);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// - `word` is what [`Netmem::from_raw`] asks for, and its reference is the caller's, who gives it up.
+    /// - `offset..offset + len` is inside the memory.
+    /// - Nobody else reaches those bytes while the frag lives, device included: no other frag, no buffer that is posted, no skb
+    ///   (rule O6). A device that needs syncs has been synced for the CPU on them (rule D2).
+    pub unsafe fn from_raw_parts(word: NonNull<()>, offset: u32, len: u32) -> Self {
+        // SAFETY: promised by the caller.
+        let netmem = unsafe { Netmem::from_raw(word) };
+        // INVARIANT: the caller promises what the type demands.
+        Frag { netmem, offset, len }
+    }
+
+    /// Gives the reference and its range to C: the bits of a `netmem_ref`, the offset and the length in bytes. C puts the reference,
+    /// or gives it back to [`from_raw_parts`](Self::from_raw_parts); else it is leaked.
+    pub fn into_raw_parts(self) -> (NonNull<()>, u32, u32) {
+        (self.netmem.into_raw(), self.offset, self.len)
     }
 
     /// Gives up the range and keeps the reference, when the range is all of the memory.
@@ -182,9 +214,7 @@ impl<K: Kind> Frag<K> {
     where
         K: Readable,
     {
-        // SAFETY: the range is inside the memory, which lives while this does; nobody else reaches these bytes, and
-        // this is borrowed.
-        unsafe { super::readable::bytes(self.borrow(), self.offset, self.len) }
+        self.bytes_in(0..self.len)
     }
 
     /// The bytes of a part of the range, cut to what it has.
@@ -195,7 +225,8 @@ impl<K: Kind> Frag<K> {
     {
         let start = part.start.min(self.len);
         let len = part.end.clamp(start, self.len) - start;
-        // SAFETY: as in `bytes`: the part is inside the range.
+        // SAFETY: the part is inside the range, which is inside the memory, which lives while this does; nobody else reaches
+        // these bytes, and this is borrowed.
         unsafe { super::readable::bytes(self.borrow(), self.offset + start, len) }
     }
 
@@ -205,7 +236,7 @@ impl<K: Kind> Frag<K> {
     where
         K: Readable,
     {
-        // SAFETY: as in `bytes`, and this is borrowed exclusively.
+        // SAFETY: as in `bytes_in`, and this is borrowed exclusively.
         unsafe { super::readable::bytes_mut(self.borrow(), self.offset, self.len) }
     }
 }

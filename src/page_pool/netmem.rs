@@ -10,6 +10,7 @@ use crate::mm::page_ref_count;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use static_assertions::assert_eq_size;
 
@@ -67,6 +68,36 @@ impl<K: Kind> Netmem<K> {
         Netmem { raw, _kind: PhantomData }
     }
 
+    /// Takes over a reference that C had: the bits of a `netmem_ref` and one of its `pp_ref_count`. Dropping the handle puts it.
+    ///
+    /// ```
+    /// # use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Netmem, Page};
+    /// # let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+    /// let word = pool.alloc().expect("64 pages are free").into_raw(); // C has the reference
+    /// // SAFETY: the word came from `into_raw` of a handle of the same kind, and nobody else has taken the reference back.
+    /// let memory = unsafe { Netmem::<Page>::from_raw(word) };
+    /// assert_eq!(memory.pp_ref_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// - `word` is what [`NetmemRef::from_raw`] asks for, for as long as the handle lives.
+    /// - The memory is a pool's: its `pp` is a pool of this backend that lives as long as somebody has a reference.
+    /// - One of its `pp_ref_count` is the caller's, who gives it up.
+    #[inline(always)]
+    pub unsafe fn from_raw(word: NonNull<()>) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Netmem { raw: Raw::from_word(word), _kind: PhantomData }
+    }
+
+    /// Gives the reference to C, as the bits of a `netmem_ref`. C puts it (`page_pool_put_full_netmem`), or gives it back to
+    /// [`from_raw`](Self::from_raw); else it is leaked.
+    #[inline(always)]
+    pub fn into_raw(self) -> NonNull<()> {
+        self.into_word().word()
+    }
+
     /// Gives the reference to the caller.
     #[inline(always)]
     fn into_word(self) -> Raw {
@@ -76,6 +107,13 @@ impl<K: Kind> Netmem<K> {
     #[inline(always)]
     pub(crate) fn raw(&self) -> Raw {
         self.raw
+    }
+
+    /// Forgets the kind.
+    #[inline(always)]
+    fn into_any(self) -> Netmem {
+        // SAFETY: the same reference, and every kind is `PageOrIov`.
+        unsafe { Netmem::new(self.into_word()) }
     }
 
     /// Drops the reference. Returns the memory when it was the last.
@@ -235,8 +273,7 @@ impl<K: Kind> Drop for Netmem<K> {
 impl From<Netmem<Page>> for Netmem {
     #[inline]
     fn from(memory: Netmem<Page>) -> Self {
-        // SAFETY: the same reference; `PageOrIov` claims less.
-        unsafe { Netmem::new(memory.into_word()) }
+        memory.into_any()
     }
 }
 
@@ -244,8 +281,7 @@ impl From<Netmem<Page>> for Netmem {
 impl From<Netmem<NetIov>> for Netmem {
     #[inline]
     fn from(memory: Netmem<NetIov>) -> Self {
-        // SAFETY: the same reference; `PageOrIov` claims less.
-        unsafe { Netmem::new(memory.into_word()) }
+        memory.into_any()
     }
 }
 

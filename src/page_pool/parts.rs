@@ -47,15 +47,14 @@ impl<T> Parts<T> {
     /// # Safety
     ///
     /// The caller owns `n` parts and gives them up. `n` is at least 1.
-    pub(crate) unsafe fn end(this: NonNull<Self>, n: isize, last: impl FnOnce(&T)) {
+    pub(crate) unsafe fn end(this: NonNull<Self>, n: isize, last: impl FnOnce(&Self)) {
         // SAFETY: the value lives while the count is above 0, and the caller still owns parts.
         let parts = unsafe { this.as_ref() };
         parts.used();
-        // Nothing uses the reference after the subtraction.
         if parts.parts.fetch_sub(n, Release) == n {
             fence(Acquire);
-            // SAFETY: nobody owns a part any more, so the value stays until the next block.
-            last(unsafe { this.as_ref() });
+            // Nobody else owns a part any more, so the reference is good until the value is freed.
+            last(parts);
             // CAST: back to the slice of one that `new` leaked.
             let one = slice_from_raw_parts_mut(this.as_ptr(), 1);
             // SAFETY: `new` leaked a box of this slice. Nobody owns a part, and the fence orders every use before this.

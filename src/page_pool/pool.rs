@@ -268,8 +268,7 @@ impl<K: PoolKind> PagePool<K> {
     ) -> Result<(Frag<H>, R), OtherPool<H>> {
         let (frag, received) = self.sync(buffer, true)?.into_parts();
         let result = read(frag.bytes_in(received));
-        // SAFETY: `sync` saw that it is this pool's memory.
-        unsafe { self.pool.sync_for_device(&frag) };
+        self.pool.sync_for_device(&frag);
         Ok((frag, result))
     }
 
@@ -285,13 +284,11 @@ impl<K: PoolKind> PagePool<K> {
     /// Syncs what was received, or `all` of the buffer.
     #[inline]
     fn sync<H: Kind>(&self, buffer: Received<H>, all: bool) -> Result<Received<H>, OtherPool<H>> {
-        if buffer.frag().borrow().pp() != Some(self.id()) {
-            return Err(OtherPool(buffer));
-        }
         let start = if all { 0 } else { buffer.start() };
         let end = if all { buffer.frag().len() } else { start + buffer.len() };
-        // SAFETY: it is this pool's memory, as was just seen.
-        unsafe { self.pool.sync_for_cpu(buffer.frag(), start..end) };
+        if !self.pool.sync_for_cpu(buffer.frag(), start..end) {
+            return Err(OtherPool(buffer));
+        }
         Ok(buffer)
     }
 

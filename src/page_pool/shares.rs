@@ -8,6 +8,7 @@ use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, Raw};
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Acquire;
 
 /// `n` owned references to one piece of memory: a driver's bias.
@@ -52,6 +53,35 @@ impl<K: Kind> Shares<K> {
     pub(crate) unsafe fn new(raw: Raw, left: isize) -> Self {
         // INVARIANT: the caller promises what the type demands.
         Shares { raw, left, _kind: PhantomData }
+    }
+
+    /// Takes over `left` references that C had: a bias.
+    ///
+    /// ```
+    /// # use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page, Shares};
+    /// # let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+    /// let memory = pool.alloc().expect("64 pages are free");
+    /// let (word, left) = memory.share(4).expect("nobody else has it").into_raw_parts();
+    /// // SAFETY: both came from `into_raw_parts` of shares of the same kind, and nobody else has taken the references back.
+    /// let shares = unsafe { Shares::<Page>::from_raw_parts(word, left) };
+    /// assert_eq!(shares.left(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// - `word` is what [`Netmem::from_raw`] asks for; with 0 left it is not followed.
+    /// - `left` of its `pp_ref_count` are the caller's, who gives them up. `left` is not negative.
+    pub unsafe fn from_raw_parts(word: NonNull<()>, left: isize) -> Self {
+        // INVARIANT: the caller promises what the type demands.
+        Shares { raw: Raw::from_word(word), left, _kind: PhantomData }
+    }
+
+    /// Gives the references to C: the bits of a `netmem_ref`, and how many are left. C drops them (`page_pool_unref_netmem`), or
+    /// gives them back to [`from_raw_parts`](Self::from_raw_parts); else they are leaked.
+    pub fn into_raw_parts(self) -> (NonNull<()>, isize) {
+        let this = ManuallyDrop::new(self);
+        (this.raw.word(), this.left)
     }
 
     /// Splits one reference off; `None` when none is left.
@@ -101,17 +131,21 @@ impl<K: Kind> Shares<K> {
 
     /// Drops all that are left with one subtraction. Returns the memory when they were the last.
     #[inline]
-    pub(crate) fn into_idle(self) -> Option<Idle<K>> {
-        let this = ManuallyDrop::new(self);
-        if this.left == 0 {
+    pub(crate) fn into_idle(mut self) -> Option<Idle<K>> {
+        self.end()
+    }
+
+    /// Drops all that are left, and leaves none.
+    #[inline]
+    fn end(&mut self) -> Option<Idle<K>> {
+        let left = core::mem::take(&mut self.left);
+        if left == 0 {
             return None;
         }
-        // SAFETY: one is left at least.
-        if !unref(unsafe { this.memory() }.desc(), this.left) {
-            return None;
-        }
-        // SAFETY: those were the last references, the count is 1 again, and this value is gone.
-        Some(unsafe { Idle::new(this.raw) })
+        // SAFETY: one was left at least, and it is dropped by the next call.
+        let last = unref(unsafe { self.memory() }.desc(), left);
+        // SAFETY: those were the last references, the count is 1 again, and this value has none.
+        last.then(|| unsafe { Idle::new(self.raw) })
     }
 
     /// Drops all that are left with one subtraction. If they were the last, one is left over, as a handle: the memory is
@@ -154,9 +188,7 @@ impl<K: Kind> Drop for Shares<K> {
     #[doc(alias = "page_pool_unref_netmem")]
     #[doc(alias = "page_pool_unref_page")]
     fn drop(&mut self) {
-        // SAFETY: this value is gone after this, so its references go to the other.
-        let shares = unsafe { Shares::<K>::new(self.raw, self.left) };
-        if let Some(idle) = shares.into_idle() {
+        if let Some(idle) = self.end() {
             Host::put_idle(idle);
         }
     }

@@ -161,7 +161,7 @@ mutant 'a put unmaps outside the lock' a_put_that_leaves_against_the_scrub $mapp
 mutant 'the scrub does not take what it unmaps' a_put_that_leaves_against_the_scrub $mapping \
   'for slot in &mut mapped.slots { if let Some(addr) = slot.take() {' \
   'for slot in &mut mapped.slots { if let Some(addr) = *slot {'
-mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $pool \
+mutant 'there is no scrub' a_put_that_leaves_against_the_scrub $shared \
   'dma.end();' \
   '{ let _ = dma; }'
 mutant 'the owner unmaps what a device has' a_ring_that_stops_against_the_drop_of_the_pool $mapping \
@@ -255,8 +255,8 @@ mutant 'who looks on has no part in the pool' two_puts_against_a_shutdown_that_i
   'LIVE - held - observers * OBSERVER' \
   'LIVE - held - observers * 0'
 mutant 'who looks on leaves a part behind' the_last_put_against_a_look_at_the_shutdown $shared \
-  'unsafe { Shared::forget(this, OBSERVER) }' \
-  'unsafe { Shared::forget(this, OBSERVER - 1) }'
+  'unsafe { Parts::end(this, OBSERVER, Shared::report_end) }' \
+  'unsafe { Parts::end(this, OBSERVER - 1, Shared::report_end) }'
 mutant 'one who looked on still counts as a piece' hooks_see_one_end $shared \
   'self.held.load(Relaxed) - (parts & (OBSERVER - 1))' \
   'self.held.load(Relaxed) + 1 - (parts & (OBSERVER - 1))'
@@ -264,8 +264,8 @@ mutant 'what the owner left is seen without Acquire' hooks_see_one_end $parts \
   'self.parts.load(Acquire)' \
   'self.parts.load(core::sync::atomic::Ordering::Relaxed)'
 mutant 'hooks are told of the end without Acquire' hooks_see_one_end $parts \
-  'fence(Acquire); // SAFETY: nobody owns a part any more, so the value stays until the next block. last(unsafe { this.as_ref() });' \
-  'last(unsafe { this.as_ref() }); fence(Acquire);'
+  'fence(Acquire); // Nobody else owns a part any more, so the reference is good until the value is freed. last(parts);' \
+  'last(parts); fence(Acquire);'
 mutant 'a fragment page is cut again without Acquire' a_fragment_page_is_cut_again_after_its_last_use $shares \
   'pp_ref_count_ref().load(Acquire) == self.left' \
   'pp_ref_count_ref().load(core::sync::atomic::Ordering::Relaxed) == self.left'
@@ -284,10 +284,10 @@ mutant 'an area is left without Release' an_area_dropped_on_three_threads $parts
 mutant 'an area is freed without Acquire' an_area_dropped_on_three_threads $parts \
   'fence(Acquire);' \
   ''
-mutant 'mm drops a reference without Release' the_last_two_references_of_mm $zone \
+mutant 'mm drops a reference without Release' the_last_two_references_of_mm $model/mod.rs \
   'count.fetch_sub(1, Release) == 1' \
   'count.fetch_sub(1, Relaxed) == 1'
-mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $zone \
+mutant 'mm frees a page without Acquire' the_last_two_references_of_mm $model/mod.rs \
   'if count.fetch_sub(1, Release) == 1 { fence(Acquire);' \
   'if count.fetch_sub(1, Release) == 1 {'
 mutant 'mm allocates a page without Release' a_look_up_against_a_free $zone \

@@ -142,18 +142,26 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         handles.drain().for_each(|memory| self.recycle(memory, u32::MAX));
     }
 
-    unsafe fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) {
-        let word = frag.borrow().as_raw().as_ptr().cast();
-        // SAFETY: the memory is this pool's, says the caller, and the range is inside it; the device has completed it.
-        unsafe {
-            ffi::netmem_rs_sync_for_cpu(self.pool.as_ptr(), word, frag.offset() + range.start, range.len() as u32);
+    fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) -> bool {
+        let own = self.owns(frag.borrow());
+        if own {
+            let word = frag.borrow().as_raw().as_ptr().cast();
+            // SAFETY: the memory is this pool's, and the range is inside it; the device has completed it.
+            unsafe {
+                ffi::netmem_rs_sync_for_cpu(self.pool.as_ptr(), word, frag.offset() + range.start, range.len() as u32);
+            }
         }
+        own
     }
 
-    unsafe fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) {
-        let word = frag.borrow().as_raw().as_ptr().cast();
-        // SAFETY: the memory is this pool's, says the caller, and the frag is exclusive.
-        unsafe { ffi::netmem_rs_sync_for_device(self.pool.as_ptr(), word, frag.offset(), frag.len()) }
+    fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) -> bool {
+        let own = self.owns(frag.borrow());
+        if own {
+            let word = frag.borrow().as_raw().as_ptr().cast();
+            // SAFETY: the memory is this pool's, and the frag is exclusive.
+            unsafe { ffi::netmem_rs_sync_for_device(self.pool.as_ptr(), word, frag.offset(), frag.len()) }
+        }
+        own
     }
 
     fn set_nid(&mut self, nid: i32) {

@@ -19,8 +19,9 @@ use crate::dma::DeviceId;
 use crate::memory::{Kind, NetIov, NetmemRef, Page};
 use crate::mm::TAIL;
 use crate::page_pool::{Handles, Idle, PoolKind};
+use crate::sync::fence;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shared::Shared;
 use zone::ZoneInner;
 
@@ -97,8 +98,13 @@ impl Backend for Host {
     }
 
     unsafe fn put_page(head: NonNull<Page>) {
-        // SAFETY: promised by the caller.
-        unsafe { zone::put_page(head) }
+        // SAFETY: the block is allocated, so its page can be read.
+        let count = unsafe { head.as_ref() }.refcount_ref();
+        if count.fetch_sub(1, Release) == 1 {
+            fence(Acquire);
+            // SAFETY: that was the last reference, and the fence orders every use of the block before this.
+            unsafe { ZoneInner::free(head) }
+        }
     }
 
     unsafe fn split_page(head: NonNull<Page>, order: u32) -> bool {

@@ -24,13 +24,13 @@ use core::sync::atomic::Ordering::Relaxed;
 ///
 /// # Invariants
 ///
-/// The owner's part of `shared` is this value's. The memory of `cache` is this pool's, and synced for the device. `held` is how
+/// The memory of `cache` is this pool's, and synced for the device. `held` is how
 /// many pieces of memory ever came in.
 pub(crate) struct Pool<K: PoolKind> {
     cache: Stack<Idle<K>, CACHE>,
     /// `shared`, or null when all memory that is recycled must be synced: one compare answers both questions.
     fast_pp: *mut (),
-    shared: NonNull<Shared>,
+    owner: Owner,
     /// Bytes in a piece of memory.
     piece_size: u32,
     frag: FragPage<K>,
@@ -46,17 +46,25 @@ unsafe impl<K: PoolKind> Send for Pool<K> {}
 // SAFETY: `&Pool` reads counters that only `&mut Pool` writes, and the shared part.
 unsafe impl<K: PoolKind> Sync for Pool<K> {}
 
+/// The owner's part of a pool.
+///
+/// # Invariants
+///
+/// The owner's part is this value's, until the pool [ends](Pool::end).
+struct Owner(NonNull<Shared>);
+
+impl Owner {
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        // SAFETY: the owner's part is this value's, so the pool lives.
+        unsafe { self.0.as_ref() }
+    }
+}
+
 impl<K: PoolKind> Pool<K> {
     #[inline(always)]
     fn shared(&self) -> &Shared {
-        // SAFETY: the owner's part is this value's, so the pool lives as long as this value does.
-        unsafe { self.shared.as_ref() }
-    }
-
-    /// Returns whether memory is this pool's.
-    #[inline(always)]
-    fn owns<H: Kind>(&self, memory: NetmemRef<'_, H>) -> bool {
-        ptr::addr_eq(memory.desc().pp_ref().load(Relaxed), self.shared.as_ptr())
+        self.owner.shared()
     }
 
     /// Says that memory is of the pool's kind.
@@ -70,13 +78,26 @@ impl<K: PoolKind> Pool<K> {
         unsafe { idle.assume() }
     }
 
+    /// Takes memory as this pool's.
+    ///
+    /// # Errors
+    ///
+    /// The memory, when it is another pool's.
+    fn claim<H: Kind>(&self, idle: Idle<H>) -> Result<Idle<K>, Idle<H>> {
+        if !ptr::addr_eq(idle.desc().pp_ref().load(Relaxed), self.owner.0.as_ptr()) {
+            return Err(idle);
+        }
+        // SAFETY: it is this pool's, as was just seen.
+        Ok(unsafe { Self::own(idle) })
+    }
+
     /// Shows the device up to `len` bytes of a piece of the pool's memory, if the pool does that.
     #[inline]
     fn sync_idle(&self, idle: &Idle<K>, len: u32) {
         let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) else { return };
-        debug_assert!(self.owns(idle.memory()));
-        // SAFETY: nobody but the caller touches the memory, because it is idle. It is this pool's, because each function of
-        // this file asks before it calls this one; so it is mapped, because the owner has not left.
+        debug_assert!(ptr::addr_eq(idle.pool().as_ptr(), self.owner.0.as_ptr()));
+        // SAFETY: nobody but the caller touches the memory, because it is idle. It is this pool's, because `hold`, `own` and the
+        // fragment page are the only sources of an `Idle<K>` in this file; so it is mapped, because the owner has not left.
         unsafe { dma.sync_for_device(idle.desc(), len) }
     }
 
@@ -87,7 +108,7 @@ impl<K: PoolKind> Pool<K> {
     /// `raw` is of kind `K`, the caller gives it up, and nobody else has it. A page is mapped if it must be.
     unsafe fn hold(&mut self, raw: Raw) {
         // SAFETY: the memory lives, because it is the caller's; `PageOrIov` claims nothing.
-        unsafe { NetmemRef::<PageOrIov>::new(raw) }.desc().set_owner(self.shared.cast());
+        unsafe { NetmemRef::<PageOrIov>::new(raw) }.desc().set_owner(self.owner.0.cast());
         // SAFETY: the memory has this pool as its owner now and one reference, and the caller gives it up.
         let mut idle = unsafe { Idle::<K>::new(raw) };
         self.held += 1;
@@ -110,7 +131,7 @@ impl<K: PoolKind> Pool<K> {
         if let Some(idle) = self.refill_from_ring() {
             return Some(idle);
         }
-        let shared = self.shared;
+        let shared = self.owner.0;
         // SAFETY: the owner's part keeps the pool; the reference is not tied to `self`, which the provider fills below.
         let shared = unsafe { shared.as_ref() };
         match &*shared.provider {
@@ -130,9 +151,7 @@ impl<K: PoolKind> Pool<K> {
     /// Moves memory from the ring to the cache, which is empty, and takes one piece out. It stops at the first page from
     /// another node than the pool's: that page leaves the pool, and the rest stays in the ring.
     fn refill_from_ring(&mut self) -> Option<Idle<K>> {
-        let (nid, shared) = (self.nid, self.shared);
-        // SAFETY: the owner's part keeps the pool; the reference is not tied to `self`, whose cache is filled below.
-        let ring = unsafe { &shared.as_ref().ring };
+        let (nid, ring) = (self.nid, &self.owner.shared().ring);
         let fill = |room: &mut [MaybeUninit<Idle<K>>]| match nid {
             // SAFETY: `&mut Pool` is the one consumer, and all memory of the pool is of kind `K`.
             None => unsafe { ring.pop(&mut room[..REFILL], |_| true) },
@@ -226,13 +245,12 @@ impl<K: PoolKind> Pool<K> {
     #[cold]
     #[inline(never)]
     fn recycle_other<H: Kind>(&mut self, memory: Netmem<H>, sync_len: u32) {
-        if !self.owns(memory.borrow()) {
-            // The handle returns to its own pool.
-            return drop(memory);
-        }
         let Some(idle) = memory.into_idle() else { return };
-        // SAFETY: it is this pool's, as was just seen.
-        let idle = unsafe { Self::own(idle) };
+        // Memory of another pool returns to that pool.
+        let idle = match self.claim(idle) {
+            Ok(idle) => idle,
+            Err(idle) => return Shared::put_idle(idle),
+        };
         if idle.can_stay() {
             self.sync_idle(&idle, sync_len);
         }
@@ -244,23 +262,27 @@ impl<K: PoolKind> Pool<K> {
     /// not fit into the cache.
     #[cold]
     #[inline(never)]
-    fn recycle_rest<H: Kind>(&mut self, rest: &mut Stack<Idle<H>, BATCH>) {
-        let mut left = Stack::<Idle<H>, BATCH>::new();
+    fn recycle_rest(&mut self, rest: &mut Stack<Idle, BATCH>) {
+        let mut left = Stack::<Idle, BATCH>::new();
         for idle in rest.drain() {
-            if !self.owns(idle.memory()) || !idle.can_stay() {
-                left.push(idle);
-                continue;
-            }
-            // SAFETY: it is this pool's, as was just seen.
-            let idle = unsafe { Self::own(idle) };
+            let idle = match self.claim(idle) {
+                Ok(idle) if idle.can_stay() => idle,
+                Ok(idle) => {
+                    left.push(idle.any());
+                    continue;
+                }
+                Err(idle) => {
+                    left.push(idle);
+                    continue;
+                }
+            };
             self.sync_idle(&idle, u32::MAX);
             // INVARIANT: it is synced.
             match self.cache.try_push(idle) {
                 Ok(()) => self.stats.recycle_cached += 1,
                 Err(idle) => {
                     self.stats.recycle_cache_full += 1;
-                    // SAFETY: the memory was of kind `H` before.
-                    left.push(unsafe { idle.assume() });
+                    left.push(idle.any());
                 }
             }
         }
@@ -282,14 +304,13 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
             _ => None,
         };
         let (nid, ring) = (params.nid, Ring::new(params.ring_size())?);
+        let sync = dma.as_ref().is_some_and(|dma| dma.sync);
         let shared = Shared::make(ring, provider, dma, piece_size, params)?;
-        // SAFETY: it was just made, and the owner's part is this function's to give.
-        let sync = unsafe { shared.as_ref() }.syncs_for_device();
         // INVARIANT: the owner's part is the new value's. A `K::Provider` has memory of kind `K`.
         Ok(Pool {
             cache: Stack::new(),
             fast_pp: if sync { ptr::null_mut() } else { shared.as_ptr().cast() },
-            shared,
+            owner: Owner(shared),
             piece_size,
             frag: FragPage::none(),
             stats: Stats::default(),
@@ -356,18 +377,17 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
 
     fn recycle_bulk<H: Kind>(&mut self, batch: &mut Handles<H>) {
         let before = self.cache.len();
-        let mut rest = Stack::<Idle<H>, BATCH>::new();
+        let mut rest = Stack::<Idle, BATCH>::new();
         for memory in batch.drain() {
             let Some(idle) = memory.into_idle() else { continue };
             let fast = idle.desc().pp_ref().load(Relaxed) == self.fast_pp && idle.can_stay();
             if !fast {
-                rest.push(idle);
+                rest.push(idle.any());
                 continue;
             }
             // SAFETY: it is this pool's, as was just seen. INVARIANT: this pool syncs nothing.
             if let Err(idle) = self.cache.try_push(unsafe { Self::own(idle) }) {
-                // SAFETY: the memory was of kind `H` before.
-                rest.push(unsafe { idle.assume() });
+                rest.push(idle.any());
             }
         }
         self.stats.recycle_cached += (self.cache.len() - before) as u64;
@@ -377,22 +397,25 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     #[inline]
-    unsafe fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) {
-        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync_for_cpu) {
-            // SAFETY: the memory is this pool's, says the caller, and this is the owner.
+    fn sync_for_cpu<H: Kind>(&self, frag: &Frag<H>, range: Range<u32>) -> bool {
+        let own = frag.borrow().pp() == Some(self.id());
+        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| own && dma.sync_for_cpu) {
+            // SAFETY: the memory is this pool's, as was just seen, and this is the owner.
             unsafe { dma.sync_frag_for_cpu(frag, range) }
         }
+        own
     }
 
     #[inline]
-    unsafe fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) {
-        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) {
-            // SAFETY: the memory is this pool's, says the caller, and this is the owner.
+    fn sync_for_device<H: Kind>(&self, frag: &Frag<H>) -> bool {
+        let own = frag.borrow().pp() == Some(self.id());
+        if let Some(dma) = self.shared().dma.as_ref().filter(|dma| own && dma.sync) {
+            // SAFETY: the memory is this pool's, as was just seen, and this is the owner.
             unsafe { dma.sync_frag_for_device(frag) }
         }
+        own
     }
 
-    #[cold]
     fn set_nid(&mut self, nid: i32) {
         if self.nid == Some(nid) {
             return;
@@ -408,7 +431,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     fn unlink(&mut self) {}
 
     fn id(&self) -> PoolId {
-        PoolId::new(self.shared.cast())
+        PoolId::new(self.owner.0.cast())
     }
 
     fn user_id(&self) -> u32 {
@@ -463,18 +486,13 @@ impl<K: PoolKind> Pool<K> {
     unsafe fn end(&mut self, observers: isize) {
         self.free_frag();
         self.empty_cache();
-        // SAFETY: this is the owner.
-        unsafe { Shared::close(self.shared) };
-        if let Some(dma) = &self.shared().dma {
-            dma.end();
-        }
-        // SAFETY: this is the owner; ring and mappings are done with, and the caller promises the rest.
-        unsafe { Shared::disown(self.shared, self.held, observers) }
+        // SAFETY: this is the owner, and the caller promises the rest.
+        unsafe { Shared::disown(self.owner.0, self.held, observers) }
     }
 
     /// Ends the pool, and returns a part of it to an observer.
     pub(super) fn into_ended(self) -> Ended {
-        let shared = self.shared;
+        let shared = self.owner.0;
         // SAFETY: the pool is not dropped afterwards.
         unsafe { ManuallyDrop::new(self).end(1) };
         // SAFETY: one part was left for an observer, and this is it.

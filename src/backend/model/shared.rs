@@ -52,16 +52,6 @@ pub(super) struct State {
     watchers: Watchers,
 }
 
-impl State {
-    /// Reports that `pool` was let go by its owner, or by the last handle on its memory.
-    fn report_release(&self, pool: PoolId, inflight: isize) {
-        if let Some(hooks) = &self.watchers.hooks {
-            let held = self.held.load(Relaxed);
-            hooks.release(pool, inflight as i32, held as u32, (held - inflight) as u32);
-        }
-    }
-}
-
 /// How many pools there have been. 32 bits come round: the number is for people, and no decision rests on it.
 static POOLS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
 
@@ -140,32 +130,41 @@ impl Shared {
         (self.parts() & (OBSERVER - 1)) as usize
     }
 
-    /// Ends `n` parts: one for each piece of memory that the caller took out of the pool. The pool may be gone afterwards.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Parts::end`].
-    unsafe fn forget(this: NonNull<Shared>, n: isize) {
-        // SAFETY: promised by the caller.
-        unsafe { Parts::end(this, n, |pool| pool.report_release(PoolId::new(this.cast()), 0)) }
+    /// Reports that the last part of the pool has ended.
+    fn report_end(&self) {
+        self.report_release(0);
     }
 
-    /// Ends the owner's part: `held` pieces went in over the pool's life, and `observers`, 0 or 1, keep looking on.
+    /// Reports that the pool was let go by its owner, or by the last handle on its memory.
+    fn report_release(&self, inflight: isize) {
+        if let Some(hooks) = &self.watchers.hooks {
+            let held = self.held.load(Relaxed);
+            hooks.release(self.id(), inflight as i32, held as u32, (held - inflight) as u32);
+        }
+    }
+
+    /// Ends the owner's part: takes the memory out of the ring, which is closed, unmaps what is in use, and leaves the pool to those
+    /// who have handles, and to `observers`, 0 or 1. `held` pieces went in over the pool's life.
     ///
     /// # Safety
     ///
-    /// The caller is the owner, has closed the ring and scrubbed, and does not touch the pool again, except as one of
-    /// the observers, each of which calls [`unobserve`](Self::unobserve) once.
+    /// The caller is the owner, has given back its cache, and does not touch the pool again, except as the observer, which calls
+    /// [`unobserve`](Self::unobserve) once.
     pub(super) unsafe fn disown(this: NonNull<Shared>, held: isize, observers: isize) {
         // SAFETY: the owner's part keeps the pool.
         let shared = unsafe { this.as_ref() };
+        // SAFETY: the owner is the one consumer, and takes nothing after this.
+        unsafe { shared.ring.close(Shared::release) }
+        if let Some(dma) = &shared.dma {
+            dma.end();
+        }
         shared.held.store(held, Relaxed);
         match held - shared.released() {
             0 => {} // which is told when the last part is gone
-            inflight => shared.report_release(shared.id(), inflight),
+            inflight => shared.report_release(inflight),
         }
         // SAFETY: the owner's part is LIVE less what others release.
-        unsafe { Shared::forget(this, LIVE - held - observers * OBSERVER) }
+        unsafe { Parts::end(this, LIVE - held - observers * OBSERVER, Shared::report_end) }
     }
 
     /// Ends the part of an observer.
@@ -175,7 +174,7 @@ impl Shared {
     /// The caller is one of those that [`disown`](Self::disown) left, and does not touch the pool again.
     pub(super) unsafe fn unobserve(this: NonNull<Shared>) {
         // SAFETY: this is an observer's part.
-        unsafe { Shared::forget(this, OBSERVER) }
+        unsafe { Parts::end(this, OBSERVER, Shared::report_end) }
     }
 
     /// Gives memory back to where it came from. The pool may be gone afterwards.
@@ -213,7 +212,7 @@ impl Shared {
             }
         }
         // SAFETY: this was one piece of memory, and the caller gave it up.
-        unsafe { Shared::forget(this, 1) }
+        unsafe { Parts::end(this, 1, Shared::report_end) }
     }
 
     /// Returns memory to its pool: into the ring, or out of the pool. The pool may be gone afterwards.
@@ -235,18 +234,6 @@ impl Shared {
         };
         counter.fetch_add(1, Relaxed);
         Shared::release(idle.any());
-    }
-
-    /// Takes the memory that is in the ring out of the pool, and lets nothing in any more.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the owner.
-    pub(super) unsafe fn close(this: NonNull<Shared>) {
-        // SAFETY: the owner's part keeps the pool, also while memory is released.
-        let shared = unsafe { this.as_ref() };
-        // SAFETY: the owner is the one consumer, and takes nothing after this.
-        unsafe { shared.ring.close(Shared::release) }
     }
 
     /// Returns the pool that owns a piece of memory. The reference that the handle was borrowed from keeps it.

@@ -2,7 +2,7 @@
 
 use crate::memory::Page;
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, PFMEMALLOC, PHYSICAL_BITS, PageRef, TAIL, page_size};
-use crate::sync::{AtomicUsize, Lock, fence};
+use crate::sync::{AtomicUsize, Lock};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -356,19 +356,4 @@ pub(super) fn get_page(head: &Page) -> NonNull<Page> {
     }
     let zone = ZoneInner::of(head);
     zone.page_ptr(zone.index(head))
-}
-
-/// Drops one of `_refcount`, and frees the block with the last.
-///
-/// # Safety
-///
-/// `page` is the head of an allocated block, and the caller gives up one of its `_refcount`.
-pub(super) unsafe fn put_page(page: NonNull<Page>) {
-    // SAFETY: the block is allocated, so its page can be read.
-    let count = unsafe { page.as_ref() }.refcount_ref();
-    if count.fetch_sub(1, Release) == 1 {
-        fence(Acquire);
-        // SAFETY: that was the last reference, and the fence orders every use of the block before this.
-        unsafe { ZoneInner::free(page) }
-    }
 }
