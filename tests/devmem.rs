@@ -9,14 +9,15 @@ use netmem::devmem::{
 use netmem::dma::{DmaDevice, DmaMapping, PieceError};
 use netmem::mm::Zone;
 use netmem::netdev::RxMemory;
-use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{MmFrag, ReadError, Skb};
 use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::{Frag, FreeIov, NetIov, NetIovArea, NetIovType, Page};
+use netmem::{Frag, NetIov, NetIovArea, NetIovType, Page};
 use netmem_drivers::{Driver, QueueConfig};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus, Iommu};
+use netmem_sim::kit::Iovs;
 use netmem_sim::nic::frame::{UdpFlow, build_udp};
 use netmem_sim::nic::traffic::{Next, Traffic, TrafficError};
 use netmem_sim::nic::{Nic, NicParams};
@@ -378,37 +379,14 @@ fn a_frag_in_host_memory_among_those_of_the_device_is_enodev() {
     rig.assert_clean();
 }
 
-/// A provider of io_uring's net_iovs, without io_uring.
-struct UserMemory(Mutex<Vec<FreeIov>>);
-
-impl MemoryProvider for UserMemory {
-    type Kind = NetIov;
-
-    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-        Ok(4096)
-    }
-
-    fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-        let mut free = self.0.lock().unwrap();
-        while let Some(iov) = free.pop() {
-            if let Err(iov) = out.push(iov) {
-                return free.push(iov);
-            }
-        }
-    }
-
-    fn release(&self, iov: FreeIov) {
-        self.0.lock().unwrap().push(iov);
-    }
-}
-
 #[test]
 fn memory_of_io_uring_is_refused() {
     let device: Arc<dyn DmaDevice> = Arc::new(Coherent::new()).driver_side();
     let memory = Memfd::new("user", 4 << 12).unwrap();
     let mapping = DmaMapping::new(device.clone(), memory, 0, 4 << 12).unwrap();
     let free = NetIovArea::carve(mapping, 4096, NetIovType::IoUring, 0).unwrap();
-    let provider = Arc::new(UserMemory(Mutex::new(free)));
+    // A provider of io_uring's net_iovs, without io_uring.
+    let provider = Iovs::with(free, true);
     let params = PagePoolParams::for_device(device, 4096);
     let mut pool = PagePool::<NetIov>::new(params, provider.clone() as Arc<dyn MemoryProvider<Kind = NetIov>>).unwrap();
     let mut skb = Skb::copy_from(b"head").unwrap();
@@ -425,7 +403,7 @@ fn memory_of_io_uring_is_refused() {
     assert_eq!(sock.discard(1000), 100);
     assert_eq!(pool.in_use(), 0);
     drop(pool);
-    assert_eq!(provider.0.lock().unwrap().len(), 4);
+    assert_eq!(provider.free(), 4);
 }
 
 /// Frags out of nothing but net_iovs, read one by one, so that token i is the i-th.

@@ -6,13 +6,14 @@ use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor, T
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
 use netmem::netdev::{Completed, Napi, RxMemory, RxRing, Verdict, Xdp, XdpBuff, XdpOutcome};
 use netmem::page_pool::{
-    AnyProvider, AreaError, Batch, Chunk, DmabufTxBinding, PagePoolParams, PoolError, PoolFlags, Refill, Refused,
+    AnyProvider, AreaError, Batch, Chunk, DmabufTxBinding, PagePoolParams, PoolError, PoolFlags, Refused,
 };
 use netmem::provider::PageProvider;
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
 use netmem::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
-use netmem::{Frag, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
+use netmem::{Frag, FreeIov, MemoryProvider, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
+use netmem_sim::kit::{Altered, Iovs, Vram};
 use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex};
@@ -44,57 +45,10 @@ fn whole(pool: &mut PagePool<Page>) -> Frag<Page> {
     pool.alloc().unwrap().into_frag().unwrap()
 }
 
-/// Memory of a device that nobody looks at.
-struct Vram(usize);
-
-impl netmem::dma::PeerMemory for Vram {
-    fn len(&self) -> usize {
-        self.0
-    }
-    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), netmem::dma::PeerError> {
-        Ok(())
-    }
-    fn read(&self, _offset: usize, bytes: &mut [u8]) -> Result<(), netmem::dma::PeerError> {
-        bytes.fill(0);
-        Ok(())
-    }
-}
-
-/// Device memory as a dma-buf has it: not synced, and not mapped by the pool.
-struct Iovs(Mutex<Vec<FreeIov>>);
-
-impl Iovs {
-    fn new(device: Arc<dyn DmaDevice>, count: usize) -> Arc<Self> {
-        let mapping = DmaMapping::new(device, Arc::new(Vram(count * PAGE_SIZE)), 0, count * PAGE_SIZE).unwrap();
-        Arc::new(Iovs(Mutex::new(NetIovArea::carve(mapping, PAGE_SIZE, NetIovType::DmaBuf, 0).unwrap())))
-    }
-}
-
-impl MemoryProvider for Iovs {
-    type Kind = NetIov;
-    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-        Ok(PAGE_SIZE as u32)
-    }
-    fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-        let mut free = self.0.lock().unwrap();
-        while let Some(iov) = free.pop() {
-            if let Err(iov) = out.push(iov) {
-                return free.push(iov);
-            }
-        }
-    }
-    fn release(&self, iov: FreeIov) {
-        self.0.lock().unwrap().push(iov);
-    }
-    fn wants_sync(&self) -> bool {
-        false
-    }
-}
-
 /// A frag of device memory, which no CPU reads.
 fn unreadable() -> Frag {
     let device = Arc::new(Iommu::new());
-    let provider = AnyProvider::from(Iovs::new(device.clone(), 4));
+    let provider = AnyProvider::from(Iovs::unsynced(device.clone(), 4));
     let params = PagePoolParams::for_device(device, PAGE_SIZE as u32);
     PagePool::<PageOrIov>::new(params, provider).unwrap().alloc_frag(100).unwrap()
 }
@@ -536,7 +490,7 @@ fn row_43_a_driver_syncs_a_dma_buf() {
     let device = Arc::new(Bounce::new());
     let pages = receive_one(&device, PageProvider::new(Zone::new(FRAMES).unwrap()).into());
     assert!(pages.0 == 1 && pages.1 > 0, "pages are synced: {pages:?}");
-    assert_eq!(receive_one(&device, Iovs::new(device.clone(), 8).into()), (0, 0));
+    assert_eq!(receive_one(&device, Iovs::unsynced(device.clone(), 8).into()), (0, 0));
 }
 
 /// To save time the pool is told to sync for the device only where it seems to be needed.
@@ -561,45 +515,27 @@ fn row_45_the_sync_for_the_device_is_left_out() {
 /// The pool is not made after the provider was, and the provider is not told.
 #[test]
 fn row_49_the_provider_is_not_told_that_there_is_no_pool() {
-    #[derive(Default)]
-    struct Counting(Mutex<(u32, u32)>);
-    impl MemoryProvider for Counting {
-        type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-            self.0.lock().unwrap().0 += 1;
-            Ok(PAGE_SIZE as u32)
-        }
-        fn alloc(&self, _out: &mut Refill<'_, Page>) {}
-        fn release(&self, _page: FreePage) {}
-        fn destroy(&self) {
-            self.0.lock().unwrap().1 += 1;
-        }
-    }
-    let provider = Arc::new(Counting::default());
+    let calls = Arc::new(Mutex::new((0, 0)));
+    let (inits, destroys) = (calls.clone(), calls.clone());
+    let counting = Altered::of(PageProvider::new(Zone::new(FRAMES).unwrap())).init(move |pages, params| {
+        inits.lock().unwrap().0 += 1;
+        pages.init(params)
+    });
+    let provider = counting.destroy(move |_| destroys.lock().unwrap().1 += 1).into_arc();
     let params = PagePoolParams::for_device(Arc::new(Iommu::new()), PAGE_SIZE as u32);
     let too_much = PagePoolParams { offset: 1, ..params };
     let refused = PagePool::<Page>::new(too_much, provider.clone()).unwrap_err();
     assert!(matches!(refused, PoolError::SyncRange { .. }), "{refused}");
-    assert_eq!(*provider.0.lock().unwrap(), (1, 1), "init and destroy");
+    assert_eq!(*calls.lock().unwrap(), (1, 1), "init and destroy");
     assert_eq!(Arc::strong_count(&provider), 1);
 }
 
 /// The provider refuses, and what the pool had by then is left behind.
 #[test]
 fn row_50_the_provider_refuses_and_the_pool_is_left_behind() {
-    struct Refusing;
-    impl MemoryProvider for Refusing {
-        type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-            Err(Refused::Closed)
-        }
-        fn alloc(&self, _out: &mut Refill<'_, Page>) {}
-        fn release(&self, _page: FreePage) {}
-        fn destroy(&self) {
-            panic!("there was no init");
-        }
-    }
-    let (provider, device) = (Arc::new(Refusing), Arc::new(Iommu::new()));
+    let refusing = Altered::of(PageProvider::new(Zone::new(FRAMES).unwrap())).init(|_, _| Err(Refused::Closed));
+    let provider = refusing.destroy(|_| panic!("there was no init")).into_arc();
+    let device = Arc::new(Iommu::new());
     let params = PagePoolParams::for_device(device.clone(), PAGE_SIZE as u32);
     let refused = PagePool::<Page>::new(params, provider.clone()).unwrap_err();
     assert_eq!(refused, PoolError::Provider(Refused::Closed));

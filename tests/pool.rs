@@ -1,15 +1,13 @@
 //! The pool: order, ring, references, shutdown. Rules O1, O2, O5, O6 and D3 where they are checked at run time.
 
-use netmem::dma::{DmaMapping, PeerError, PeerMemory};
 use netmem::mm::{FreePage, Zone, get_page, put_page};
 use netmem::page_pool::{
     AnyProvider, Batch, InitCallback, PagePoolParams, PoolError, PoolFlags, PoolHooks, PoolId, Refill, Refused,
 };
 use netmem::provider::PageProvider;
-use netmem::{
-    Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool, Shares,
-};
+use netmem::{Backing, FreeIov, MemoryProvider, NetIov, Netmem, NetmemRef, Page, PagePool, Shares};
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem_sim::kit::Iovs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,45 +17,6 @@ fn pages(zone: &Zone) -> Arc<PageProvider> {
 
 fn small_ring(pool_size: u32) -> PagePoolParams {
     PagePoolParams { pool_size, ..Default::default() }
-}
-
-/// Memory of a device that nobody looks at.
-struct Vram(usize);
-impl PeerMemory for Vram {
-    fn len(&self) -> usize {
-        self.0
-    }
-    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), PeerError> {
-        Ok(())
-    }
-}
-
-/// The plainest provider of device memory.
-struct Iovs(Mutex<Vec<FreeIov>>);
-impl Iovs {
-    fn new(device: &Arc<impl DmaBus + 'static>, count: usize) -> Arc<Self> {
-        let mapping = DmaMapping::new(device.clone().driver_side(), Arc::new(Vram(count * 4096)), 0, count * 4096);
-        let free = NetIovArea::carve(mapping.unwrap(), 4096, NetIovType::DmaBuf, 0).unwrap();
-        Arc::new(Iovs(Mutex::new(free)))
-    }
-}
-impl MemoryProvider for Iovs {
-    type Kind = NetIov;
-    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-        Ok(4096)
-    }
-    fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-        let mut free = self.0.lock().unwrap();
-        while let Some(iov) = free.pop() {
-            if let Err(iov) = out.push(iov) {
-                free.push(iov);
-                return;
-            }
-        }
-    }
-    fn release(&self, iov: FreeIov) {
-        self.0.lock().unwrap().push(iov);
-    }
 }
 
 #[test]
@@ -234,7 +193,7 @@ fn shutdown_unmaps_what_is_out_once() {
 #[test]
 fn kinds_are_checked_and_recovered() {
     let device = Arc::new(Coherent::new());
-    let iovs = Iovs::new(&device, 4);
+    let iovs = Iovs::new(device.clone(), 4);
     let params = PagePoolParams::for_device(device.clone(), 4096);
     let mut pool: PagePool = PagePool::new(params, AnyProvider::from(iovs.clone())).unwrap();
     assert!(pool.is_unreadable());
@@ -247,7 +206,7 @@ fn kinds_are_checked_and_recovered() {
     assert!(matches!(memory.borrow().backing(), Backing::NetIov(_)));
     drop(pool);
     drop(memory);
-    assert_eq!(iovs.0.lock().unwrap().len(), 4);
+    assert_eq!(iovs.free(), 4);
     drop(iovs);
     assert_eq!(device.stats().mapped(), 0, "the area went with its last net_iov");
 }
@@ -255,10 +214,10 @@ fn kinds_are_checked_and_recovered() {
 #[test]
 fn o5_memory_of_another_device_is_refused() {
     let (mine, other) = (Arc::new(Coherent::new()), Arc::new(Coherent::new()));
-    let iovs = Iovs::new(&other, 4);
+    let iovs = Iovs::new(other, 4);
     let mut pool = PagePool::<NetIov>::new(PagePoolParams::for_device(mine, 4096), iovs.clone()).unwrap();
     assert!(pool.alloc().is_none());
-    assert_eq!(iovs.0.lock().unwrap().len(), 4, "and handed back");
+    assert_eq!(iovs.free(), 4, "and handed back");
 }
 
 #[test]
@@ -279,7 +238,7 @@ fn o5_an_iov_outlives_pool_and_provider() {
         }
     }
     let device = Arc::new(Iommu::new());
-    let mut all = std::mem::take(&mut *Iovs::new(&device, 3).0.lock().unwrap());
+    let mut all = Iovs::new(device.clone(), 3).take();
     let stray = all.pop().unwrap();
     let params = PagePoolParams::for_device(device.clone(), 4096);
     let mut pool = PagePool::<NetIov>::new(params, Arc::new(Once(Mutex::new(all)))).unwrap();
@@ -363,7 +322,7 @@ fn parameters_out_of_range_are_refused_with_a_reason() {
         let error = try_page(params).to_string();
         assert!(error.contains(text), "{error:?} does not say {text:?}");
     }
-    let bare = PagePool::<NetIov>::new(PagePoolParams::default(), Iovs::new(&device, 1)).map(drop).unwrap_err();
+    let bare = PagePool::<NetIov>::new(PagePoolParams::default(), Iovs::new(device.clone(), 1)).map(drop).unwrap_err();
     assert_eq!(bare, PoolError::Provider(Refused::NeedsDma));
     assert!(PagePool::<Page>::new(small_ring(1 << 20), pages(&zone)).is_ok(), "a long ring is cut");
 }

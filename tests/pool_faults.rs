@@ -2,16 +2,14 @@
 //!
 //! Everything goes through the public traits, as a driver's or a provider's author would write them.
 
-mod pools;
-
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, get_page, put_page};
 use netmem::page_pool::{
     Batch, CACHE, InitCallback, PagePoolParams, PoolError, PoolHooks, PoolId, REFILL, Refill, Refused,
 };
 use netmem::provider::PageProvider;
-use netmem::{FreeIov, MemoryProvider, NetIov, Netmem, NetmemRef, Page, PagePool};
-use pools::{Bank, Iovs, Watched};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use netmem::{MemoryProvider, NetIov, Netmem, NetmemRef, Page, PagePool};
+use netmem_sim::dma::DmaBus;
+use netmem_sim::kit::{Altered, Bank, Iovs, Watched, panics};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -147,48 +145,34 @@ fn a_pool_recovers_when_memory_comes_back() {
 /// had said `Ok`.
 #[test]
 fn a_provider_that_refuses_or_lies_gives_no_pool() {
-    struct Odd(Result<u32, &'static str>, AtomicU32);
-    impl MemoryProvider for Odd {
-        type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-            self.0.map_err(Refused::Other)
-        }
-        fn alloc(&self, _out: &mut Refill<'_, Page>) {}
-        fn release(&self, _page: FreePage) {}
-        fn destroy(&self) {
-            self.1.fetch_add(1, SeqCst);
-        }
-    }
-    struct OddIovs(u32, AtomicU32);
-    impl MemoryProvider for OddIovs {
-        type Kind = NetIov;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-            Ok(self.0)
-        }
-        fn alloc(&self, _out: &mut Refill<'_, NetIov>) {}
-        fn release(&self, _iov: FreeIov) {}
-        fn destroy(&self) {
-            self.1.fetch_add(1, SeqCst);
-        }
+    /// It says that, and the number counts its ends.
+    fn odd<P: MemoryProvider + 'static>(
+        beneath: Arc<P>,
+        said: Result<u32, &'static str>,
+    ) -> (Arc<Altered<P>>, Arc<AtomicU32>) {
+        let ends = Arc::new(AtomicU32::new(0));
+        let count = ends.clone();
+        let odd = Altered::of(beneath).init(move |_, _| said.map_err(Refused::Other));
+        (odd.destroy(move |_| _ = count.fetch_add(1, SeqCst)).into_arc(), ends)
     }
     let device = Watched::new(true);
     for said in [Err("not today"), Ok(0), Ok(1), Ok(4095), Ok(8192), Ok(u32::MAX)] {
-        let odd = Arc::new(Odd(said, AtomicU32::new(0)));
+        let (odd, ends) = odd(PageProvider::new(Zone::new(1).unwrap()), said);
         let params = PagePoolParams::for_device(device.clone(), 1);
         let error = PagePool::<Page>::new(params, odd.clone()).map(drop).unwrap_err();
         match said {
             Err(why) => assert_eq!(error, PoolError::Provider(Refused::Other(why))),
             Ok(size) => assert_eq!(error, PoolError::PieceSize { size, order: 0 }),
         }
-        assert_eq!(odd.1.load(SeqCst), u32::from(said.is_ok()), "destroy");
+        assert_eq!(ends.load(SeqCst), u32::from(said.is_ok()), "destroy");
         assert_eq!(Arc::strong_count(&odd), 1);
     }
     for size in [0, 2048, 4097, 3 << 12, u32::MAX] {
-        let odd = Arc::new(OddIovs(size, AtomicU32::new(0)));
+        let (odd, ends) = odd(Iovs::with(Vec::new(), true), Ok(size));
         let params = PagePoolParams::for_device(device.clone(), 1);
         let error = PagePool::<NetIov>::new(params, odd.clone()).map(drop).unwrap_err();
         assert_eq!(error, PoolError::PieceSize { size, order: 0 });
-        assert_eq!((odd.1.load(SeqCst), Arc::strong_count(&odd)), (1, 1));
+        assert_eq!((ends.load(SeqCst), Arc::strong_count(&odd)), (1, 1));
     }
     assert_eq!((device.stats().maps, Arc::strong_count(&device)), (0, 1));
 }
@@ -241,28 +225,16 @@ fn pieces_that_do_not_fit_come_back_and_others_stay() {
 /// Device memory that was mapped for another device, or is cut into other sizes, is refused piece by piece.
 #[test]
 fn net_iovs_that_do_not_fit_come_back() {
-    /// Says 8192, and has 4096.
-    struct Larger(Arc<Iovs>);
-    impl MemoryProvider for Larger {
-        type Kind = NetIov;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-            Ok(8192)
-        }
-        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-            self.0.alloc(out);
-        }
-        fn release(&self, iov: FreeIov) {
-            self.0.release(iov);
-        }
-    }
+    // Says 8192, and has 4096.
     let (device, other) = (Watched::new(true), Watched::new(true));
-    let iovs = Iovs::new(device.clone(), 8, true);
+    let iovs = Iovs::new(device.clone(), 8);
     let foreign = PagePoolParams::for_device(other, 4096);
     let mut pool = PagePool::<NetIov>::new(foreign, iovs.clone()).unwrap();
     assert!(pool.alloc().is_none() && pool.alloc_frag(64).is_none());
     drop(pool);
     let params = PagePoolParams::for_device(device, 4096);
-    let mut pool = PagePool::<NetIov>::new(params, Arc::new(Larger(iovs.clone()))).unwrap();
+    let larger = Altered::of(iovs.clone()).init(|_, _| Ok(8192)).into_arc();
+    let mut pool = PagePool::<NetIov>::new(params, larger).unwrap();
     assert!(pool.alloc().is_none() && pool.alloc_bulk(&mut Batch::new()) == 0);
     assert_eq!((pool.inflight(), iovs.free()), (0, 8));
 }
@@ -368,11 +340,6 @@ impl PoolHooks for Panics {
     fn state_release(&self, _pool: PoolId, _memory: NetmemRef<'_>, _released: u32) {
         Panics::at(&self.release, "release");
     }
-}
-
-/// Runs what must panic, without the noise.
-fn panics(f: impl FnOnce()) {
-    assert!(catch_unwind(AssertUnwindSafe(f)).is_err(), "it should have panicked");
 }
 
 /// A hook that panics leaks the piece that it was told of, and with it the pool, as documented; and nothing else. The

@@ -6,19 +6,25 @@
 //! provider (`inflight`) and how much of that is in cache and ring (`idle`). Where this crate differs on purpose, the
 //! scenario says so.
 
-mod pools;
-
 use netmem::dma::DmaDevice;
 use netmem::mm::{PageRef, Zone, get_page, put_page};
-use netmem::page_pool::{Batch, InitCallback, PagePoolParams, Stats};
+use netmem::page_pool::{Batch, InitCallback, PagePoolParams, PoolKind, Stats};
 use netmem::provider::PageProvider;
 use netmem::{Frag, NetIov, Netmem, Page, PagePool};
-use pools::{Bank, Iovs, Watched, expect};
+use netmem_sim::dma::DmaBus;
+use netmem_sim::kit::{Bank, Iovs, Watched};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
+
+/// A pool's counters, and how much it has: from its provider, and of that in cache and ring.
+#[track_caller]
+fn expect<K: PoolKind>(pool: &PagePool<K>, stats: Stats, inflight: usize, idle: usize) {
+    assert_eq!(pool.stats(), stats);
+    assert_eq!((pool.inflight(), pool.inflight() - pool.in_use()), (inflight, idle), "inflight, idle");
+}
 
 /// A pool over `frames` pages, without a device.
 fn plain(frames: usize, pool_size: u32) -> (Zone, PagePool<Page>) {
@@ -404,7 +410,7 @@ fn a_bias_is_dropped_with_one_subtraction() {
 #[test]
 fn a_provider_of_net_iovs_is_never_slow() {
     let device = Watched::new(true);
-    let iovs = Iovs::new(device.clone(), 4, true);
+    let iovs = Iovs::new(device.clone(), 4);
     let mut pool = PagePool::<NetIov>::new(PagePoolParams::for_device(device, 4096), iovs.clone()).unwrap();
     let mut held: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
     assert_eq!(held.len(), 4);
@@ -430,7 +436,7 @@ fn a_provider_of_net_iovs_is_never_slow() {
 #[test]
 fn a_net_iov_is_never_waived() {
     let device = Watched::new(false);
-    let iovs = Iovs::new(device.clone(), 4, false);
+    let iovs = Iovs::unsynced(device.clone(), 4);
     let params = PagePoolParams { nid: Some(1), ..PagePoolParams::for_device(device, 4096) };
     let mut pool = PagePool::<NetIov>::new(params, iovs.clone()).unwrap();
     let held = [pool.alloc().unwrap(), pool.alloc().unwrap()];
@@ -576,7 +582,7 @@ fn what_overflows_the_cache_is_synced_again() {
 fn device_memory_is_synced_if_its_provider_wants_it() {
     for wanted in [false, true] {
         let device = Watched::new(true);
-        let iovs = Iovs::new(device.clone(), 2, wanted);
+        let iovs = if wanted { Iovs::new(device.clone(), 2) } else { Iovs::unsynced(device.clone(), 2) };
         let params = PagePoolParams::for_device(device.clone(), 4096);
         let mut pool = PagePool::<NetIov>::new(params, iovs).unwrap();
         let held = [pool.alloc().unwrap(), pool.alloc().unwrap()];

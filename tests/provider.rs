@@ -1,38 +1,27 @@
 //! Providers: the conformance suite on those that are here and on wrong ones, huge pages, and what a dma-buf can be cut
 //! into. Rules O5 and P1 where they are checked at run time.
 
-use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaMapping, PeerError, PeerMemory};
+use netmem::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn};
 use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePoolParams, PoolError, Refill, Refused};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem::{FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, Page, PagePool};
+use netmem::{FreeIov, MemoryProvider, NetIov, Netmem, Page, PagePool};
 use netmem_sim::HugeProvider;
 use netmem_sim::conformance::{self, Violation, When};
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
+use netmem_sim::kit::{Altered, Iovs, Vram, net_iovs};
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-
-/// Memory of a device that nobody looks at.
-struct Vram(usize);
-impl PeerMemory for Vram {
-    fn len(&self) -> usize {
-        self.0
-    }
-    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), PeerError> {
-        Ok(())
-    }
-}
 
 fn coherent() -> Arc<dyn DmaDevice> {
     Arc::new(Coherent::new()).driver_side()
 }
 
 fn iovs(device: &Arc<dyn DmaDevice>, count: usize, size: usize) -> Vec<FreeIov> {
-    let mapping = DmaMapping::new(device.clone(), Arc::new(Vram(count * size)), 0, count * size).unwrap();
-    NetIovArea::carve(mapping, size, NetIovType::DmaBuf, 0).unwrap()
+    net_iovs(device.clone(), Arc::new(Vram(count * size)), size)
 }
 
 fn whole(len: usize) -> Vec<Chunk> {
@@ -283,70 +272,38 @@ mod the_suite {
     /// Takes a reference to each piece that its pools hand back, and so keeps the pools.
     #[test]
     fn names_a_provider_that_keeps_handles_of_its_pools() {
-        struct Keeps(PageProvider2, Mutex<Vec<Netmem<Page>>>);
-        type PageProvider2 = Arc<PageProvider>;
-        impl MemoryProvider for Keeps {
-            type Kind = Page;
-            fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        let make = || {
+            let kept = Mutex::new(Vec::new());
+            let keeps = Altered::of(PageProvider::new(Zone::new(512).unwrap())).init(move |pages, params| {
                 // A pool of its own, of which it keeps a handle: never given back.
-                let mut inner = PagePool::<Page>::new(PagePoolParams::default(), self.0.clone()).unwrap();
-                self.1.lock().unwrap().extend(inner.alloc());
-                self.0.init(params)
-            }
-            fn alloc(&self, out: &mut Refill<'_, Page>) {
-                self.0.alloc(out);
-            }
-            fn release(&self, page: FreePage) {
-                self.0.release(page);
-            }
-        }
-        let make = || Arc::new(Keeps(PageProvider::new(Zone::new(512).unwrap()), Mutex::new(Vec::new())));
+                let zone = pages.zone().clone();
+                let mut inner = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(zone)).unwrap();
+                kept.lock().unwrap().extend(inner.alloc());
+                pages.init(params)
+            });
+            keeps.into_arc()
+        };
         let found = conformance::check(make, &PagePoolParams::default()).unwrap_err();
         assert!(matches!(found, Violation::Loses { when: When::PoolGone, .. }), "{found}");
     }
 
     #[test]
     fn asks_pages_for_syncs() {
-        struct Dry(Arc<PageProvider>);
-        impl MemoryProvider for Dry {
-            type Kind = Page;
-            fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-                self.0.init(params)
-            }
-            fn alloc(&self, out: &mut Refill<'_, Page>) {
-                self.0.alloc(out);
-            }
-            fn release(&self, page: FreePage) {
-                self.0.release(page);
-            }
-            fn wants_sync(&self) -> bool {
-                false
-            }
-        }
-        let make = || Arc::new(Dry(PageProvider::new(Zone::new(512).unwrap())));
+        let pages = || PageProvider::new(Zone::new(512).unwrap());
+        let make = || Altered::of(pages()).wants_sync(|_| false).into_arc();
         let found = conformance::check(make, &PagePoolParams::default()).unwrap_err();
         assert_eq!(found, Violation::WantsNoSync);
     }
 
     #[test]
     fn asks_for_another_device() {
-        struct Any(Mutex<Vec<FreeIov>>);
-        impl MemoryProvider for Any {
-            type Kind = NetIov;
-            fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-                match (params.order, params.rx_page_size) {
-                    (0, 0) => Ok(4096),
-                    _ => Err(Refused::Other("order 0 only")),
-                }
-            }
-            fn alloc(&self, _out: &mut Refill<'_, NetIov>) {}
-            fn release(&self, iov: FreeIov) {
-                self.0.lock().unwrap().push(iov);
-            }
-        }
         let device = coherent();
         let params = PagePoolParams::for_device(device.clone(), 4096);
-        let make = || Arc::new(Any(Mutex::new(Vec::new())));
+        let any = |_: &Iovs, params: &PagePoolParams| match (params.order, params.rx_page_size) {
+            (0, 0) => Ok(4096),
+            _ => Err(Refused::Other("order 0 only")),
+        };
+        let make = || Altered::of(Iovs::with(Vec::new(), true)).init(any).into_arc();
         assert_eq!(conformance::check(make, &params).unwrap_err(), Violation::AcceptsOtherDevice);
     }
 }

@@ -7,6 +7,7 @@
 //! | [`Memfd`] | memory of a "GPU": a device exports it, and the receiving side never maps it |
 //! | [`HugeProvider`] | a provider of pages that are cut out of blocks of 2 MiB |
 //! | [`conformance`] | a suite for memory providers: these, those of netmem, and yours |
+//! | [`kit`] | what tests of drivers and providers need: a rig, device memory, wrong providers, traffic as they like |
 //!
 //! Nothing here has a privilege: it uses what netmem offers to everyone. netmem uses nothing of it, but in its tests.
 #![deny(rustdoc::broken_intra_doc_links)]
@@ -14,6 +15,7 @@
 pub mod conformance;
 pub mod dma;
 mod huge;
+pub mod kit;
 mod memfd;
 pub mod nic;
 mod sync;

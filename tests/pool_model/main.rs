@@ -7,8 +7,6 @@
 //! `NETMEM_MODEL_STEPS` says how many steps to make (100000 unless set), `NETMEM_MODEL_SEED` begins elsewhere.
 
 mod model;
-#[path = "../pools/mod.rs"]
-mod pools;
 mod sut;
 
 use model::{Config, Model, PoolConfig, Step};

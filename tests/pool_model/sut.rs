@@ -1,10 +1,11 @@
 //! The system under test: the crate's pools, and what the test holds of them.
 
 use super::model::{BIAS, Event, Id, Model, NIOVS, PoolConfig, Slot, Step, refused};
-use super::pools::{Bank, Iovs, Watched};
 use netmem::mm::{PageRef, get_page, page_is_pfmemalloc, page_ref_count, page_to_nid, put_page};
 use netmem::page_pool::{AnyProvider, Batch, InitCallback, PagePoolParams, PoolFlags, PoolHooks, PoolId, Shutdown};
 use netmem::{Frag, Netmem, NetmemRef, PagePool, Shares};
+use netmem_sim::dma::DmaBus;
+use netmem_sim::kit::{Bank, Iovs, Watched};
 use std::collections::HashMap;
 use std::mem;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -152,7 +153,7 @@ pub(crate) struct Sut {
 impl Sut {
     pub(crate) fn new(model: &Model) -> Self {
         let device = Watched::new(model.config.device_syncs);
-        let iovs = Iovs::new(device.clone(), NIOVS, true);
+        let iovs = Iovs::new(device.clone(), NIOVS);
         let bank = Bank::new(super::model::BLOCKS << model.config.order);
         let mut sut = Sut {
             device,
