@@ -30,12 +30,14 @@ const STEP: usize = 32;
 impl Checksum {
     /// The checksum of nothing yet.
     #[must_use]
+    #[inline]
     pub const fn new() -> Self {
         Checksum { sum: 0, odd: false }
     }
 
     /// Adds the bytes that come next.
     #[doc(alias = "csum_block_add")]
+    #[inline]
     pub fn add(&mut self, bytes: &[u8]) {
         let mut lanes = [0u64; 4];
         let mut steps = bytes.chunks_exact(STEP);
@@ -58,6 +60,7 @@ impl Checksum {
     }
 
     /// Adds one 16-bit word of a pseudo header. Only between pieces that have an even length together.
+    #[inline]
     pub fn add_u16(&mut self, value: u16) {
         self.add(&value.to_be_bytes());
     }
@@ -66,6 +69,7 @@ impl Checksum {
     /// in it.
     #[must_use]
     #[doc(alias = "csum_fold")]
+    #[inline]
     pub fn finish(self) -> u16 {
         !u16::from_be(fold(self.sum))
     }
@@ -74,6 +78,7 @@ impl Checksum {
 /// The Internet checksum of `bytes`, in host order.
 #[must_use]
 #[doc(alias = "ip_compute_csum")]
+#[inline]
 pub fn ip_checksum(bytes: &[u8]) -> u16 {
     let mut sum = Checksum::new();
     sum.add(bytes);
@@ -81,6 +86,7 @@ pub fn ip_checksum(bytes: &[u8]) -> u16 {
 }
 
 /// The 8 bytes of `bytes`, as they lie in memory; 0 for another length.
+#[inline]
 fn word(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_ne_bytes)
 }

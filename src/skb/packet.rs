@@ -142,6 +142,7 @@ impl Skb {
 
     /// The linear part. Always readable.
     #[doc(alias = "skb_headlen")]
+    #[inline]
     pub fn linear(&self) -> &[u8] {
         match &self.linear {
             Linear::Heap(bytes) => bytes,
@@ -239,6 +240,7 @@ impl Skb {
     }
 
     /// The frags, in order.
+    #[inline]
     pub fn frags(&self) -> impl Iterator<Item = &SkbFrag> {
         self.frags.iter().flatten()
     }
@@ -249,6 +251,7 @@ impl Skb {
     }
 
     /// How many frags there are.
+    #[inline]
     pub fn nr_frags(&self) -> usize {
         self.nr_frags
     }
@@ -281,16 +284,19 @@ impl Skb {
     }
 
     /// Bytes in the packet.
+    #[inline]
     pub fn len(&self) -> usize {
         self.linear().len() + self.data_len()
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes in the frags.
+    #[inline]
     pub fn data_len(&self) -> usize {
         self.frags().map(|frag| frag.len() as usize).sum()
     }
@@ -324,23 +330,27 @@ impl Skb {
 
     /// The queue that received it.
     #[doc(alias = "skb_get_rx_queue")]
+    #[inline]
     pub fn queue(&self) -> u16 {
         self.queue
     }
 
     /// Notes the queue that received it.
     #[doc(alias = "skb_record_rx_queue")]
+    #[inline]
     pub fn set_queue(&mut self, queue: u16) {
         self.queue = queue;
     }
 
     /// What is known of its checksum.
+    #[inline]
     pub fn ip_summed(&self) -> IpSummed {
         self.ip_summed
     }
 
     /// Notes what is known of its checksum.
     #[doc(alias = "skb_checksum_none_assert")]
+    #[inline]
     pub fn set_ip_summed(&mut self, ip_summed: IpSummed) {
         self.ip_summed = ip_summed;
     }
