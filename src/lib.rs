@@ -202,10 +202,11 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("netmem mirrors the layouts of 64-bit Linux: build for a target with 64-bit pointers");
 
-extern crate alloc;
+extern crate alloc as liballoc;
 #[cfg(any(loom, test))]
 extern crate std;
 
+mod alloc;
 mod assert;
 mod backend;
 mod sync;

@@ -1,24 +1,34 @@
-//! What a pool costs in memory: a handle is a word, and an idle pool is no larger than Linux's.
+//! What a pool costs in memory: a handle is a word, an idle pool is no larger than Linux's, and on a packet's path nothing
+//! allocates.
 
+use netmem::dma::DmaDevice;
 use netmem::mm::Zone;
-use netmem::page_pool::{DEFAULT_RING, PagePool, PagePoolParams};
-use netmem::provider::PageProvider;
+use netmem::netdev::RxMemory;
+use netmem::page_pool::{AnyProvider, Chunk, DEFAULT_RING, PagePool, PagePoolParams};
+use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::{NetIov, Netmem, NetmemRef, Page, PageOrIov};
-use netmem_sim::dma::{Coherent, DmaBus};
+use netmem_drivers::{Driver, QueueConfig};
+use netmem_sim::Memfd;
+use netmem_sim::dma::{Coherent, DmaBus, Iommu};
+use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
+use netmem_sim::nic::{Nic, NicParams};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Counts what each thread has allocated and not freed, so that the test harness's threads do not matter.
 struct Counting;
 
 thread_local! {
     static BYTES: Cell<isize> = const { Cell::new(0) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count(bytes: isize) {
-    // A thread that ends frees after its counter is gone; nobody asks it any more.
+    // A thread that ends frees after its counters are gone; nobody asks it any more.
     let _ = BYTES.try_with(|count| count.set(count.get() + bytes));
+    let _ = CALLS.try_with(|count| count.set(count.get() + 1));
 }
 
 // SAFETY: all is the system's; only the counter is added, and it does not allocate.
@@ -96,4 +106,48 @@ fn a_dropped_pool_leaves_nothing() {
     let (with_one_out, at_the_end) = life();
     assert!(with_one_out >= LINUX_RING as isize, "the last handle frees the pool, and not only {with_one_out} bytes");
     assert_eq!(at_the_end, 0, "bytes that nobody frees");
+}
+
+/// Receives `packets` in all on one queue, and returns how often the receiving thread called the allocator, either way, from half
+/// of them on. The NIC has a thread of its own, which is not counted.
+fn calls_of_half(payload: impl FnOnce(Arc<dyn DmaDevice>) -> AnyProvider, packets: u64) -> usize {
+    let size = PayloadSize::Fixed(1000);
+    let traffic = Generator::new(GeneratorParams { seed: 1, packets, size, ports: vec![5001] }, 1514).unwrap();
+    let bus = Arc::new(Iommu::new());
+    let device = bus.clone().driver_side();
+    let nic = Nic::start(NicParams::default(), bus, Box::new(traffic)).unwrap();
+    let params = || PagePoolParams::for_device(device.clone(), 4096);
+    let payload = PagePool::new(params(), payload(device.clone())).unwrap();
+    let headers = PagePool::<Page>::new(params(), PageProvider::new(Zone::new(512).unwrap())).unwrap();
+    let memory = RxMemory { payload, headers: Some(headers) };
+    let mut driver = Driver::new(nic, vec![QueueConfig::new(memory)]).unwrap();
+    let (mut received, mut before) = (0, 0);
+    while received < packets {
+        // Half of the packets are dropped where they are delivered, half are given back to be recycled: both ways home.
+        let work = driver.poll(64, |skb| {
+            received += 1;
+            if received == packets / 2 {
+                before = CALLS.get();
+            }
+            (received % 2 == 0).then_some(skb)
+        });
+        if work == 0 {
+            let calls = CALLS.get();
+            driver.hardware().wait(Duration::from_millis(10));
+            // Waiting is no part of the path.
+            before += CALLS.get() - calls;
+        }
+    }
+    CALLS.get() - before
+}
+
+/// From the refill of the ring to the skb and back: pages and device memory, headers split off, put and recycled.
+#[test]
+fn nothing_allocates_on_a_packets_path() {
+    let pages = calls_of_half(|_| AnyProvider::from(PageProvider::new(Zone::new(2048).unwrap())), 20_000);
+    assert_eq!(pages, 0, "calls of the allocator for 10,000 packets in pages");
+    let gpu = Memfd::new("packet path", 4 << 20).unwrap();
+    let whole = [Chunk { offset: 0, len: 4 << 20 }];
+    let dmabuf = calls_of_half(|device| DmabufProvider::bind(device, gpu, &whole, 4096).unwrap().into(), 20_000);
+    assert_eq!(dmabuf, 0, "calls of the allocator for 10,000 packets in device memory");
 }

@@ -1,10 +1,10 @@
 //! [`DevmemPiece`]: a piece of a packet in device memory.
 
 use super::uapi::{DmabufCmsg, DmabufToken};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::dma::PeerMemory;
 use crate::dma::piece::{Home, Owed, PieceError};
-use alloc::sync::Arc;
 use core::fmt;
 use static_assertions::assert_impl_all;
 

@@ -3,10 +3,10 @@
 use super::control::{Control, ControlTooSmall, DevmemCmsg};
 use super::uapi::{DmabufCmsg, DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 use super::user_frags::{MAX_TOKENS, NoToken, UserFrags};
+use crate::alloc::VecDeque;
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Backing, NetIovType};
 use crate::skb::{ReadError, Skb, SkbFrag};
-use alloc::collections::VecDeque;
 use core::fmt;
 use static_assertions::assert_impl_all;
 use zerocopy::FromBytes;

@@ -3,11 +3,11 @@
 use super::piece::{DevmemPiece, Tokens};
 use super::uapi::{DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 use super::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, NotQueued, RecvError, Sock};
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::dma::piece::{Home, Owed};
 use crate::skb::{MAX_SKB_FRAGS, Skb};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use zerocopy::IntoBytes;
 

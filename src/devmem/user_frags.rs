@@ -1,9 +1,9 @@
 //! [`UserFrags`]: which frag a token stands for.
 
+use crate::alloc::BinaryHeap;
+use crate::alloc::Vec;
 use crate::memory::NetIov;
 use crate::page_pool::Frag;
-use alloc::collections::BinaryHeap;
-use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 /// How many tokens a socket can have out, and the highest number of one.

@@ -1,9 +1,9 @@
 //! [`DmaMapping`]: memory without pages, as a device sees it.
 
 use super::{DeviceId, DmaDevice, DmaDirection};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::memory::DmaAddr;
-use alloc::sync::Arc;
 use core::fmt;
 
 /// Memory of another device (a GPU's, say), which devices may reach and the CPU does not.

@@ -35,8 +35,8 @@ pub use tx_map::{MAX_TX_PIECES, TxMapError};
 pub use tx_queue::TxChecksum;
 pub use tx_queue::{DmaTxQueue, TxCompletion, TxDescriptor};
 
+use crate::alloc::Arc;
 use crate::memory::{DmaAddr, Page};
-use alloc::sync::Arc;
 
 /// Which way data goes through a mapping: `enum dma_data_direction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -4,10 +4,10 @@
 //! kernel names it by a number. The program's end makes one value of each number that it takes, and the value gives
 //! the number back once (rule S4).
 
+use crate::alloc::TryReserveError;
+use crate::alloc::Vec;
 use crate::dma::{PeerError, PeerMemory};
 use crate::sync::{AtomicBool, Lock};
-use alloc::collections::TryReserveError;
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 /// Numbers that came back with the values that were dropped, and that the kernel has not been told yet.

@@ -1,9 +1,9 @@
 //! A device for unit tests of this crate: those that make mistakes visible are in a crate that depends on this one.
 
 use super::{DeviceId, DmaDevice, DmaDirection, MapError, PeerMemory};
+use crate::alloc::Arc;
 use crate::memory::{DmaAddr, Page};
 use crate::mm::{PAGE_SHIFT, page_to_pfn};
-use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A device that is coherent, and never does any DMA. A page is where it is; a peer's memory has an address of its own.

@@ -1,9 +1,9 @@
 //! [`DmaQueue`]: how a receive ring talks to its hardware.
 
 use super::DmaDevice;
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::memory::DmaAddr;
-use alloc::sync::Arc;
 
 /// One receive queue of a device: buffers go in as descriptors and come back as completions.
 ///

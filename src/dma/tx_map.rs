@@ -1,10 +1,10 @@
 //! [`TxMap`]: what one packet has mapped for the device that sends it.
 
 use super::{DmaDevice, DmaDirection, DmaSlice};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::memory::{DmaAddr, Page};
 use crate::mm::{PageRef, get_page, page_address, page_size};
-use alloc::sync::Arc;
 use core::fmt;
 
 /// How many pieces a packet has at the most: a linear part and the frags of an skb.

@@ -1,8 +1,8 @@
 //! [`DmaTxQueue`]: how a transmit ring talks to its hardware.
 
 use super::{DmaDevice, DmaSlice};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
-use alloc::sync::Arc;
 
 /// One transmit queue of a device: packets go in, as descriptors of their pieces, and completions come back.
 ///

@@ -43,7 +43,7 @@ pub fn netmem_ref_count(memory: NetmemRef<'_>) -> i32 {
 mod tests {
     use super::super::{PAGE_SIZE, Zone, get_page};
     use super::*;
-    use alloc::vec::Vec;
+    use crate::alloc::Vec;
 
     #[test]
     fn answers_for_pages() {

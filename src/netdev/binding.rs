@@ -2,10 +2,10 @@
 
 use super::device::{BindingState, Bound};
 use super::{HeaderSplit, NetDevice, PostRefused, RxKind, RxQueueConfig, UnreadableRx};
+use crate::alloc::{Arc, try_arc};
 use crate::assert::assert_not_impl_any;
 use crate::memory::Page;
 use crate::page_pool::{AnyProvider, MemoryProvider, PagePool, PoolError, PoolKind};
-use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::Ordering::Release;
 
@@ -360,12 +360,17 @@ fn open<D: QueueMgmt>(
     if let Err(reason) = check(device, queue, rx_page_size) {
         return Err(BindError { reason, provider: provider.into() });
     }
+    let Ok(state) = try_arc(BindingState::default()) else {
+        return Err(BindError {
+            reason: RestartError::Alloc(QueueError::NoMemory { queue }).into(),
+            provider: provider.into(),
+        });
+    };
     let config = RxQueueConfig { provider: Some(provider.clone()), rx_page_size, headroom: 0 };
     let old = match reconfig(device, queue, &config) {
         Ok(old) => old,
         Err(error) => return Err(BindError { reason: error.into(), provider: provider.into() }),
     };
-    let state = Arc::new(BindingState::default());
     if let Some(queue) = device.net_device_mut().queue_mut(queue) {
         queue.bound = Some(Bound { provider, rx_page_size, state: Some(state.clone()) });
     }

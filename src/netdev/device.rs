@@ -1,12 +1,12 @@
 //! [`NetDevice`]: the receive side of a device as the core sees it.
 
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Page, PageOrIov};
 use crate::netdev::XDP_PACKET_HEADROOM;
 use crate::page_pool::{AnyProvider, MemoryProvider, PoolKind};
 use crate::skb::ETH_HLEN;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};

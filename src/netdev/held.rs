@@ -1,12 +1,12 @@
 //! [`HeldPools`]: the pools of which a device has memory.
 
 use super::PostRefused;
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::backend::{Backend, Host, Mapping};
 use crate::dma::DmaDevice;
 use crate::memory::Kind;
 use crate::page_pool::Frag;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// The pools of which a ring has posted memory. What they have mapped stays mapped meanwhile (rule D5).
 ///

@@ -1,11 +1,11 @@
 //! [`Napi`]: who may touch the pools, and when.
 
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::backend::{Backend, Host};
 use crate::memory::{Kind, Page};
 use crate::page_pool::{Frag, PagePool};
 use crate::skb::{Skb, SkbFrag};
-use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_stopped_napi_lends_and_recycles_nothing_directly() {
         let zone = Zone::new(64).unwrap();
-        let mut napi = Napi::new(alloc::vec![memory(&zone)]);
+        let mut napi = Napi::new(crate::alloc::vec![memory(&zone)]);
         let frag = napi.poll(1, |poll| poll.memory(0)?.payload.alloc_frag(64)).unwrap();
         napi.stop();
         assert!(napi.poll(1, |poll| poll.memory(0).is_none() && poll.budget() == 0));
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_frag_of_memory_that_was_taken_out_returns_through_its_ring() {
         let zone = Zone::new(64).unwrap();
-        let mut napi = Napi::new(alloc::vec![memory(&zone), memory(&zone)]);
+        let mut napi = Napi::new(crate::alloc::vec![memory(&zone), memory(&zone)]);
         let frag = napi.poll(1, |poll| poll.memory(1)?.payload.alloc_frag(4096)).unwrap();
         let out = napi.detach(1).unwrap();
         assert!(napi.detach(1).is_none() && napi.memory(1).is_none());

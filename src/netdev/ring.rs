@@ -2,11 +2,11 @@
 
 use super::held::HeldPools;
 use super::slots::{NoItem, Reserved, Slots};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 use crate::memory::{Kind, Page, PageOrIov};
 use crate::page_pool::{Frag, Received};
-use alloc::sync::Arc;
 use core::fmt;
 use core::mem::ManuallyDrop;
 

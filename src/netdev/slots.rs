@@ -1,6 +1,6 @@
 //! [`Slots`]: the descriptors of a ring, and the value behind each that the device has.
 
-use alloc::vec::Vec;
+use crate::alloc::Vec;
 use core::mem;
 
 /// The descriptors of a ring: a table of what the device has, with the numbers that its completions name.

@@ -1,9 +1,9 @@
 //! [`SystemPools`]: a pool for each CPU, for whoever has none of its own.
 
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::memory::Page;
 use crate::page_pool::PagePool;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// A pool of pages for each CPU: `system_page_pool`.

@@ -2,6 +2,7 @@
 
 use super::slots::{NoItem, Reserved, Slots};
 use super::{Poll, XdpBuff};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{
     DeviceId, DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
@@ -9,7 +10,6 @@ use crate::dma::{
 use crate::memory::{Backing, Page};
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
 use crate::skb::{FrameTooShort, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag, check_frame};
-use alloc::sync::Arc;
 use core::fmt;
 use core::mem::ManuallyDrop;
 

@@ -1,10 +1,10 @@
 //! [`XdpBuff`] and [`Verdict`]: a packet before there is an skb, and what becomes of it.
 
+use crate::alloc::Box;
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use crate::page_pool::{Frag, OtherPool, PagePool, PoolKind, Received};
 use crate::skb::{ETH_HLEN, check_frame};
-use alloc::boxed::Box;
 use core::fmt;
 
 /// Bytes that a driver keeps free in front of each buffer while a program is attached.

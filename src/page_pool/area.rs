@@ -1,13 +1,13 @@
 //! [`FreeIov`]: memory without pages that is nobody's, and the areas it is cut into.
 
 use super::{BindingId, Parts};
+use crate::alloc::Arc;
+use crate::alloc::Box;
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaMapping};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,7 +1,7 @@
 //! [`BindingId`]: the number by which user space names a dma-buf that is bound.
 
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// A number that no other binding has while this value lives: 1 to 2^32 - 1, never 0.

@@ -2,11 +2,11 @@
 
 use super::chunk::carve;
 use super::{BindingId, Chunk, DmabufError, FreeIov, RangeError};
+use crate::alloc::Vec;
+use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::{DmaAddr, NetIov, NetmemRef};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// Memory of another device, bound to one that transmits from it.
@@ -79,10 +79,6 @@ impl DmabufTxBinding {
     /// # Errors
     ///
     /// [`DmabufError`], with the chunk; what was mapped is unmapped again.
-    ///
-    /// # Panics
-    ///
-    /// When there is no memory for the value itself, some hundred bytes: there is no `Arc` that can fail.
     #[doc(alias = "net_devmem_bind_dmabuf")]
     #[doc(alias = "netdev_nl_bind_tx_doit")]
     pub fn bind(
@@ -91,11 +87,12 @@ impl DmabufTxBinding {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Self, DmabufError> {
-        let id = Arc::new(BindingId::new()?);
+        let id = try_arc(BindingId::new()?).map_err(|NoMemory| super::NoBindingId::NoMemory)?;
         let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, &id)?;
         niovs.sort_unstable_by_key(|niov| start(niov, niov_size as u32));
         // `carve` allows at most 2 MiB.
-        Ok(DmabufTxBinding { inner: Arc::new(Inner { id, device: device.id(), niov_size: niov_size as u32, niovs }) })
+        let inner = Inner { id, device: device.id(), niov_size: niov_size as u32, niovs };
+        Ok(DmabufTxBinding { inner: try_arc(inner).map_err(|NoMemory| super::NoBindingId::NoMemory)? })
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a frag of it lives.

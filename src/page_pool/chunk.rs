@@ -1,11 +1,11 @@
 //! [`Chunk`]: the pieces that a dma-buf comes in, and how they become net_iovs.
 
 use super::{AreaError, BindingId, FreeIov, NoBindingId};
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory};
 use crate::memory::{NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// One piece of a dma-buf that is contiguous for the device: an entry of its scatter-gather table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! [`PoolHooks`]: who wants to know what a pool does.
 
+use crate::alloc::Arc;
 use crate::memory::{NetmemRef, PoolId};
-use alloc::sync::Arc;
 
 /// Called at the four trace points of Linux's page pool. Each does nothing unless it is written.
 ///

@@ -1,9 +1,9 @@
 //! [`PagePoolParams`]: how a pool is asked for, and why it is refused.
 
 use super::{InitCallback, PoolHooks, Refused};
+use crate::alloc::Arc;
 use crate::dma::{DmaDevice, DmaDirection};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
-use alloc::sync::Arc;
 use core::fmt;
 
 bitflags::bitflags! {

@@ -1,8 +1,8 @@
 //! [`Parts`]: a value on the heap that several own in parts, and that the last of them frees.
 
+use crate::alloc::Box;
+use crate::alloc::Vec;
 use crate::sync::{Alive, AtomicIsize, fence};
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::ops::Deref;
 use core::ptr::{NonNull, slice_from_raw_parts_mut};
 use core::sync::atomic::Ordering::{Acquire, Release};

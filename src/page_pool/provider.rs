@@ -1,10 +1,10 @@
 //! [`MemoryProvider`]: where a pool gets memory and gives it back.
 
 use super::{AreaError, FreeIov, Netmem, PagePoolParams};
+use crate::alloc::Arc;
 use crate::dma::DmaDirection;
 use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId};
 use crate::mm::FreePage;
-use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Deref;
 

@@ -1,15 +1,15 @@
 //! [`DmabufProvider`]: memory of another device.
 
+use crate::alloc::Vec;
+use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::page_pool::{
-    BindingId, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, Refill,
-    Refused, carve,
+    BindingId, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, NoBindingId, PagePoolParams, PoolFlags,
+    Refill, Refused, carve,
 };
 use crate::sync::Lock;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// Memory of another device, shared as a dma-buf and bound to a device for receive: the device writes, nobody else here
@@ -63,11 +63,6 @@ impl DmabufProvider {
     /// # Errors
     ///
     /// [`DmabufError`], with the chunk; what was mapped is unmapped again.
-    ///
-    /// # Panics
-    ///
-    /// Or rather aborts, when there is no memory for the value itself, some hundred bytes: no stable `Arc` can fail. All
-    /// else is told as an error.
     #[doc(alias = "net_devmem_bind_dmabuf")]
     pub fn bind(
         device: Arc<dyn DmaDevice>,
@@ -75,17 +70,18 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, DmabufError> {
-        let id = Arc::new(BindingId::new()?);
+        let id = try_arc(BindingId::new()?).map_err(|NoMemory| NoBindingId::NoMemory)?;
         let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, &id)?;
         // The lowest offset is handed out first.
         free.reverse();
-        Ok(Arc::new(DmabufProvider {
+        let provider = DmabufProvider {
             id,
             device: device.id(),
             niov_size: niov_size as u32,
             total: free.len(),
             free: Lock::new(free),
-        }))
+        };
+        Ok(try_arc(provider).map_err(|NoMemory| NoBindingId::NoMemory)?)
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a net_iov of it

@@ -1,9 +1,9 @@
 //! [`PageProvider`]: the page allocator.
 
+use crate::alloc::Arc;
 use crate::memory::Page;
 use crate::mm::{FreePage, PAGE_SIZE, Zone};
 use crate::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused, check_order};
-use alloc::sync::Arc;
 use core::fmt;
 
 /// Pages of a [`Zone`], of the order that the pool asks for: what a pool gets if nothing else is bound.

@@ -102,8 +102,8 @@ fn fold(mut sum: u64) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
-    use alloc::vec::Vec;
+    use crate::alloc::Vec;
+    use crate::alloc::vec;
 
     /// RFC 1071 as written: one word after the other.
     fn slow(bytes: &[u8]) -> u16 {

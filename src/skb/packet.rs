@@ -2,10 +2,10 @@
 
 use super::checksum::Checksum;
 use super::{MmFrag, ReadableSkb, SkbFrag};
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::memory::{Kind, Page};
 use crate::page_pool::{BoundFrag, Frag};
-use alloc::vec::Vec;
 use core::fmt;
 
 /// How many frags an skb holds.

@@ -2,12 +2,12 @@
 
 use super::RegisterError;
 use super::uapi::AREA_SHIFT;
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::dma::{DmaDevice, DmaMapping, PeerMemory};
 use crate::memory::{NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::{FreeIov, Netmem};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// A range of memory that a program lends: `struct io_uring_zcrx_area_reg`.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use super::uapi::{ZcrxRqe, locate};
 use super::{RefillRing, ZcrxStats};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 
 /// How many entries one look at the ring takes.
 const REFILL_CAP: u32 = 256;

@@ -6,12 +6,12 @@ use super::{
     CompletionRing, CopyError, MAX_CQ_ENTRIES, NotFired, PostError, RefillRing, RegisterError, UserArea, ZcrxCqe,
     ZcrxEvent, ZcrxEvents, ZcrxProvider, ZcrxStats, ZcrxUser,
 };
+use crate::alloc::{Arc, NoMemory};
 use crate::assert::assert_not_impl_any;
 use crate::dma::DmaDevice;
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::Frag;
-use alloc::sync::Arc;
 use core::fmt;
 
 /// What a program asks for: `struct io_uring_zcrx_ifq_reg`.
@@ -112,9 +112,10 @@ impl Zcrx {
         let niov_shift = if len == 0 { PAGE_SIZE.ilog2() } else { len.ilog2() };
         let refill = RefillRing::new(params.rq_entries, start)?;
         let completions = CompletionRing::new(params.cq_entries, start)?;
-        let user = UserHome::new(completions.clone(), refill.clone());
+        let no_memory = |NoMemory| RegisterError::NoMemory;
+        let user = UserHome::new(completions.clone(), refill.clone()).map_err(no_memory)?;
         let events = Events::new(params.events);
-        let provider = ZcrxProvider::new(params.device, niov_shift, refill, completions, events);
+        let provider = ZcrxProvider::new(params.device, niov_shift, refill, completions, events).map_err(no_memory)?;
         let zcrx = Zcrx { provider, user: user.clone() };
         zcrx.add_area(area)?;
         Ok((zcrx, ZcrxUser::new(user)))

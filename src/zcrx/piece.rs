@@ -2,10 +2,10 @@
 
 use super::user::UserHome;
 use super::{ZcrxCqe, ZcrxRqe};
+use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::dma::PeerError;
 use crate::dma::piece::PieceError;
-use alloc::sync::Arc;
 use core::fmt;
 use static_assertions::assert_impl_all;
 

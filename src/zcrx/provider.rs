@@ -7,13 +7,13 @@ use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::uapi::MAX_AREAS;
 use super::user::UserHome;
 use super::{CopyError, PostError, RegisterError, UserArea, ZcrxCqe, ZcrxEvent};
+use crate::alloc::Vec;
+use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::dma::{DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
 use crate::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, REFILL, Refill, Refused};
 use crate::sync::Lock;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// Net_iovs of a program's memory, for the pools of one device.
@@ -141,8 +141,8 @@ impl ZcrxProvider {
         refill: Arc<RefillRing>,
         completions: Arc<CompletionRing>,
         events: Events,
-    ) -> Arc<Self> {
-        Arc::new(ZcrxProvider {
+    ) -> Result<Arc<Self>, NoMemory> {
+        try_arc(ZcrxProvider {
             device,
             niov_shift,
             rq: Lock::new(Consumer::new(refill, niov_shift)),

@@ -2,10 +2,10 @@
 
 use super::RegisterError;
 use super::uapi::{ZcrxCqe, ZcrxRqe};
+use crate::alloc::Box;
+use crate::alloc::Vec;
+use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::sync::{AtomicU32, AtomicU64};
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -89,7 +89,7 @@ impl RefillRing {
         if !(1..=MAX_RQ_ENTRIES).contains(&entries) {
             return Err(RegisterError::Entries { entries });
         }
-        Ok(Arc::new(RefillRing(Shared::new(entries, start)?)))
+        try_arc(RefillRing(Shared::new(entries, start)?)).map_err(|NoMemory| RegisterError::NoMemory)
     }
 
     /// Returns how many entries it has, a power of two.
@@ -147,7 +147,7 @@ impl CompletionRing {
         if !(1..=MAX_CQ_ENTRIES).contains(&entries) {
             return Err(RegisterError::CqEntries { entries });
         }
-        Ok(Arc::new(CompletionRing(Shared::new(entries, start)?)))
+        try_arc(CompletionRing(Shared::new(entries, start)?)).map_err(|NoMemory| RegisterError::NoMemory)
     }
 
     /// Returns how many entries it has, a power of two.

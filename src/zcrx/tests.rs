@@ -3,12 +3,12 @@
 use super::consumer::{Consumer, Group};
 use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats, ZcrxUser};
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::dma::plain::Plain;
 use crate::dma::{PeerError, PeerMemory};
 use crate::memory::NetIov;
 use crate::page_pool::{PagePool, PagePoolParams, REFILL};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use std::collections::VecDeque;
 
 struct Ram(usize);

@@ -2,11 +2,11 @@
 
 use super::uapi::ZcrxRqe;
 use super::{CompletionRing, RefillRing, UserArea, ZcrxPiece};
+use crate::alloc::Vec;
+use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::assert::assert_not_impl_any;
 use crate::dma::piece::{Home, Owed};
 use crate::sync::Lock;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// The program's end of an instance, for a program that behaves: it takes pieces as values (rule S4).
@@ -88,10 +88,10 @@ impl Returns {
 }
 
 impl UserHome {
-    pub(super) fn new(completions: Arc<CompletionRing>, refill: Arc<RefillRing>) -> Arc<Self> {
+    pub(super) fn new(completions: Arc<CompletionRing>, refill: Arc<RefillRing>) -> Result<Arc<Self>, NoMemory> {
         let tail = refill.head();
         let home = Home::new(Returns { owed: Owed::new(), tail });
-        Arc::new(UserHome { home, completions, refill, areas: Lock::new(Vec::new()) })
+        try_arc(UserHome { home, completions, refill, areas: Lock::new(Vec::new()) })
     }
 
     /// Notes the memory of the next area. There is [room](Self::reserve_area).

@@ -1,14 +1,14 @@
 //! [`PoolDma`]: what a pool does with its device, and [`PoolMapping`], which keeps mapped what a device has.
 
 use super::shared::Shared;
+use crate::alloc::Arc;
+use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::backend::Mapping;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection};
 use crate::memory::{DmaAddr, Kind, NetmemDesc, Page};
 use crate::page_pool::{AnyProvider, Frag, Installed, PagePoolParams, PoolFlags};
 use crate::sync::{AtomicUsize, Lock};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 

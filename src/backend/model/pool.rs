@@ -6,6 +6,7 @@ use super::mapping::PoolDma;
 use super::ring::Ring;
 use super::shared::Shared;
 use super::shutdown::Ended;
+use crate::alloc::{NoMemory, try_arc};
 use crate::backend;
 use crate::dma::{DeviceId, DmaDirection};
 use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, PoolId, Raw};
@@ -14,7 +15,6 @@ use crate::page_pool::{
     AnyProvider, BATCH, CACHE, Frag, FreeIov, Handles, Idle, Installed, Netmem, PagePoolParams, PoolError, PoolFlags,
     PoolKind, REFILL, Refill, Sink, Stack, Stats, Wish,
 };
-use alloc::sync::Arc;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::Range;
 use core::ptr::{self, NonNull};
@@ -298,9 +298,10 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         needs_sync: bool,
     ) -> Result<Self, PoolError> {
         let dma = match &params.device {
-            Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => {
-                Some(Arc::new(PoolDma::new(device.clone(), &params, &provider, needs_sync)))
-            }
+            Some(device) if params.flags.contains(PoolFlags::DMA_MAP) => Some(
+                try_arc(PoolDma::new(device.clone(), &params, &provider, needs_sync))
+                    .map_err(|NoMemory| PoolError::NoMemory)?,
+            ),
             _ => None,
         };
         let (nid, ring) = (params.nid, Ring::new(params.ring_size())?);

@@ -4,11 +4,11 @@
 //! one store after the reference count, and nothing after it: a queue whose push does more than that touches memory
 //! that the consumer may have freed by then.
 
+use crate::alloc::Box;
+use crate::alloc::Vec;
 use crate::memory::{Kind, NetmemRef, Raw};
 use crate::page_pool::{Idle, PoolError};
 use crate::sync::{Alive, AtomicPtr, AtomicUsize, spin};
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -10,6 +10,7 @@
 
 use super::mapping::PoolDma;
 use super::ring::Ring;
+use crate::alloc::Arc;
 use crate::dma::DeviceId;
 use crate::memory::{Kind, NetIov, NetmemRef, PoolId, Raw};
 use crate::mm::PageRef;
@@ -17,7 +18,6 @@ use crate::page_pool::{
     AnyProvider, FreeIov, Idle, InitCallback, Installed, PagePoolParams, Parts, PoolError, PoolHooks, bytes_mut,
 };
 use crate::sync::{AtomicIsize, AtomicU64};
-use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 

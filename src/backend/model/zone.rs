@@ -1,12 +1,12 @@
 //! [`Zone`]: a range of page frames, its `Page`s, and who of them is free.
 
+use crate::alloc::Box;
+use crate::alloc::Vec;
+use crate::alloc::{Arc, NoMemory, try_arc};
+use crate::alloc::{alloc_zeroed, dealloc};
 use crate::memory::Page;
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, PFMEMALLOC, PHYSICAL_BITS, PageRef, TAIL, page_size};
 use crate::sync::{AtomicUsize, Lock};
-use alloc::alloc::{alloc_zeroed, dealloc};
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use buddy_system_allocator::FrameAllocator;
 use core::alloc::Layout;
 use core::fmt;
@@ -124,26 +124,27 @@ impl Zone {
         if frames == 0 || frames >= 1 << 31 {
             return Err(ZoneError::Size { frames });
         }
-        let no_memory = ZoneError::NoMemory { frames };
-        let Some(memory) = Frames::new(frames) else { return Err(no_memory) };
+        let no_memory = || ZoneError::NoMemory { frames };
+        let Some(memory) = Frames::new(frames) else { return Err(no_memory()) };
         let mut pages = Vec::new();
         if pages.try_reserve_exact(frames).is_err() {
-            return Err(no_memory);
+            return Err(no_memory());
         }
         pages.extend((0..frames).map(|_| Page::new()));
         let mut buddy = FrameAllocator::new();
         buddy.insert(0..frames);
         let pfns = frames.next_multiple_of(1 << MAX_ORDER);
         let next = |pfn: usize| Some(pfn + pfns).filter(|end| *end <= 1 << (PHYSICAL_BITS - PAGE_SHIFT));
-        let base_pfn = NEXT_PFN.fetch_update(Relaxed, Relaxed, next).map_err(|_| ZoneError::NoMemory { frames })?;
-        Ok(Zone(Arc::new(ZoneInner {
+        let base_pfn = NEXT_PFN.fetch_update(Relaxed, Relaxed, next).map_err(|_| no_memory())?;
+        let inner = try_arc(ZoneInner {
             pages: pages.into_boxed_slice(),
             frames: memory,
             base_pfn,
             nid,
             reserve: AtomicUsize::new(0),
             buddy: Lock::new(Buddy { frames: buddy, free: frames }),
-        })))
+        });
+        Ok(Zone(inner.map_err(|NoMemory| no_memory())?))
     }
 
     /// `1 << order` pages in one block, aligned to its size; `None` when there is none or `order` is above
