@@ -2,6 +2,7 @@
 //! traffic while memory is bound to a queue, so that what is bound meets packets.
 
 use super::args::{Args, Source};
+use super::limits::AHEAD;
 use netmem::skb::check_frame;
 use netmem_sim::nic::frame::parse;
 use netmem_sim::nic::traffic::{Capture, Generator, GeneratorParams, Next, PassedOver, Traffic, TrafficError};
@@ -12,8 +13,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Frames of a queue that a checker has not asked for yet. More than that, and the source waits for the checker.
-pub(crate) const AHEAD: usize = 256;
 /// How long the source waits at a time while memory is bound. The NIC looks after its queues in between.
 const HOLD: Duration = Duration::from_micros(100);
 

@@ -21,8 +21,6 @@ pub(crate) type AnyError = Box<dyn Error>;
 pub(crate) const DEPTH: u32 = 512;
 /// Packets a poll may receive.
 pub(crate) const BUDGET: u32 = 64;
-/// Frames of host memory: 64 MiB.
-pub(crate) const FRAMES: usize = 16384;
 /// Packets between the driver and a consumer.
 const BACKLOG: usize = 1024;
 /// How long the job waits for an interrupt of the device, and how often in a row before that is taken for a stall.

@@ -1,10 +1,12 @@
 //! What this machine and this process can have: refused at once, with the number, where the work would end in the middle.
 
-use super::feed::AHEAD;
-use super::job::FRAMES;
 use netmem::mm::PAGE_SIZE;
 use rustix::process::{Resource, getrlimit};
 
+/// Frames of a queue that a checker has not asked for yet. More than that, and the source waits for the checker.
+pub(crate) const AHEAD: usize = 256;
+/// Frames of host memory: 64 MiB.
+pub(crate) const FRAMES: usize = 16384;
 /// Stacks of the threads, rings, and what else is not counted.
 const REST: usize = 32 << 20;
 

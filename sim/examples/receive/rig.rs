@@ -3,7 +3,8 @@
 use crate::common::args::{Args, BUFFER, Provider};
 use crate::common::check::Consumer;
 use crate::common::feed::Feed;
-use crate::common::job::{self, AnyError, BUDGET, DEPTH, FRAMES, Outcome, Receiver};
+use crate::common::job::{self, AnyError, BUDGET, DEPTH, Outcome, Receiver};
+use crate::common::limits::FRAMES;
 use crate::common::report::{Drops, QueueReport, Report};
 use crate::common::signals::Interrupt;
 use netmem::mm::{PAGE_SIZE, Zone};

@@ -1,10 +1,6 @@
-//! [`PoolDma`]: what a pool does with its device, and [`PoolMapping`], which keeps mapped what a device has.
+//! [`PoolDma`]: what a pool does with its device.
 
-use super::shared::Shared;
-use crate::alloc::Arc;
-use crate::alloc::Vec;
-use crate::assert::assert_not_impl_any;
-use crate::backend::Mapping;
+use crate::alloc::{Arc, Vec};
 use crate::dma::{DeviceId, DmaDevice, DmaDirection};
 use crate::memory::{DmaAddr, Kind, NetmemDesc, Page};
 use crate::page_pool::{AnyProvider, Frag, Installed, PagePoolParams, PoolFlags};
@@ -63,15 +59,15 @@ pub(super) struct PoolDma {
     /// The device needs syncs and the provider wants them: for the CPU.
     pub(super) sync_for_cpu: bool,
     /// Where a device may write, in each piece: what the pool syncs for it, or all of the piece where it never syncs.
-    writable: Range<u32>,
+    pub(super) writable: Range<u32>,
     pub(super) direction: DmaDirection,
     mapped: Lock<Mapped>,
-    /// [`OWNER`] while the pool has its owner, and one for each [`PoolMapping`]. Nothing is unmapped before it is 0, but what
+    /// [`OWNER`] while the pool has its owner, and one for each [`PoolMapping`](super::hold::PoolMapping). Nothing is unmapped before it is 0, but what
     /// leaves the pool.
     holders: AtomicUsize,
 }
 
-/// The part of a pool's owner: more than there can be values of [`PoolMapping`], each of which has 8 bytes.
+/// The part of a pool's owner: more than there can be values of [`PoolMapping`](super::hold::PoolMapping), each of which has 8 bytes.
 const OWNER: usize = 1 << (usize::BITS - 2);
 
 impl PoolDma {
@@ -172,7 +168,7 @@ impl PoolDma {
     }
 
     /// Ends a part, and unmaps everything if it was the last.
-    fn leave(&self, part: usize) {
+    pub(super) fn leave(&self, part: usize) {
         // Release and Acquire: what a holder did before it left comes before the unmapping.
         if self.holders.fetch_sub(part, AcqRel) == part {
             self.scrub();
@@ -198,12 +194,12 @@ impl PoolDma {
     }
 
     /// Returns whether the pool's owner has it still. What was mapped before stays mapped for those who hold it.
-    fn has_owner(&self) -> bool {
+    pub(super) fn has_owner(&self) -> bool {
         self.holders.load(Relaxed) >= OWNER
     }
 
     /// Takes a part, unless the owner has left.
-    fn hold(&self) -> bool {
+    pub(super) fn hold(&self) -> bool {
         let mut holders = self.holders.load(Relaxed);
         while holders >= OWNER {
             // Relaxed: it is still mapped, and stays so; there is nothing to see.
@@ -213,59 +209,5 @@ impl PoolDma {
             }
         }
         false
-    }
-}
-
-/// Keeps mapped what a pool has mapped, while a device has some of it (rule D5): a pool may go before a ring that has posted
-/// its memory.
-///
-/// # Invariants
-///
-/// One of the parts of `holders` is this value's.
-pub(crate) struct PoolMapping(Arc<PoolDma>);
-
-assert_not_impl_any!(PoolMapping: Clone, Copy, Default);
-
-/// Returns what the pool of a frag does with its device; `None` when it does not map.
-#[inline]
-fn dma_of<K: Kind>(frag: &Frag<K>) -> Option<&Arc<PoolDma>> {
-    // SAFETY: the frag is a reference to memory of a pool.
-    unsafe { Shared::of(frag.borrow()) }.dma.as_ref()
-}
-
-impl Mapping for PoolMapping {
-    /// Holds the mappings of the pool that `frag` is of. `None` when the pool does not map for `device`, or its owner has
-    /// dropped it.
-    #[inline]
-    fn of<K: Kind>(frag: &Frag<K>, device: DeviceId) -> Option<Self> {
-        let dma = dma_of(frag)?;
-        // INVARIANT: `hold` took the part.
-        (dma.device_id == device && dma.hold()).then(|| PoolMapping(dma.clone()))
-    }
-
-    /// Returns whether this holds the mappings of the pool that `frag` is of.
-    #[inline]
-    fn is_of<K: Kind>(&self, frag: &Frag<K>) -> bool {
-        // By the address of what this value keeps, so no other pool can have it.
-        dma_of(frag).is_some_and(|dma| Arc::ptr_eq(dma, &self.0))
-    }
-
-    /// Returns whether the pool's owner has it still: nothing new of a pool that was dropped is given to a device.
-    #[inline]
-    fn has_owner(&self) -> bool {
-        self.0.has_owner()
-    }
-
-    /// Where a device may write, in each piece of the pool's memory: the bytes that the pool syncs.
-    #[inline]
-    fn writable(&self) -> Range<u32> {
-        self.0.writable.clone()
-    }
-}
-
-impl Drop for PoolMapping {
-    fn drop(&mut self) {
-        // By the invariant the part is this value's.
-        self.0.leave(1);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod frag_page;
+mod hold;
 mod idle;
 mod mapping;
 mod pool;
@@ -34,7 +35,7 @@ pub(crate) struct NoNapi;
 
 impl Backend for Host {
     type Pool<K: PoolKind> = pool::Pool<K>;
-    type Mapping = mapping::PoolMapping;
+    type Mapping = hold::PoolMapping;
     type Napi = NoNapi;
 
     #[inline]
