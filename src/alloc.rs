@@ -2,7 +2,7 @@
 //!
 //! A kernel has no allocation that cannot fail, and `rust/kernel` has no liballoc. So each allocation goes through this room, and
 //! set-up allocates by [`try_arc`] or by a `Vec` after a reservation. On a packet's path nothing allocates
-//! (tests/packet_path.rs counts).
+//! (tests/pool_memory.rs counts).
 //!
 //! These allocate without an answer. They are set-up, and their values are a few words:
 //!

@@ -50,6 +50,9 @@
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!
+//! Below [`mm`] and [`page_pool`] is one seam, `src/backend`: the functions that they ask of a kernel. Everything here runs over
+//! `model`, an engine in memory of this process; `--cfg netmem_backend="linux"` chooses the functions of a kernel instead.
+//!
 //! Two crates stand beside this one and use what it offers to everyone. `netmem-drivers` has a driver that never asks which
 //! kind of memory it has, and two ports. `netmem-sim` has what they are tried on: a NIC with real traffic, devices that make
 //! DMA mistakes visible, and a suite for providers.
