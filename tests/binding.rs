@@ -1,21 +1,22 @@
 //! Binding memory to queues while they run: rule P3 where it is checked at run time, and what is left afterwards.
 
+use netmem::PageOrIov;
 use netmem::mm::Zone;
 use netmem::netdev::{
     self, BindOptions, BindRefused, Capabilities, ConfigRefused, Hardware, HeaderSplit, NetDevice, PostRefused,
     QueueError, QueueMgmt, RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict,
     Xdp, XdpBuff,
 };
-use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
-use netmem::provider::{DmabufProvider, PageProvider};
-use netmem::skb::{Skb, SkbFrag};
-use netmem::{Backing, FreePage, Page, PageOrIov};
+use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams, PoolError};
+use netmem::provider::PageProvider;
+use netmem::skb::Skb;
 use netmem_drivers::{Driver, DriverError, QueueConfig, ReadableOnly, XdpRefused};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
+use netmem_sim::kit::{self, Altered, Frames, Gate, Gpu, Polling, Rng, panics};
 use netmem_sim::nic::frame::{parse, udp_checksum_ok};
-use netmem_sim::nic::traffic::{Expect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::nic::traffic::{Expect, Generator, GeneratorParams, PayloadSize};
 use netmem_sim::nic::{Nic, NicParams, NicQueue};
-use netmem_sim::{Memfd, MemfdView};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,48 +24,38 @@ use std::time::{Duration, Instant};
 
 const PORTS: [u16; 2] = [5001, 5002];
 const SEED: u64 = 11;
-const NIOV: usize = 4096;
+const SMALL: PayloadSize = PayloadSize::Range { min: 64, max: 400 };
 
-/// A zone, a device and device memory; at the end all of it must be back.
+/// Memory of each kind and a device, and how large packets are.
 struct Rig {
-    zone: Zone,
-    bus: Arc<dyn DmaBus>,
-    gpu: Arc<Memfd>,
-    dmabuf: Arc<DmabufProvider>,
+    kit: kit::Rig,
     size: PayloadSize,
+}
+
+impl Deref for Rig {
+    type Target = kit::Rig;
+    fn deref(&self) -> &kit::Rig {
+        &self.kit
+    }
 }
 
 impl Rig {
     fn new(bus: impl DmaBus + 'static, size: PayloadSize) -> Self {
-        let bus: Arc<dyn DmaBus> = Arc::new(bus);
-        let len = 1024 * NIOV;
-        let gpu = Memfd::new("gpu", len).unwrap();
-        let chunks = [Chunk { offset: 0, len }];
-        let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu.clone(), &chunks, NIOV).unwrap();
-        Rig { zone: Zone::new(8192).unwrap(), bus, gpu, dmabuf, size }
+        Rig { kit: kit::Rig::new(bus, 8192).with_gpu(1024), size }
     }
 
     fn small() -> Self {
-        Rig::new(Iommu::new(), PayloadSize::Range { min: 64, max: 400 })
-    }
-
-    fn pages(&self) -> Arc<PageProvider> {
-        PageProvider::new(self.zone.clone())
+        Rig::new(Iommu::new(), SMALL)
     }
 
     fn any(&self) -> AnyProvider {
-        AnyProvider::from(self.dmabuf.clone())
-    }
-
-    fn params(&self) -> PagePoolParams {
-        PagePoolParams::for_device(self.bus.clone().driver_side(), 4096)
+        AnyProvider::from(self.gpu().dmabuf.clone())
     }
 
     /// Pages, with headers split off or not.
     fn queue(&self, split: bool) -> QueueConfig {
-        let payload = PagePool::new(self.params(), AnyProvider::from(self.pages())).unwrap();
-        let headers = split.then(|| PagePool::<Page>::new(self.params(), self.pages()).unwrap());
-        QueueConfig::new(RxMemory { payload, headers })
+        let memory = if split { self.split_off(self.open_pool()) } else { self.whole_frames() };
+        QueueConfig::new(memory)
     }
 
     fn nic(&self, packets: u64) -> Nic {
@@ -81,7 +72,7 @@ impl Rig {
             default_queue: None,
             ..NicParams::default()
         };
-        Nic::start(params, self.bus.clone(), Box::new(traffic)).unwrap()
+        self.kit.nic(params, Box::new(traffic))
     }
 
     /// Queue 0 receives whole frames, queue 1 splits headers off.
@@ -89,28 +80,24 @@ impl Rig {
         Driver::new(self.nic(packets), vec![self.queue(false), self.queue(true)]).unwrap()
     }
 
-    fn oracle(&self) -> Oracle {
-        Oracle { size: self.size, next: [0; 2], view: self.gpu.map().unwrap(), device_bytes: 0 }
+    fn oracle(&self) -> Oracle<'_> {
+        Oracle { size: self.size, next: [0; 2], gpu: self.gpu(), device_bytes: 0 }
     }
 
-    /// Everything is back.
     fn assert_clean(self) {
-        assert_eq!(self.zone.free_frames(), self.zone.frames());
-        assert_eq!(self.dmabuf.available(), self.dmabuf.total());
-        drop(self.dmabuf);
-        assert_eq!((self.bus.stats().mapped(), self.bus.stats().faults), (0, 0));
+        self.kit.assert_clean();
     }
 }
 
 /// Knows what was sent.
-struct Oracle {
+struct Oracle<'a> {
     size: PayloadSize,
     next: [u64; 2],
-    view: MemfdView,
+    gpu: &'a Gpu,
     device_bytes: u64,
 }
 
-impl Oracle {
+impl Oracle<'_> {
     /// Each packet is the next one of its queue: none was lost.
     fn arrived(&mut self, skb: &Skb, payload: &[u8]) -> u64 {
         let next = &mut self.next[usize::from(skb.queue())];
@@ -119,28 +106,9 @@ impl Oracle {
         *next - 1
     }
 
-    /// The bytes of a packet, and which of them are device memory.
-    fn gather(&mut self, skb: &Skb) -> Vec<u8> {
-        let mut bytes = skb.linear().to_vec();
-        for frag in skb.frags() {
-            let start = bytes.len();
-            bytes.resize(start + frag.len() as usize, 0);
-            match frag.bytes() {
-                Some(from) => bytes[start..].copy_from_slice(from),
-                None => {
-                    let SkbFrag::Pool(frag) = frag else { panic!("mm's without bytes") };
-                    let Backing::NetIov(iov) = frag.borrow().backing() else { panic!("a page without bytes") };
-                    let at = iov.area().base_virtual() + iov.index() * NIOV + frag.offset() as usize;
-                    self.view.read(at, &mut bytes[start..]).unwrap();
-                    self.device_bytes += u64::from(frag.len());
-                }
-            }
-        }
-        bytes
-    }
-
     fn check(&mut self, skb: &Skb, arriving: bool) {
-        let frame = self.gather(skb);
+        let (frame, device) = self.gpu.bytes(skb);
+        self.device_bytes += device as u64;
         let parsed = parse(&frame);
         let (headers, payload) = frame.split_at(parsed.header_len);
         let port = PORTS[usize::from(skb.queue())];
@@ -148,18 +116,6 @@ impl Oracle {
         let seq = if arriving { self.arrived(skb, payload) } else { Expect::sequence(payload).unwrap() };
         Expect::new(SEED, port, seq, self.size).check(payload).unwrap();
         assert_ne!(udp_checksum_ok(headers, payload), Some(false));
-    }
-}
-
-/// A number that is as good as random, and the same in each run.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
     }
 }
 
@@ -198,9 +154,9 @@ impl Waits for ReadableOnly<Nic> {
 
 /// 1,000 times: bind, receive, unbind, receive; packets are kept across, and released in any order.
 fn rebinds(bus: impl DmaBus + 'static) {
-    let rig = Rig::new(bus, PayloadSize::Range { min: 64, max: 400 });
+    let rig = Rig::new(bus, SMALL);
     let mut driver = rig.driver(u64::MAX);
-    let (mut oracle, mut rng, mut kept) = (rig.oracle(), Rng(SEED), Vec::new());
+    let (mut oracle, mut rng, mut kept) = (rig.oracle(), Rng::new(SEED), Vec::new());
     let provider = rig.any();
     for round in 0..1000 {
         let binding = driver.bind(1, provider.clone(), BindOptions::default()).unwrap();
@@ -349,13 +305,11 @@ fn p3_the_device_says_what_it_can() {
     drop(old);
 
     // Larger buffers, where device and provider have them.
-    let len = 64 << 20;
-    let gpu = Memfd::new("gpu", len).unwrap();
-    let large = DmabufProvider::bind(rig.bus.clone().driver_side(), gpu, &[Chunk { offset: 0, len }], 1 << 16).unwrap();
+    let large = Gpu::of_chunks(rig.device(), &[Chunk { offset: 0, len: 64 << 20 }], 1 << 16);
     let mut driver = rig.driver(u64::MAX);
-    let binding = driver.bind(1, large.clone().into(), BindOptions { rx_page_size: 1 << 16 }).unwrap();
+    let binding = driver.bind(1, large.dmabuf.clone().into(), BindOptions { rx_page_size: 1 << 16 }).unwrap();
     assert_eq!(driver.napi().memory(1).unwrap().payload.piece_size(), 1 << 16);
-    assert_eq!(large.total() - large.available(), 64, "a refill, of which the ring has 32");
+    assert_eq!(large.used(), 64, "a refill, of which the ring has 32");
     driver.unbind(binding).unwrap();
     drop((driver, large));
     rig.assert_clean();
@@ -486,7 +440,7 @@ fn a_bind_that_fails_leaves_the_queue_as_it_was() {
         (faulty.deaf, faulty.stop_fails) = (false, false);
         assert_eq!(pool(&faulty), before, "the old memory, after {reason}");
         assert!(faulty.net_device().bound(1).is_none());
-        assert_eq!(rig.dmabuf.available(), rig.dmabuf.total());
+        assert_eq!(rig.gpu().used(), 0);
         // Not a packet is lost, on either queue.
         receive(&mut faulty.driver, &mut oracle, &mut kept, [40, 40]);
     }
@@ -543,70 +497,50 @@ fn a_binding_and_its_device_may_go_in_any_order() {
     assert!(error.binding.is_bound() && first.is_bound());
     receive(&mut driver, &mut oracle, &mut kept, [10, 60]);
     driver.unbind(first).unwrap();
-    let held = rig.dmabuf.total() - rig.dmabuf.available();
+    let held = rig.gpu().used();
     kept.iter().for_each(|skb| oracle.check(skb, false));
     kept.clear();
     drop(driver);
-    assert!(rig.dmabuf.total() - rig.dmabuf.available() < held);
+    assert!(rig.gpu().used() < held);
 
     drop(other);
     assert!(!error.binding.is_bound());
     rig.assert_clean();
 }
 
-/// Pages that count how often they are told of their end.
-struct Told {
-    pages: Arc<PageProvider>,
-    uninstalled: AtomicUsize,
-    destroyed: AtomicUsize,
-}
-
-impl MemoryProvider for Told {
-    type Kind = Page;
-
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-        self.pages.init(params)
-    }
-    fn alloc(&self, out: &mut Refill<'_, Page>) {
-        self.pages.alloc(out);
-    }
-    fn release(&self, page: FreePage) {
-        self.pages.release(page);
-    }
-    fn uninstall(&self) {
-        assert_eq!(self.destroyed.load(Relaxed), self.uninstalled.fetch_add(1, Relaxed), "before the pool is gone");
-    }
-    fn destroy(&self) {
-        self.destroyed.fetch_add(1, Relaxed);
-    }
-}
-
 #[test]
 fn a_provider_is_told_once_that_it_is_taken_off() {
     let rig = Rig::small();
-    let provider =
-        Arc::new(Told { pages: rig.pages(), uninstalled: AtomicUsize::new(0), destroyed: AtomicUsize::new(0) });
-    let told = |times| {
-        assert_eq!((provider.uninstalled.load(Relaxed), provider.destroyed.load(Relaxed)), (times, times));
-    };
+    let (uninstalled, destroyed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let provider = Altered::of(rig.pages())
+        .uninstall({
+            let (uninstalled, destroyed) = (uninstalled.clone(), destroyed.clone());
+            move |_| assert_eq!(destroyed.load(Relaxed), uninstalled.fetch_add(1, Relaxed), "before the pool is gone")
+        })
+        .destroy({
+            let destroyed = destroyed.clone();
+            move |_| _ = destroyed.fetch_add(1, Relaxed)
+        })
+        .into_arc();
+    let told = || (uninstalled.load(Relaxed), destroyed.load(Relaxed));
     let mut driver = rig.driver(u64::MAX);
     let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
     let bind = |driver: &mut Driver<Nic>| driver.bind_pages(1, provider.clone(), BindOptions::default()).unwrap();
     let binding = bind(&mut driver);
     receive(&mut driver, &mut oracle, &mut kept, [1, 40]);
     driver.unbind(binding).unwrap();
-    assert_eq!((provider.uninstalled.load(Relaxed), provider.destroyed.load(Relaxed)), (1, 0), "packets are out");
+    assert_eq!(told(), (1, 0), "packets are out");
     kept.clear();
     receive(&mut driver, &mut oracle, &mut kept, [1, 64]);
     kept.clear();
-    told(1);
+    assert_eq!(told(), (1, 1));
     drop(bind(&mut driver)); // unbound by the next poll
     receive(&mut driver, &mut oracle, &mut kept, [1, 64]);
     kept.clear();
-    told(2);
+    assert_eq!(told(), (2, 2));
     let binding = bind(&mut driver);
     drop(driver);
-    told(3);
+    assert_eq!(told(), (3, 3));
     assert!(!binding.is_bound());
     drop(binding);
     rig.assert_clean();
@@ -627,9 +561,7 @@ fn frame(skb: &Skb) -> Vec<u8> {
 
 #[test]
 fn a_program_sees_packets_first() {
-    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new())] {
-        let size = PayloadSize::Range { min: 64, max: 400 };
-        let rig = Rig { bus: bus.clone(), ..Rig::new(Iommu::new(), size) };
+    for rig in [Rig::new(Bounce::new(), SMALL), Rig::new(Iommu::new(), SMALL)] {
         let mut driver = Driver::new(rig.nic(u64::MAX), vec![rig.queue(false), rig.queue(false)]).unwrap();
         let mut oracle = rig.oracle();
         receive(&mut driver, &mut oracle, &mut Vec::new(), [50, 50]);
@@ -681,7 +613,7 @@ fn a_program_sees_packets_first() {
                 let parsed = parse(&bytes);
                 let payload = &bytes[parsed.header_len..];
                 let (seq, port) = (Expect::sequence(payload).unwrap(), PORTS[usize::from(skb.queue())]);
-                Expect::new(SEED, port, seq, size).check(payload).unwrap();
+                Expect::new(SEED, port, seq, SMALL).check(payload).unwrap();
                 passed += 1;
                 Some(skb)
             });
@@ -712,39 +644,19 @@ fn a_program_sees_packets_first() {
     }
 }
 
-/// Frames of these lengths, each with its number in every byte, when it is told to begin.
-struct Lengths {
-    lengths: std::ops::Range<usize>,
-    begin: Option<std::sync::mpsc::Receiver<()>>,
-}
-
-impl Traffic for Lengths {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        frame.clear();
-        if let Some(begin) = &self.begin {
-            if begin.recv_timeout(Duration::from_millis(10)).is_err() {
-                return Ok(Next::Idle);
-            }
-            self.begin = None;
-        }
-        let Some(len) = self.lengths.next() else { return Ok(Next::End) };
-        frame.resize(len, len as u8);
-        Ok(Next::Frame)
-    }
-    fn describe(&self) -> String {
-        "frames of a test".into()
-    }
+/// Frames of these lengths, each with its number in every byte.
+fn of_lengths(lengths: std::ops::Range<usize>) -> Box<Frames> {
+    Frames::new(lengths.map(|len| vec![len as u8; len]))
 }
 
 #[test]
 fn a_program_sees_whole_ethernet_headers_only() {
     let rig = Rig::new(Bounce::new(), PayloadSize::Fixed(100));
-    let (begin, gate) = std::sync::mpsc::channel();
-    let traffic = Lengths { lengths: 1..100, begin: Some(gate) };
+    let (begin, traffic) = Gate::new(of_lengths(1..100));
     let params = NicParams { max_frame: 2048, pause: Some(Duration::from_secs(60)), ..NicParams::default() };
-    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let nic = rig.kit.nic(params, traffic);
     let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
-    let (seen, mut small) = (Arc::new(AtomicUsize::new(0)), PagePool::<Page>::new(rig.params(), rig.pages()).unwrap());
+    let (seen, mut small) = (Arc::new(AtomicUsize::new(0)), rig.pool());
     let count = seen.clone();
     let xdp = Xdp::new(move |buff| {
         count.fetch_add(1, Relaxed);
@@ -774,10 +686,9 @@ fn a_program_sees_whole_ethernet_headers_only() {
 #[test]
 fn d2_an_end_that_grows_shows_nothing_that_was_not_received() {
     let rig = Rig::new(Bounce::new(), PayloadSize::Fixed(100));
-    let (begin, gate) = std::sync::mpsc::channel();
-    let traffic = Lengths { lengths: 60..160, begin: Some(gate) };
+    let (begin, traffic) = Gate::new(of_lengths(60..160));
     let params = NicParams { depth: 8, max_frame: 2048, pause: Some(Duration::from_secs(60)), ..NicParams::default() };
-    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let nic = rig.kit.nic(params, traffic);
     let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
     let xdp = Xdp::new(|mut buff| {
         let (len, byte) = (buff.len() as usize, buff.len() as u8);
@@ -811,14 +722,14 @@ fn d2_an_end_that_grows_shows_nothing_that_was_not_received() {
 fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
     const DEPTH: usize = 32;
     let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(100));
-    let traffic = Lengths { lengths: 60..2000, begin: None };
+    let traffic = of_lengths(60..2000);
     let params = NicParams {
         depth: DEPTH as u32,
         max_frame: 2048,
         pause: Some(Duration::from_secs(60)),
         ..NicParams::default()
     };
-    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let nic = rig.kit.nic(params, traffic);
     let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
     let (mut lengths, mut most) = (Vec::new(), 0);
     for change in 0..100 {
@@ -833,7 +744,7 @@ fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
         });
         let xdp = (change % 2 == 0).then(|| Xdp::new(Verdict::Pass));
         driver.attach_xdp(xdp).map_err(|error| error.reason).unwrap();
-        most = most.max(rig.zone.frames() - rig.zone.free_frames());
+        most = most.max(rig.account().frames);
     }
     // Each buffer is a page of its own with headroom, and a cache may hold a refill.
     assert!(most <= 2 * DEPTH + 64, "{most} pages are held");
@@ -855,11 +766,11 @@ fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
 /// Restarts a queue again and again while frames come in, and delivers all of them in the end. The most pages that were in
 /// use, and the order of what arrived.
 fn restarts_in_a_row(order: u32, buffer_size: u32, lengths: std::ops::Range<usize>, polls: u32) -> (usize, Vec<usize>) {
-    let rig = Rig { zone: Zone::new(1 << 14).unwrap(), ..Rig::new(Iommu::new(), PayloadSize::Fixed(100)) };
-    let traffic = Lengths { lengths: lengths.clone(), begin: None };
+    let rig = kit::Rig::new(Iommu::new(), 1 << 14);
+    let traffic = of_lengths(lengths.clone());
     let pause = Some(Duration::from_secs(60));
     let params = NicParams { depth: 64, max_frame: 9216, pause, ..NicParams::default() };
-    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let nic = rig.nic(params, traffic);
     let params = PagePoolParams { order, max_len: 4096 << order, ..rig.params() };
     let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
     let config = QueueConfig { buffer_size, ..QueueConfig::new(RxMemory { payload, headers: None }) };
@@ -880,7 +791,7 @@ fn restarts_in_a_row(order: u32, buffer_size: u32, lengths: std::ops::Range<usiz
             });
         }
         netdev::restart(&mut driver, 0).unwrap();
-        most = most.max(rig.zone.frames() - rig.zone.free_frames());
+        most = most.max(rig.account().frames);
     }
     while arrived.len() < lengths.len() {
         if driver.poll(16, |skb| {
@@ -914,11 +825,10 @@ fn restarts_in_a_row_keep_no_pieces_of_pools_that_are_gone() {
 #[test]
 fn a_program_that_panics_in_a_restart_costs_its_frame_and_no_more() {
     let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(100));
-    let (begin, gate) = std::sync::mpsc::channel();
-    let traffic = Lengths { lengths: 60..160, begin: Some(gate) };
+    let (begin, traffic) = Gate::new(of_lengths(60..160));
     let pause = Some(Duration::from_secs(60));
     let params = NicParams { depth: 16, max_frame: 2048, pause, ..NicParams::default() };
-    let nic = Nic::start(params, rig.bus.clone(), Box::new(traffic)).unwrap();
+    let nic = rig.kit.nic(params, traffic);
     let mut driver = Driver::new(nic, vec![rig.queue(false)]).unwrap();
     driver
         .attach_xdp(Some(Xdp::new(|buff| if buff.len() == 68 { panic!("a program") } else { Verdict::Pass(buff) })))
@@ -927,8 +837,7 @@ fn a_program_that_panics_in_a_restart_costs_its_frame_and_no_more() {
     while driver.hardware().queue_stats(0).unwrap().frames < 16 {
         driver.hardware().wait(Duration::from_millis(1));
     }
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| netdev::restart(&mut driver, 0)));
-    assert!(panicked.is_err());
+    assert_eq!(panics(|| netdev::restart(&mut driver, 0)), "a program");
     // The next polls deliver what had arrived, and start the queue again.
     let (mut arrived, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
     while arrived.last() != Some(&159) {
@@ -1017,17 +926,15 @@ fn a_program_does_not_see_frames_of_several_buffers() {
     let nic = SaysLess(rig.nic(100));
     let mut driver = Driver::new(nic, vec![rig.queue(false), rig.queue(false)]).unwrap();
     driver.attach_xdp(Some(Xdp::new(|_| panic!("it sees a piece of a frame")))).unwrap();
-    let mut before = 0;
+    let (mut before, mut polling) = (0, Polling::new());
     loop {
-        let over = driver.hardware().0.has_ended();
         let work = driver.poll(16, |_| {
             before += 1;
             None
         });
-        if work == 0 && over && !driver.hardware().0.has_completions() {
+        if polling.is_over(&driver.hardware().0, work != 0) {
             break;
         }
-        driver.hardware().0.wait(Duration::from_millis(5));
     }
     let refused: u64 = (0..2).map(|queue| driver.stats(queue).unwrap().xdp_multi_buffer).sum();
     assert_eq!(before + refused, 100);

@@ -1,153 +1,53 @@
 //! Driver and NIC model together: bad input, memory that runs out, and stopping in the middle. Rules D4, D5 and O3
 //! where they are checked at run time.
 
-use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, PeerError, PeerMemory, RxCompletion, RxDescriptor};
-use netmem::mm::Zone;
+use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor};
 use netmem::netdev::{
     BadCompletion, Hardware, PostRefused, RxMemory, RxRing, XDP_PACKET_HEADROOM, XdpBuff, XdpReceiveError,
 };
 use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams, PoolKind, Received};
-use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::provider::DmabufProvider;
 use netmem::skb::{IpSummed, ReadError, Skb};
 use netmem::{Backing, Frag, NetIov, Page};
 use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
+use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
-use netmem_sim::nic::frame::{UdpFlow, build_udp, checksum_ok};
-use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::kit::{FLOW, Frames, Gate, Polling, Rig, Vram, generated, udp};
+use netmem_sim::nic::frame::checksum_ok;
+use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
 use netmem_sim::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
-use netmem_sim::{Memfd, MemfdView};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const PORT: u16 = 5001;
+const PORT: u16 = FLOW.dst_port;
 
 /// UDP frames to [`PORT`] with these payloads.
-struct Frames {
-    payloads: std::vec::IntoIter<Vec<u8>>,
-    /// The last byte of each is wrong.
-    damaged: bool,
-}
-
-impl Frames {
-    fn new(payloads: impl IntoIterator<Item = Vec<u8>>) -> Box<Self> {
-        Box::new(Frames { payloads: payloads.into_iter().collect::<Vec<_>>().into_iter(), damaged: false })
-    }
-}
-
-impl Traffic for Frames {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        let Some(payload) = self.payloads.next() else { return Ok(Next::End) };
-        let flow = UdpFlow {
-            src_mac: [2; 6],
-            dst_mac: [4; 6],
-            src: [198, 18, 0, 1].into(),
-            dst: [198, 18, 0, 2].into(),
-            src_port: 9,
-            dst_port: PORT,
-        };
-        build_udp(frame, &flow, payload.len(), |to| to.copy_from_slice(&payload)).expect("small payloads");
-        if let Some(last) = frame.last_mut().filter(|_| self.damaged) {
-            *last ^= 1;
-        }
-        Ok(Next::Frame)
-    }
-    fn describe(&self) -> String {
-        "frames of a test".into()
-    }
-}
-
-/// Traffic that begins when it is told to.
-struct Gate(Option<std::sync::mpsc::Receiver<()>>, Box<dyn Traffic>);
-
-impl Gate {
-    fn new(traffic: Box<dyn Traffic>) -> (std::sync::mpsc::Sender<()>, Box<Self>) {
-        let (open, gate) = std::sync::mpsc::channel();
-        (open, Box::new(Gate(Some(gate), traffic)))
-    }
-}
-
-impl Traffic for Gate {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        if let Some(gate) = &self.0 {
-            match gate.recv_timeout(Duration::from_millis(20)) {
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return Ok(Next::Idle),
-                _ => self.0 = None,
-            }
-        }
-        self.1.next_frame(frame)
-    }
-    fn describe(&self) -> String {
-        self.1.describe()
-    }
+fn frames(payloads: impl IntoIterator<Item = Vec<u8>>) -> Box<Frames> {
+    Frames::new(payloads.into_iter().map(|payload| udp(&payload)).collect::<Vec<_>>())
 }
 
 /// Traffic that never ends.
 fn endless() -> Box<Generator> {
-    let size = PayloadSize::Range { min: 64, max: 4000 };
-    let params = GeneratorParams { seed: 3, packets: u64::MAX, size, ports: vec![PORT] };
-    Box::new(Generator::new(params, 9216).unwrap())
+    generated(3, u64::MAX, PayloadSize::Range { min: 64, max: 4000 })
 }
 
 fn payloads(count: usize, len: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..count).map(move |i| (0..len).map(|k| (i + 7 * k) as u8).collect())
 }
 
-/// A zone, a device and what hangs on them; at the end all of it must be back.
-struct Rig {
-    zone: Zone,
-    bus: Arc<dyn DmaBus>,
-    dmabuf: Option<(Arc<DmabufProvider>, MemfdView)>,
+fn rig_on(bus: impl DmaBus + 'static) -> Rig {
+    Rig::new(bus, 4096)
 }
 
-impl Rig {
-    fn new(bus: impl DmaBus + 'static) -> Self {
-        Rig { zone: Zone::new(4096).unwrap(), bus: Arc::new(bus), dmabuf: None }
-    }
+/// A queue with pages for whole frames.
+fn host(rig: &Rig) -> QueueConfig {
+    QueueConfig::new(rig.whole_frames())
+}
 
-    fn pages(&self) -> Arc<PageProvider> {
-        PageProvider::new(self.zone.clone())
-    }
-
-    fn params(&self) -> PagePoolParams {
-        PagePoolParams::for_device(self.bus.clone().driver_side(), 4096)
-    }
-
-    fn host(&self) -> QueueConfig {
-        let payload = PagePool::new(self.params(), AnyProvider::from(self.pages())).unwrap();
-        QueueConfig::new(RxMemory { payload, headers: None })
-    }
-
-    fn device(&mut self, niovs: usize) -> QueueConfig {
-        let len = niovs * 4096;
-        let gpu = Memfd::new("gpu", len).unwrap();
-        let view = gpu.map().unwrap();
-        let dmabuf =
-            DmabufProvider::bind(self.bus.clone().driver_side(), gpu, &[Chunk { offset: 0, len }], 4096).unwrap();
-        let payload = PagePool::new(self.params(), AnyProvider::from(dmabuf.clone())).unwrap();
-        self.dmabuf = Some((dmabuf, view));
-        let headers = PagePool::<Page>::new(self.params(), self.pages()).unwrap();
-        QueueConfig::new(RxMemory { payload, headers: Some(headers) })
-    }
-
-    fn nic(&self, params: NicParams, traffic: Box<dyn Traffic>) -> Nic {
-        Nic::start(params, self.bus.clone(), traffic).unwrap()
-    }
-
-    /// Everything is back.
-    fn assert_back(self) {
-        assert_eq!(self.zone.free_frames(), self.zone.frames());
-        if let Some((dmabuf, _view)) = self.dmabuf {
-            assert_eq!(dmabuf.available(), dmabuf.total());
-        }
-        assert_eq!(self.bus.stats().mapped(), 0);
-    }
-
-    /// Everything is back, and no DMA went wrong.
-    fn assert_clean(self) {
-        assert_eq!(self.bus.stats().faults, 0);
-        self.assert_back();
-    }
+/// A queue with net_iovs for payload, and pages for headers.
+fn device(rig: &Rig) -> QueueConfig {
+    QueueConfig::new(rig.split_off(rig.gpu_pool()))
 }
 
 /// Polls until the traffic is over.
@@ -157,25 +57,23 @@ fn receive(driver: &mut Driver<Nic>, each: impl FnMut(Skb) -> Option<Skb>) {
 
 /// Polls with this budget until the traffic is over.
 fn receive_by(budget: u32, driver: &mut Driver<Nic>, mut each: impl FnMut(Skb) -> Option<Skb>) {
+    let mut polling = Polling::new();
     loop {
-        let over = driver.hardware().has_ended();
-        if driver.poll(budget, &mut each) == 0 && !driver.hardware().has_completions() {
-            if over {
-                return;
-            }
-            driver.hardware().wait(Duration::from_millis(10));
+        let work = driver.poll(budget, &mut each);
+        if polling.is_over(driver.hardware(), work != 0) {
+            return;
         }
     }
 }
 
 #[test]
 fn payload_in_device_memory_and_headers_in_host_memory() {
-    let mut rig = Rig::new(Bounce::new());
-    let config = rig.device(64);
-    let nic = rig.nic(NicParams::default(), Frames::new(payloads(200, 1000)));
+    let rig = rig_on(Bounce::new()).with_gpu(64);
+    let config = device(&rig);
+    let nic = rig.nic(NicParams::default(), frames(payloads(200, 1000)));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let mut seen = 0;
-    let view = &rig.dmabuf.as_ref().unwrap().1;
+    let view = &rig.gpu().view;
     receive(&mut driver, |mut skb| {
         // D4: the headers can be read and written, the payload cannot.
         assert!(!skb.frags_readable());
@@ -205,10 +103,10 @@ fn payload_in_device_memory_and_headers_in_host_memory() {
 
 #[test]
 fn frames_over_several_buffers_are_put_together() {
-    let mut rig = Rig::new(Iommu::new());
-    let (host, device) = (rig.host(), rig.device(256));
+    let rig = rig_on(Iommu::new()).with_gpu(256);
+    let (host, device) = (host(&rig), device(&rig));
     for config in [host, device] {
-        let nic = rig.nic(NicParams::default(), Frames::new(payloads(100, 8000)));
+        let nic = rig.nic(NicParams::default(), frames(payloads(100, 8000)));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
         receive(&mut driver, |skb| {
@@ -224,10 +122,10 @@ fn frames_over_several_buffers_are_put_together() {
 
 #[test]
 fn a_hostile_device_is_refused_and_counted() {
-    let mut rig = Rig::new(Coherent::new());
-    for config in [rig.host(), rig.device(512)] {
+    let rig = rig_on(Coherent::new()).with_gpu(512);
+    for config in [host(&rig), device(&rig)] {
         let params = NicParams { hostile: Some(Hostile::every(10)), ..NicParams::default() };
-        let nic = rig.nic(params, Frames::new(payloads(4000, 500)));
+        let nic = rig.nic(params, frames(payloads(4000, 500)));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
         receive(&mut driver, |_| {
@@ -250,9 +148,9 @@ fn faulty(every: u64, tricks: &[Trick]) -> NicParams {
 
 #[test]
 fn a_frame_that_is_cut_off_is_dropped() {
-    let mut rig = Rig::new(Bounce::new());
-    for config in [rig.host(), rig.device(512)] {
-        let nic = rig.nic(faulty(10, &[Trick::Runt]), Frames::new(payloads(1000, 500)));
+    let rig = rig_on(Bounce::new()).with_gpu(512);
+    for config in [host(&rig), device(&rig)] {
+        let nic = rig.nic(faulty(10, &[Trick::Runt]), frames(payloads(1000, 500)));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
         receive(&mut driver, |skb| {
@@ -269,8 +167,8 @@ fn a_frame_that_is_cut_off_is_dropped() {
 #[test]
 fn the_device_checks_and_its_word_is_in_the_skb() {
     use IpSummed::{None as Unknown, Unnecessary};
-    let mut rig = Rig::new(Coherent::new());
-    let config = [rig.host(), rig.host(), rig.host(), rig.host(), rig.device(64), rig.device(64)];
+    let rig = rig_on(Coherent::new()).with_gpu(64);
+    let config = [host(&rig), host(&rig), host(&rig), host(&rig), device(&rig), device(&rig)];
     let lies = faulty(1, &[Trick::Checksum]);
     let truth = NicParams::default();
     let unchecked = NicParams { checksums: false, ..NicParams::default() };
@@ -286,7 +184,12 @@ fn the_device_checks_and_its_word_is_in_the_skb() {
         (&lies, false, (Unknown, None)),
     ];
     for (config, (params, damaged, want)) in config.into_iter().zip(cases) {
-        let nic = rig.nic(params.clone(), Box::new(Frames { damaged, ..*Frames::new(payloads(40, 500)) }));
+        let frames = payloads(40, 500).map(|payload| {
+            let mut frame = udp(&payload);
+            *frame.last_mut().unwrap() ^= u8::from(damaged);
+            frame
+        });
+        let nic = rig.nic(params.clone(), Frames::new(frames.collect::<Vec<_>>()));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
         receive(&mut driver, |skb| {
@@ -303,9 +206,9 @@ fn the_device_checks_and_its_word_is_in_the_skb() {
 
 #[test]
 fn a_dma_fault_loses_the_frame_alone() {
-    let mut rig = Rig::new(Iommu::new());
-    for config in [rig.host(), rig.device(512)] {
-        let nic = rig.nic(faulty(10, &[Trick::DmaFault]), Frames::new(payloads(1000, 500)));
+    let rig = rig_on(Iommu::new()).with_gpu(512);
+    for config in [host(&rig), device(&rig)] {
+        let nic = rig.nic(faulty(10, &[Trick::DmaFault]), frames(payloads(1000, 500)));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
         receive(&mut driver, |_| {
@@ -321,10 +224,10 @@ fn a_dma_fault_loses_the_frame_alone() {
 
 #[test]
 fn a_ring_that_is_overrun_gives_nothing_twice() {
-    let mut rig = Rig::new(Iommu::new());
-    for config in [rig.host(), rig.device(512)] {
+    let rig = rig_on(Iommu::new()).with_gpu(512);
+    for config in [host(&rig), device(&rig)] {
         let params = NicParams { depth: 16, ..faulty(3, &[Trick::Overrun, Trick::Twice]) };
-        let nic = rig.nic(params, Frames::new(payloads(3000, 500)));
+        let nic = rig.nic(params, frames(payloads(3000, 500)));
         let mut driver = Driver::new(nic, vec![config]).unwrap();
         let mut packets = 0;
         // A small budget, so that descriptors are posted again before their ids are heard of once more.
@@ -340,8 +243,8 @@ fn a_ring_that_is_overrun_gives_nothing_twice() {
 
 #[test]
 fn a_device_that_is_taken_out_can_be_stopped() {
-    let mut rig = Rig::new(Iommu::new());
-    for (config, after) in [(rig.host(), 1), (rig.host(), 40), (rig.device(512), 100)] {
+    let rig = rig_on(Iommu::new()).with_gpu(512);
+    for (config, after) in [(host(&rig), 1), (host(&rig), 40), (device(&rig), 100)] {
         // Frames of several buffers, so that it goes in the middle of one.
         let nic = rig.nic(faulty(after, &[Trick::Remove]), endless());
         let mut driver = Driver::new(nic, vec![config]).unwrap();
@@ -365,10 +268,10 @@ fn a_device_that_is_taken_out_can_be_stopped() {
 
 #[test]
 fn device_memory_that_is_used_up_comes_back_into_use() {
-    let mut rig = Rig::new(Coherent::new());
+    let rig = rig_on(Coherent::new()).with_gpu(4);
     // Four net_iovs, eight buffers: far fewer than descriptors.
-    let config = rig.device(4);
-    let nic = rig.nic(NicParams::default(), Frames::new(payloads(500, 1500)));
+    let config = device(&rig);
+    let nic = rig.nic(NicParams::default(), frames(payloads(500, 1500)));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     assert_eq!(driver.posted(0), Some((8, 256)), "the ring is as full as can be");
     assert_eq!(driver.stats(0).unwrap().alloc_failed, 1);
@@ -388,10 +291,10 @@ fn device_memory_that_is_used_up_comes_back_into_use() {
 
 #[test]
 fn without_flow_control_frames_are_dropped_and_counted() {
-    let mut rig = Rig::new(Coherent::new());
-    let config = rig.device(4);
+    let rig = rig_on(Coherent::new()).with_gpu(4);
+    let config = device(&rig);
     let params = NicParams { pause: None, ..NicParams::default() };
-    let nic = rig.nic(params, Frames::new(payloads(1000, 1500)));
+    let nic = rig.nic(params, frames(payloads(1000, 1500)));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let mut held = Vec::new();
     receive(&mut driver, |skb| {
@@ -407,11 +310,11 @@ fn without_flow_control_frames_are_dropped_and_counted() {
 
 #[test]
 fn a_frame_for_which_there_never_is_enough_memory_is_dropped() {
-    let mut rig = Rig::new(Coherent::new());
+    let rig = rig_on(Coherent::new()).with_gpu(2);
     // Two net_iovs: a frame of 9000 bytes needs three.
-    let config = rig.device(2);
+    let config = device(&rig);
     let params = NicParams { pause: Some(Duration::from_millis(1)), ..NicParams::default() };
-    let (open, traffic) = Gate::new(Frames::new([vec![1; 9000], vec![2; 100]]));
+    let (open, traffic) = Gate::new(frames([vec![1; 9000], vec![2; 100]]));
     let nic = rig.nic(params, traffic);
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     open.send(()).unwrap();
@@ -427,10 +330,10 @@ fn a_frame_for_which_there_never_is_enough_memory_is_dropped() {
 
 #[test]
 fn a_frame_that_no_ring_can_hold_is_dropped() {
-    let rig = Rig::new(Coherent::new());
-    let config = rig.host();
+    let rig = rig_on(Coherent::new());
+    let config = host(&rig);
     let params = NicParams { depth: 2, ..NicParams::default() };
-    let nic = rig.nic(params, Frames::new([vec![1; 5000], vec![2; 100]]));
+    let nic = rig.nic(params, frames([vec![1; 5000], vec![2; 100]]));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let mut lens = Vec::new();
     receive(&mut driver, |skb| {
@@ -445,11 +348,11 @@ fn a_frame_that_no_ring_can_hold_is_dropped() {
 
 #[test]
 fn more_buffers_than_frags_lose_the_frame_alone() {
-    let rig = Rig::new(Coherent::new());
-    let mut config = rig.host();
+    let rig = rig_on(Coherent::new());
+    let mut config = host(&rig);
     // Buffers of 64 bytes that never touch: a page holds 64 of them, so let another size lie between.
     config.buffer_size = 65;
-    let nic = rig.nic(NicParams::default(), Frames::new([vec![1; 3000], vec![2; 100]]));
+    let nic = rig.nic(NicParams::default(), frames([vec![1; 3000], vec![2; 100]]));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let mut lens = Vec::new();
     receive(&mut driver, |skb| {
@@ -464,8 +367,8 @@ fn more_buffers_than_frags_lose_the_frame_alone() {
 #[test]
 fn d5_dropping_a_running_driver_stops_the_device_first() {
     for _ in 0..20 {
-        let mut rig = Rig::new(Iommu::new());
-        let (host, device) = (rig.host(), rig.device(128));
+        let rig = rig_on(Iommu::new()).with_gpu(128);
+        let (host, device) = (host(&rig), device(&rig));
         let params = NicParams { queues: 2, steering: vec![(PORT, 1)], ..NicParams::default() };
         let nic = rig.nic(params, endless());
         let mut driver = Driver::new(nic, vec![host, device]).unwrap();
@@ -484,9 +387,9 @@ fn d5_dropping_a_running_driver_stops_the_device_first() {
 
 #[test]
 fn d5_a_stopped_ring_gives_its_buffers_back() {
-    let rig = Rig::new(Iommu::new());
+    let rig = rig_on(Iommu::new());
     let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, endless());
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut pool = rig.pool();
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     for _ in 0..8 {
         ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
@@ -536,10 +439,10 @@ fn next_payloads(
 
 #[test]
 fn a_queue_is_restarted_and_no_frame_is_lost() {
-    let rig = Rig::new(Iommu::new());
+    let rig = rig_on(Iommu::new());
     let sent: Vec<_> = payloads(64, 700).collect();
-    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, Frames::new(sent.clone()));
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, frames(sent.clone()));
+    let mut pool = rig.pool();
     let mut seen = Vec::new();
     let mut ring = ring_with(&mut nic, 0, &mut pool, 4);
     while seen.len() < 64 {
@@ -563,10 +466,10 @@ fn a_queue_is_restarted_and_no_frame_is_lost() {
 
 #[test]
 fn a_generation_that_is_dropped_unused_changes_nothing() {
-    let rig = Rig::new(Iommu::new());
+    let rig = rig_on(Iommu::new());
     let sent: Vec<_> = payloads(6, 300).collect();
-    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, Frames::new(sent.clone()));
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, frames(sent.clone()));
+    let mut pool = rig.pool();
     let mut ring = ring_with(&mut nic, 0, &mut pool, 4);
     let unused = ring_with(&mut nic, 0, &mut pool, 8);
     assert_eq!(unused.stop().count(), 8, "what was posted to it comes back, untouched");
@@ -584,7 +487,7 @@ fn a_generation_that_is_dropped_unused_changes_nothing() {
 
 #[test]
 fn other_queues_receive_while_one_is_stopped() {
-    let rig = Rig::new(Iommu::new());
+    let rig = rig_on(Iommu::new());
     let size = PayloadSize::Fixed(200);
     let params = GeneratorParams { seed: 3, packets: 400, size, ports: vec![PORT, PORT + 1] };
     let (open, traffic) = Gate::new(Box::new(Generator::new(params, 1514).unwrap()));
@@ -597,7 +500,7 @@ fn other_queues_receive_while_one_is_stopped() {
         ..NicParams::default()
     };
     let mut nic = rig.nic(params, traffic);
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let mut pool = rig.pool();
     let stopped = ring_with(&mut nic, 0, &mut pool, 100);
     let mut ring = ring_with(&mut nic, 1, &mut pool, 400);
     assert_eq!(stopped.stop().count(), 100);
@@ -620,7 +523,7 @@ fn other_queues_receive_while_one_is_stopped() {
 
 #[test]
 fn queues_are_restarted_under_traffic_many_times() {
-    let rig = Rig::new(Iommu::new());
+    let rig = rig_on(Iommu::new());
     let mut nic = rig.nic(NicParams { depth: 16, ..NicParams::default() }, endless());
     // Each generation has a pool of its own. It goes when the generation has stopped, and unmaps what was posted: the
     // IOMMU counts a fault for each byte that is written later.
@@ -629,7 +532,7 @@ fn queues_are_restarted_under_traffic_many_times() {
         if round % 2 == 0 {
             drop(old.take());
         }
-        let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+        let mut pool = rig.pool();
         let mut ring = ring_with(&mut nic, 0, &mut pool, 4 + round % 13);
         drop(old.take());
         // It has taken over.
@@ -645,9 +548,9 @@ fn queues_are_restarted_under_traffic_many_times() {
 
 #[test]
 fn a_queue_that_is_started_after_the_end_stops_at_once() {
-    let rig = Rig::new(Iommu::new());
-    let mut nic = rig.nic(NicParams::default(), Frames::new([]));
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let rig = rig_on(Iommu::new());
+    let mut nic = rig.nic(NicParams::default(), frames([]));
+    let mut pool = rig.pool();
     let before = ring_with(&mut nic, 0, &mut pool, 3);
     while !nic.has_ended() {
         nic.wait(Duration::from_millis(10));
@@ -660,9 +563,9 @@ fn a_queue_that_is_started_after_the_end_stops_at_once() {
 
 #[test]
 fn n3_a_poll_without_budget_receives_nothing() {
-    let rig = Rig::new(Coherent::new());
-    let config = rig.host();
-    let nic = rig.nic(NicParams::default(), Frames::new(payloads(10, 100)));
+    let rig = rig_on(Coherent::new());
+    let config = host(&rig);
+    let nic = rig.nic(NicParams::default(), frames(payloads(10, 100)));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let posted = driver.stats(0).unwrap().posted;
     while !driver.hardware().has_completions() {
@@ -709,9 +612,9 @@ impl Hardware for NonsenseHardware {
 
 #[test]
 fn nonsense_uses_up_the_budget() {
-    let rig = Rig::new(Coherent::new());
-    let hardware = NonsenseHardware(Some(Nonsense(rig.bus.clone().driver_side())));
-    let mut driver = Driver::new(hardware, vec![rig.host()]).unwrap();
+    let rig = rig_on(Coherent::new());
+    let hardware = NonsenseHardware(Some(Nonsense(rig.device())));
+    let mut driver = Driver::new(hardware, vec![host(&rig)]).unwrap();
     let before = driver.stats(0).unwrap().bad_index;
     assert_eq!(driver.poll(64, |_| panic!("a packet")), 64);
     assert_eq!(driver.stats(0).unwrap().bad_index, before + 64);
@@ -721,9 +624,9 @@ fn nonsense_uses_up_the_budget() {
 
 #[test]
 fn an_early_drop_is_recycled_directly() {
-    let mut rig = Rig::new(Coherent::new());
-    let config = rig.device(512);
-    let nic = rig.nic(NicParams::default(), Frames::new(payloads(300, 1000)));
+    let rig = rig_on(Coherent::new()).with_gpu(512);
+    let config = device(&rig);
+    let nic = rig.nic(NicParams::default(), frames(payloads(300, 1000)));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     receive(&mut driver, Some);
     let memory = driver.napi().memory(0).unwrap();
@@ -735,9 +638,9 @@ fn an_early_drop_is_recycled_directly() {
 
 #[test]
 fn d5_what_the_device_has_stays_mapped_until_it_comes_back() {
-    let rig = Rig::new(Iommu::new());
-    let mut nic = rig.nic(NicParams { depth: 4, ..NicParams::default() }, Frames::new(payloads(3, 500)));
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let rig = rig_on(Iommu::new());
+    let mut nic = rig.nic(NicParams { depth: 4, ..NicParams::default() }, frames(payloads(3, 500)));
+    let mut pool = rig.pool();
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     for _ in 0..3 {
         ring.post(pool.alloc_frag(4096).unwrap(), None).unwrap();
@@ -768,9 +671,9 @@ fn d5_what_the_device_has_stays_mapped_until_it_comes_back() {
 
 #[test]
 fn d5_two_rings_and_a_header_pool_hold_what_each_has() {
-    let rig = Rig::new(Iommu::new());
+    let rig = rig_on(Iommu::new());
     let mut nic = rig.nic(NicParams { queues: 2, depth: 4, ..NicParams::default() }, endless());
-    let mut pools = [0; 2].map(|_| PagePool::<Page>::new(rig.params(), rig.pages()).unwrap());
+    let mut pools = [0; 2].map(|_| rig.pool());
     let mut rings = [0, 1].map(|queue| RxRing::<_, Page>::new(nic.rx_queue(queue).unwrap()).unwrap());
     for ring in &mut rings {
         let [payload, header] = pools.each_mut().map(|pool| pool.alloc_frag(4096).unwrap());
@@ -796,7 +699,7 @@ fn d5_two_rings_and_a_header_pool_hold_what_each_has() {
 
 #[test]
 fn d5_a_buffer_lies_within_what_its_pool_syncs() {
-    let rig = Rig::new(Bounce::new());
+    let rig = rig_on(Bounce::new());
     let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, endless());
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     let params = PagePoolParams { offset: 64, max_len: 1000, ..rig.params() };
@@ -837,9 +740,9 @@ fn d5_a_buffer_lies_within_what_its_pool_syncs() {
 
 #[test]
 fn a_length_of_headers_beyond_16_bits_is_as_wrong_as_any() {
-    let rig = Rig::new(Bounce::new());
+    let rig = rig_on(Bounce::new());
     let hostile = Some(Hostile { every: 1, seed: 5, tricks: vec![Trick::HeaderLength] });
-    let mut nic = rig.nic(NicParams { depth: 4, hostile, ..NicParams::default() }, Frames::new(payloads(2, 100)));
+    let mut nic = rig.nic(NicParams { depth: 4, hostile, ..NicParams::default() }, frames(payloads(2, 100)));
     let order = 5;
     let params = PagePoolParams { order, max_len: 4096 << order, ..rig.params() };
     let mut pool = PagePool::<Page>::new(params, rig.pages()).unwrap();
@@ -864,9 +767,9 @@ fn a_length_of_headers_beyond_16_bits_is_as_wrong_as_any() {
 
 #[test]
 fn d2_a_stopped_ring_gives_no_byte_that_was_not_synced() {
-    let rig = Rig::new(Bounce::new());
-    let mut nic = rig.nic(NicParams { depth: 4, ..NicParams::default() }, Frames::new(payloads(2, 500)));
-    let mut pool = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
+    let rig = rig_on(Bounce::new());
+    let mut nic = rig.nic(NicParams { depth: 4, ..NicParams::default() }, frames(payloads(2, 500)));
+    let mut pool = rig.pool();
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     for headroom in [0, 256, 0] {
         ring.post_behind(pool.alloc_frag(2048).unwrap(), headroom, None).unwrap();
@@ -900,11 +803,11 @@ fn d2_a_stopped_ring_gives_no_byte_that_was_not_synced() {
 #[test]
 fn o5_a_ring_takes_what_is_mapped_for_its_device() {
     // Two devices that start at the same addresses: to the one the other's buffer is somebody else's memory.
-    let (rig, other) = (Rig::new(Iommu::new()), Rig::new(Iommu::new()));
+    let (rig, other) = (rig_on(Iommu::new()), rig_on(Iommu::new()));
     let mut nic = rig.nic(NicParams::default(), endless());
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
-    let mut mine = PagePool::<Page>::new(rig.params(), rig.pages()).unwrap();
-    let mut others = PagePool::<Page>::new(other.params(), other.pages()).unwrap();
+    let mut mine = rig.pool();
+    let mut others = other.pool();
     let mut unmapped = PagePool::<Page>::new(PagePoolParams::default(), rig.pages()).unwrap();
     let (good, foreign) = (mine.alloc_frag(2048).unwrap(), others.alloc_frag(2048).unwrap());
     assert_eq!(good.dma_addr(), foreign.dma_addr(), "the same number");
@@ -919,23 +822,11 @@ fn o5_a_ring_takes_what_is_mapped_for_its_device() {
     assert_eq!(ring.posted(), 0);
 }
 
-/// A peer as large as it says.
-struct Claims(usize);
-
-impl PeerMemory for Claims {
-    fn len(&self) -> usize {
-        self.0
-    }
-    fn write(&self, _offset: usize, _bytes: &[u8]) -> Result<(), PeerError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn no_address_reaches_two_things() {
-    for rig in [Rig::new(Coherent::new()), Rig::new(Bounce::new()), Rig::new(Iommu::new())] {
-        let device = rig.bus.clone().driver_side();
-        let map = |len| DmaMapping::new(device.clone(), Arc::new(Claims(usize::MAX)), 0, len);
+    for rig in [rig_on(Coherent::new()), rig_on(Bounce::new()), rig_on(Iommu::new())] {
+        let device = rig.device();
+        let map = |len| DmaMapping::new(device.clone(), Arc::new(Vram(usize::MAX)), 0, len);
         let first = map(4096).unwrap();
         for len in [usize::MAX, 0_usize.wrapping_sub(12288), usize::MAX / 2 + 1] {
             if let Ok(large) = map(len) {
@@ -947,9 +838,9 @@ fn no_address_reaches_two_things() {
         }
     }
     // Frame numbers are never used twice, and must not come to where a coherent device has its peers.
-    let rig = Rig::new(Coherent::new());
-    let device = rig.bus.clone().driver_side();
-    let peer = DmaMapping::new(device, Arc::new(Claims(4096)), 0, 4096).unwrap();
+    let rig = rig_on(Coherent::new());
+    let device = rig.device();
+    let peer = DmaMapping::new(device, Arc::new(Vram(4096)), 0, 4096).unwrap();
     let page = rig.zone.alloc(0).unwrap();
     assert!(netmem::mm::page_to_pfn(page.page()) < peer.addr().as_raw() >> 12);
     assert_eq!(peer.addr().as_raw(), 1 << 52, "above every physical address");
@@ -957,7 +848,7 @@ fn no_address_reaches_two_things() {
 
 #[test]
 fn bad_parameters_are_refused_with_a_reason() {
-    let rig = Rig::new(Coherent::new());
+    let rig = rig_on(Coherent::new());
     let nic = |params| Nic::start(params, rig.bus.clone(), endless()).map(drop).unwrap_err();
     assert!(matches!(nic(NicParams { queues: 0, ..Default::default() }), NicError::Queues { queues: 0 }));
     assert!(matches!(nic(NicParams { queues: 65, ..Default::default() }), NicError::Queues { queues: 65 }));
@@ -971,17 +862,17 @@ fn bad_parameters_are_refused_with_a_reason() {
         let nic = Nic::start(NicParams::default(), rig.bus.clone(), endless()).unwrap();
         Driver::new(nic, config).map(drop).unwrap_err()
     };
-    assert_eq!(start(vec![rig.host(), rig.host()]), DriverError::NoQueue { queue: 1 });
-    assert_eq!(start(vec![Rig::new(Coherent::new()).host()]), DriverError::OtherDevice { queue: 0 });
+    assert_eq!(start(vec![host(&rig), host(&rig)]), DriverError::NoQueue { queue: 1 });
+    assert_eq!(start(vec![host(&rig_on(Coherent::new()))]), DriverError::OtherDevice { queue: 0 });
     for buffer_size in [0, 63, 4097] {
-        let error = start(vec![QueueConfig { buffer_size, ..rig.host() }]);
+        let error = start(vec![QueueConfig { buffer_size, ..host(&rig) }]);
         assert_eq!(error, DriverError::BufferSize { queue: 0, what: "payload", size: buffer_size, max: 4096 });
     }
 
     let gpu = Memfd::new("gpu", 64 << 10).unwrap();
     let bind = |chunks: &[(usize, usize)], size| {
         let chunks: Vec<_> = chunks.iter().map(|&(offset, len)| Chunk { offset, len }).collect();
-        DmabufProvider::bind(rig.bus.clone().driver_side(), gpu.clone(), &chunks, size).map(drop).unwrap_err()
+        DmabufProvider::bind(rig.device(), gpu.clone(), &chunks, size).map(drop).unwrap_err()
     };
     assert_eq!(bind(&[], 4096), DmabufError::Empty);
     for (chunks, size, text) in [
@@ -1035,23 +926,17 @@ fn received<K: PoolKind>(pool: &mut PagePool<K>, device: &Arc<dyn DmaDevice>, le
 
 #[test]
 fn d1_a_packet_for_a_program_is_made_of_what_a_pool_of_any_kind_received() {
-    let bus = Arc::new(Bounce::new());
-    let (device, zone) = (bus.clone().driver_side(), Zone::new(1024).unwrap());
-    let params = || PagePoolParams::for_device(device.clone(), 4096);
-    let provider = || PageProvider::new(zone.clone());
-    let mut pages = PagePool::<Page>::new(params(), provider()).unwrap();
-    let mut open: PagePool = PagePool::new(params(), AnyProvider::from(provider())).unwrap();
-    let gpu = Memfd::new("gpu", 1 << 16).unwrap();
-    let dmabuf = DmabufProvider::bind(device.clone(), gpu, &[Chunk { offset: 0, len: 1 << 16 }], 4096).unwrap();
-    let mut iovs = PagePool::<NetIov>::new(params(), dmabuf).unwrap();
+    let rig = rig_on(Bounce::new()).with_gpu(16);
+    let (device, mut pages, mut open) = (rig.device(), rig.pool(), rig.open_pool());
+    let mut iovs = PagePool::<NetIov>::new(rig.params(), rig.gpu().dmabuf.clone()).unwrap();
 
-    let syncs = bus.stats().syncs_for_cpu;
+    let syncs = rig.bus.stats().syncs_for_cpu;
     let buffer = received(&mut pages, &device, 100);
     let buff = XdpBuff::receive(&pages, buffer).unwrap();
     assert_eq!((buff.len(), buff.headroom(), buff.tailroom()), (100, XDP_PACKET_HEADROOM, 2048 - 256 - 100));
     let buffer = received(&mut open, &device, 100);
     assert_eq!(XdpBuff::receive(&open, buffer).unwrap().len(), 100);
-    assert_eq!(bus.stats().syncs_for_cpu, syncs + 2, "the pool has synced both");
+    assert_eq!(rig.bus.stats().syncs_for_cpu, syncs + 2, "the pool has synced both");
 
     // Of another pool: it comes back as it was, and its own pool takes it.
     let buffer = received(&mut open, &device, 100);

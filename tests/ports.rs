@@ -7,22 +7,21 @@ use netmem_drivers::port::{PortRing, PortStats, RingError};
 use netmem_drivers::{gve, hns3};
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 
+use netmem::Page;
 use netmem::mm::Zone;
 use netmem::netdev::{PostRefused, RxRing};
-use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
-use netmem::provider::{DmabufProvider, PageProvider};
-use netmem::skb::{Skb, SkbFrag};
-use netmem::{Backing, Page};
+use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
+use netmem::provider::PageProvider;
+use netmem::skb::Skb;
+use netmem_sim::kit::{self, Account, Frames, Polling, frames_of};
 use netmem_sim::nic::frame::parse;
-use netmem_sim::nic::traffic::{Capture, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::nic::traffic::{Capture, Generator, PayloadSize, Traffic};
 use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
-use netmem_sim::{Memfd, MemfdView};
-use std::sync::Arc;
+use std::ops::Deref;
 use std::time::Duration;
 
 mod example;
 
-const PORT: u16 = 5001;
 const MAX_FRAME: usize = 100_000;
 
 /// Which driver.
@@ -51,39 +50,17 @@ fn all() -> impl Iterator<Item = (Port, Stage)> {
     PORTS.into_iter().flat_map(|port| STAGES.map(|stage| (port, stage)))
 }
 
-/// These frames, one after the other.
-struct Frames(std::vec::IntoIter<Vec<u8>>);
-
-impl Traffic for Frames {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        let Some(next) = self.0.next() else { return Ok(Next::End) };
-        *frame = next;
-        Ok(Next::Frame)
-    }
-    fn describe(&self) -> String {
-        "frames of a test".into()
-    }
-}
-
-fn frames_of(mut traffic: impl Traffic) -> Vec<Vec<u8>> {
-    let (mut frames, mut frame) = (Vec::new(), Vec::new());
-    while traffic.next_frame(&mut frame).unwrap() == Next::Frame {
-        frames.push(frame.clone());
-    }
-    frames
-}
-
-fn generator(packets: u64, size: PayloadSize) -> Generator {
-    Generator::new(GeneratorParams { seed: 7, packets, size, ports: vec![PORT] }, MAX_FRAME).unwrap()
+fn generator(packets: u64, size: PayloadSize) -> Box<Generator> {
+    kit::generated(7, packets, size)
 }
 
 fn generated(packets: u64, min: usize, max: usize) -> Vec<Vec<u8>> {
-    frames_of(generator(packets, PayloadSize::Range { min, max }))
+    frames_of(&mut *generator(packets, PayloadSize::Range { min, max }))
 }
 
 fn capture() -> Vec<Vec<u8>> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/udp.pcap");
-    frames_of(Capture::open(file, MAX_FRAME).unwrap())
+    frames_of(&mut Capture::open(file, MAX_FRAME).unwrap())
 }
 
 /// A frame of no protocol that is known.
@@ -105,12 +82,16 @@ fn long_headers() -> Vec<u8> {
 
 /// Memory of each kind and a device; at the end all of it must be back.
 struct Rig {
-    zone: Zone,
+    kit: kit::Rig,
     /// For headers: a pool takes pages in bulk, and would leave none for the other.
     heads: Zone,
-    bus: Arc<dyn DmaBus>,
-    dmabuf: Arc<DmabufProvider>,
-    view: MemfdView,
+}
+
+impl Deref for Rig {
+    type Target = kit::Rig;
+    fn deref(&self) -> &kit::Rig {
+        &self.kit
+    }
 }
 
 impl Rig {
@@ -119,32 +100,11 @@ impl Rig {
     }
 
     fn with(bus: impl DmaBus + 'static, frames: usize, niovs: usize) -> Self {
-        let bus = Arc::new(bus);
-        let gpu = Memfd::new("gpu", niovs * 4096).unwrap();
-        let view = gpu.map().unwrap();
-        let chunk = Chunk { offset: 0, len: niovs * 4096 };
-        let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu, &[chunk], 4096).unwrap();
-        Rig { zone: Zone::new(frames).unwrap(), heads: Zone::new(256).unwrap(), bus, dmabuf, view }
-    }
-
-    fn params(&self) -> PagePoolParams {
-        PagePoolParams::for_device(self.bus.clone().driver_side(), 4096)
-    }
-
-    fn pages(&self) -> PagePool<Page> {
-        PagePool::<Page>::new(self.params(), PageProvider::new(self.zone.clone())).unwrap()
+        Rig { kit: kit::Rig::new(bus, frames).with_gpu(niovs), heads: Zone::new(256).unwrap() }
     }
 
     fn headers(&self) -> PagePool<Page> {
         PagePool::<Page>::new(self.params(), PageProvider::new(self.heads.clone())).unwrap()
-    }
-
-    fn open_pages(&self) -> PagePool {
-        PagePool::new(self.params(), AnyProvider::from(PageProvider::new(self.zone.clone()))).unwrap()
-    }
-
-    fn niovs(&self) -> PagePool {
-        PagePool::new(self.params(), AnyProvider::from(self.dmabuf.clone())).unwrap()
     }
 
     fn ring(&self, port: Port, stage: Stage, nic: &mut Nic) -> Box<dyn PortRing> {
@@ -152,13 +112,13 @@ impl Rig {
     }
 
     fn filtered(&self, port: Port, stage: Stage, nic: &mut Nic, filter: Option<gve::Filter>) -> Box<dyn PortRing> {
-        let payload = if stage == Stage::Devmem { self.niovs() } else { self.open_pages() };
+        let payload = if stage == Stage::Devmem { self.gpu_pool() } else { self.open_pool() };
         match (port, stage) {
-            (Port::Hns3, Stage::Page) => Box::new(hns3::page::Ring::new(nic, 0, self.pages()).unwrap()),
+            (Port::Hns3, Stage::Page) => Box::new(hns3::page::Ring::new(nic, 0, self.pool()).unwrap()),
             (Port::Hns3, Stage::Netmem) => Box::new(hns3::netmem::Ring::new(nic, 0, payload).unwrap()),
             (Port::Hns3, _) => Box::new(hns3::devmem::Ring::new(nic, 0, payload, self.headers()).unwrap()),
             (Port::Gve, Stage::Page) => {
-                Box::new(gve::page::Ring::new(nic, 0, self.pages(), Some(self.headers()), filter).unwrap())
+                Box::new(gve::page::Ring::new(nic, 0, self.pool(), Some(self.headers()), filter).unwrap())
             }
             (Port::Gve, Stage::Netmem) => {
                 Box::new(gve::netmem::Ring::new(nic, 0, payload, Some(self.headers()), filter).unwrap())
@@ -168,51 +128,28 @@ impl Rig {
     }
 
     fn nic(&self, params: NicParams, frames: Vec<Vec<u8>>) -> Nic {
-        self.traffic(params, Box::new(Frames(frames.into_iter())))
+        self.traffic(params, Frames::new(frames))
     }
 
     fn traffic(&self, params: NicParams, traffic: Box<dyn Traffic>) -> Nic {
-        Nic::start(NicParams { max_frame: MAX_FRAME, ..params }, self.bus.clone(), traffic).unwrap()
-    }
-
-    /// The bytes of a packet: what the host can read by the host, the rest as the owner of the device memory sees them, and
-    /// how many the latter are.
-    fn bytes(&self, skb: &mut Skb) -> (Vec<u8>, usize) {
-        let (mut bytes, mut device) = (skb.linear().to_vec(), 0);
-        for frag in skb.take_frags() {
-            if let Some(host) = frag.bytes() {
-                bytes.extend_from_slice(host);
-                continue;
-            }
-            let SkbFrag::Pool(frag) = frag else { panic!("mm's") };
-            let Backing::NetIov(frag) = frag.backing() else { panic!("a page without bytes") };
-            let start = bytes.len();
-            bytes.resize(start + frag.len() as usize, 0);
-            self.view.read(frag.memory_offset(), &mut bytes[start..]).unwrap();
-            device += frag.len() as usize;
-        }
-        (bytes, device)
+        self.kit.nic(NicParams { max_frame: MAX_FRAME, ..params }, traffic)
     }
 
     /// Everything is back.
     fn assert_back(&self, what: &str) {
-        assert_eq!(self.zone.free_frames(), self.zone.frames(), "{what}: pages");
+        let account = self.account();
+        assert_eq!(account, Account { faults: account.faults, ..Account::default() }, "{what}");
         assert_eq!(self.heads.free_frames(), self.heads.frames(), "{what}: pages for headers");
-        assert_eq!(self.dmabuf.available(), self.dmabuf.total(), "{what}: net_iovs");
-        let stats = self.bus.stats();
-        assert_eq!(stats.maps - stats.unmaps, 1, "{what}: the dma-buf alone is mapped");
     }
 }
 
 /// Polls until the traffic is over.
 fn receive(ring: &mut dyn PortRing, nic: &Nic, mut each: impl FnMut(Skb) -> Option<Skb>) {
+    let mut polling = Polling::new();
     loop {
-        let over = nic.has_ended();
-        if ring.poll(16, &mut each) == 0 && !nic.has_completions() {
-            if over {
-                return;
-            }
-            nic.wait(Duration::from_millis(10));
+        let work = ring.poll(16, &mut each);
+        if polling.is_over(nic, work != 0) {
+            return;
         }
     }
 }
@@ -227,9 +164,9 @@ fn deliver(
     let mut nic = rig.nic(params, frames);
     let mut ring = rig.ring(port, stage, &mut nic);
     let (mut got, mut device_bytes) = (Vec::new(), 0);
-    receive(&mut *ring, &nic, |mut skb| {
+    receive(&mut *ring, &nic, |skb| {
         let len = skb.len();
-        let (bytes, device) = rig.bytes(&mut skb);
+        let (bytes, device) = rig.gpu().bytes(&skb);
         assert_eq!(bytes.len(), len);
         device_bytes += device;
         got.push(bytes);
@@ -343,7 +280,7 @@ fn memory_that_runs_out_comes_back_into_use() {
             if ring.poll(16, &mut { hold }) == 0 && !nic.has_completions() {
                 // Nothing comes any more: all of the memory is held, or part of a page that is.
                 let starved = !held.is_empty();
-                got.extend(held.drain(..).map(|mut skb| rig.bytes(&mut skb).0));
+                got.extend(held.drain(..).map(|skb| rig.gpu().bytes(&skb).0));
                 if over && !starved {
                     break;
                 }
@@ -363,7 +300,7 @@ fn memory_that_runs_out_comes_back_into_use() {
 fn a_ring_is_torn_down_while_packets_are_out() {
     for (port, stage) in all() {
         let rig = Rig::new(Iommu::new());
-        let traffic = Box::new(generator(u64::MAX, PayloadSize::Range { min: 300, max: 6000 }));
+        let traffic = generator(u64::MAX, PayloadSize::Range { min: 300, max: 6000 });
         let sent = generated(40, 300, 6000);
         let mut nic = rig.traffic(NicParams::default(), traffic);
         let mut ring = rig.ring(port, stage, &mut nic);
@@ -384,14 +321,14 @@ fn a_ring_is_torn_down_while_packets_are_out() {
         assert_eq!(ring.poll(64, &mut |_| panic!("a packet of a ring that is stopped")), 0);
         drop(ring);
         drop(nic);
-        let got: Vec<_> = held.iter_mut().map(|skb| rig.bytes(skb).0).collect();
+        let got: Vec<_> = held.iter().map(|skb| rig.gpu().bytes(skb).0).collect();
         assert_same((port, stage), &got, &sent);
         drop(held);
         rig.assert_back(&format!("{port:?} {stage:?}"));
         assert_eq!(rig.bus.stats().faults, 0, "the device was stopped before its memory was unmapped");
 
         // Not stopped: dropping it does.
-        let traffic = Box::new(generator(u64::MAX, PayloadSize::Fixed(5000)));
+        let traffic = generator(u64::MAX, PayloadSize::Fixed(5000));
         let mut nic = rig.traffic(NicParams::default(), traffic);
         let mut ring = rig.ring(port, stage, &mut nic);
         while ring.stats().rx.packets < 10 {
@@ -433,18 +370,18 @@ fn a_ring_says_why_it_does_not_start() {
     for (queue, home, text) in
         [(1, &rig, "no receive queue 1"), (0, &other, "queue 0: a pool is not mapped for this device")]
     {
-        is(hns3::page::Ring::new(nic, queue, home.pages()).map(drop), text);
-        is(hns3::netmem::Ring::new(nic, queue, home.open_pages()).map(drop), text);
-        is(hns3::devmem::Ring::new(nic, queue, home.niovs(), rig.headers()).map(drop), text);
-        is(hns3::devmem::Ring::new(nic, queue, rig.niovs(), home.headers()).map(drop), text);
-        is(gve::page::Ring::new(nic, queue, home.pages(), None, None).map(drop), text);
-        is(gve::page::Ring::new(nic, queue, rig.pages(), Some(home.headers()), None).map(drop), text);
-        is(gve::netmem::Ring::new(nic, queue, home.open_pages(), None, None).map(drop), text);
-        is(gve::devmem::Ring::new(nic, queue, home.niovs(), rig.headers(), None).map(drop), text);
-        is(gve::devmem::Ring::new(nic, queue, rig.niovs(), home.headers(), None).map(drop), text);
+        is(hns3::page::Ring::new(nic, queue, home.pool()).map(drop), text);
+        is(hns3::netmem::Ring::new(nic, queue, home.open_pool()).map(drop), text);
+        is(hns3::devmem::Ring::new(nic, queue, home.gpu_pool(), rig.headers()).map(drop), text);
+        is(hns3::devmem::Ring::new(nic, queue, rig.gpu_pool(), home.headers()).map(drop), text);
+        is(gve::page::Ring::new(nic, queue, home.pool(), None, None).map(drop), text);
+        is(gve::page::Ring::new(nic, queue, rig.pool(), Some(home.headers()), None).map(drop), text);
+        is(gve::netmem::Ring::new(nic, queue, home.open_pool(), None, None).map(drop), text);
+        is(gve::devmem::Ring::new(nic, queue, home.gpu_pool(), rig.headers(), None).map(drop), text);
+        is(gve::devmem::Ring::new(nic, queue, rig.gpu_pool(), home.headers(), None).map(drop), text);
     }
-    is(hns3::netmem::Ring::new(nic, 0, rig.niovs()).map(drop), "use `devmem`");
-    is(gve::netmem::Ring::new(nic, 0, rig.niovs(), None, None).map(drop), "use `devmem`");
+    is(hns3::netmem::Ring::new(nic, 0, rig.gpu_pool()).map(drop), "use `devmem`");
+    is(gve::netmem::Ring::new(nic, 0, rig.gpu_pool(), None, None).map(drop), "use `devmem`");
     rig.assert_back("nothing started");
     other.assert_back("nothing started");
 }
@@ -453,7 +390,7 @@ fn a_ring_says_why_it_does_not_start() {
 fn a_buffer_that_is_copied_from_comes_back_synced_to_its_end() {
     let rig = Rig::new(Bounce::new());
     let mut nic = rig.nic(NicParams::default(), generated(1, 100, 100));
-    let (mut pool, other) = (rig.pages(), rig.pages());
+    let (mut pool, other) = (rig.pool(), rig.pool());
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     let mut buffer = pool.alloc_frag(2048).unwrap();
     // The device never sees these: what it has is synced over them.
@@ -514,8 +451,8 @@ fn hns3_uses_a_page_again_while_its_own_reference_is_the_only_one() {
             held.push_back(skb);
             if held.len() > 20 {
                 // Dropped here, without the pool in hand: as by a socket.
-                let mut skb = held.pop_front().unwrap();
-                got.push(rig.bytes(&mut skb).0);
+                let skb = held.pop_front().unwrap();
+                got.push(rig.gpu().bytes(&skb).0);
             }
             None
         });
@@ -563,8 +500,8 @@ fn gve_shows_a_filter_whole_ethernet_headers_only() {
         let mut nic = rig.nic(NicParams::default(), frames.clone());
         let mut ring = rig.filtered(Port::Gve, stage, &mut nic, Some(careful));
         let mut got = Vec::new();
-        receive(&mut *ring, &nic, |mut skb| {
-            got.push(rig.bytes(&mut skb).0);
+        receive(&mut *ring, &nic, |skb| {
+            got.push(rig.gpu().bytes(&skb).0);
             None
         });
         let want: Vec<_> = frames.iter().filter(|frame| frame.len() >= 14 && frame.len() % 3 != 0).cloned().collect();
@@ -584,8 +521,8 @@ fn a_ring_whose_buffers_its_pool_does_not_sync_does_not_start() {
     for (offset, max_len) in [(0, 1024), (0, 2048), (64, 4032)] {
         let rig = Rig::new(Coherent::new());
         let params = || short(&rig, offset, max_len);
-        let page = || PagePool::<Page>::new(params(), PageProvider::new(rig.zone.clone())).unwrap();
-        let open = || PagePool::new(params(), AnyProvider::from(PageProvider::new(rig.zone.clone()))).unwrap();
+        let page = || PagePool::<Page>::new(params(), rig.kit.pages()).unwrap();
+        let open = || PagePool::new(params(), AnyProvider::from(rig.kit.pages())).unwrap();
         let mut nic = rig.nic(NicParams::default(), Vec::new());
         for error in [
             hns3::page::Ring::new(&mut nic, 0, page()).unwrap_err(),
@@ -614,8 +551,8 @@ fn gve_recycles_what_a_filter_drops_directly() {
         let mut ring = rig.filtered(Port::Gve, stage, &mut nic, Some(odd));
         let want: Vec<_> = generated(2000, 1000, 3000).into_iter().filter(|frame| frame[41] % 2 == 0).collect();
         let mut got = Vec::new();
-        receive(&mut *ring, &nic, |mut skb| {
-            got.push(rig.bytes(&mut skb).0);
+        receive(&mut *ring, &nic, |skb| {
+            got.push(rig.gpu().bytes(&skb).0);
             None
         });
         assert_same(stage, &got, &want);
@@ -646,13 +583,13 @@ fn gve_without_header_split_copies_short_frames_and_hands_up_the_rest() {
     for stage in [Stage::Page, Stage::Netmem] {
         let mut nic = rig.nic(NicParams::default(), frames.clone());
         let mut ring: Box<dyn PortRing> = match stage {
-            Stage::Page => Box::new(gve::page::Ring::new(&mut nic, 0, rig.pages(), None, None).unwrap()),
-            _ => Box::new(gve::netmem::Ring::new(&mut nic, 0, rig.open_pages(), None, None).unwrap()),
+            Stage::Page => Box::new(gve::page::Ring::new(&mut nic, 0, rig.pool(), None, None).unwrap()),
+            _ => Box::new(gve::netmem::Ring::new(&mut nic, 0, rig.open_pool(), None, None).unwrap()),
         };
         let mut got = Vec::new();
-        receive(&mut *ring, &nic, |mut skb| {
+        receive(&mut *ring, &nic, |skb| {
             assert_eq!(skb.linear().is_empty(), skb.len() > 256, "{stage:?}");
-            got.push(rig.bytes(&mut skb).0);
+            got.push(rig.gpu().bytes(&skb).0);
             None
         });
         assert_same(stage, &got, &frames);

@@ -11,62 +11,49 @@ use netmem::netdev::{
     validate_xmit,
 };
 use netmem::page_pool::{AnyProvider, Chunk, DmabufError, DmabufTxBinding, PagePool, PagePoolParams, TxRangeError};
-use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::provider::DmabufProvider;
 use netmem::skb::{FrameTooShort, IpSummed, MmFrag, Skb, SkbFrag};
 use netmem::{DmaAddr, Page};
 use netmem_drivers::{Driver, QueueConfig, TransmitError, Transmitter};
 use netmem_sim::Memfd;
-use netmem_sim::dma::{Bounce, Coherent, DmaBus, DmaFault, DmaStats, Iommu};
-use netmem_sim::nic::frame::{UDP_HEADERS, UdpFlow, build_udp, checksum_ok};
-use netmem_sim::nic::traffic::{
-    Collect, Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError, loopback,
-};
+use netmem_sim::dma::{Bounce, Coherent, DmaBus, DmaFault, Iommu};
+use netmem_sim::kit::{self, Silence, Watched, frames_of, generated, udp};
+use netmem_sim::nic::frame::{UDP_HEADERS, checksum_ok};
+use netmem_sim::nic::traffic::{Collect, PayloadSize, Traffic, loopback};
 use netmem_sim::nic::{Hostile, Nic, NicParams, NicTxQueue, Trick};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Traffic that never comes and never ends, until the test is over.
-struct Silence;
-
-impl Traffic for Silence {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        frame.clear();
-        std::thread::yield_now();
-        Ok(Next::Idle)
-    }
-    fn describe(&self) -> String {
-        "nothing".into()
-    }
+/// Memory and a device, and what it has sent.
+struct Rig {
+    kit: kit::Rig,
+    sent: Collect,
 }
 
-struct Rig {
-    zone: Zone,
-    bus: Arc<dyn DmaBus>,
-    sent: Collect,
+impl Deref for Rig {
+    type Target = kit::Rig;
+    fn deref(&self) -> &kit::Rig {
+        &self.kit
+    }
 }
 
 impl Rig {
     fn new(bus: impl DmaBus + 'static) -> Self {
-        Rig { zone: Zone::new(2048).unwrap(), bus: Arc::new(bus), sent: Collect::new() }
-    }
-
-    fn device(&self) -> Arc<dyn DmaDevice> {
-        self.bus.clone().driver_side()
+        Rig { kit: kit::Rig::new(bus, 2048), sent: Collect::new() }
     }
 
     fn nic(&self, params: NicParams) -> Nic {
-        Nic::start_duplex(params, self.bus.clone(), Box::new(Silence), Box::new(self.sent.clone())).unwrap()
+        self.duplex(params, Box::new(Silence))
+    }
+
+    fn duplex(&self, params: NicParams, traffic: Box<dyn Traffic>) -> Nic {
+        Nic::start_duplex(params, self.bus.clone(), traffic, Box::new(self.sent.clone())).unwrap()
     }
 
     fn ring(&self, nic: &mut Nic) -> TxRing<NicTxQueue> {
         TxRing::new(nic.tx_queue(0).unwrap(), self.zone.clone()).unwrap()
-    }
-
-    fn pool(&self) -> PagePool<Page> {
-        let params = PagePoolParams::for_device(self.device(), 4096);
-        PagePool::<Page>::new(params, PageProvider::new(self.zone.clone())).unwrap()
     }
 
     /// `len` bytes of a page of mm's.
@@ -76,10 +63,8 @@ impl Rig {
         MmFrag::new(page, 100, len as u32).unwrap()
     }
 
-    /// Nothing is mapped, allocated, or went astray.
-    fn assert_clean(&self) {
-        assert_eq!((self.bus.stats().mapped(), self.bus.stats().faults), (0, 0));
-        assert_eq!(self.zone.free_frames(), self.zone.frames());
+    fn assert_clean(self) {
+        self.kit.assert_clean();
     }
 }
 
@@ -110,25 +95,16 @@ fn gpu(device: Arc<dyn DmaDevice>) -> (DmabufTxBinding, Vec<u8>) {
 
 /// Headers of a UDP packet with `len` bytes of payload that the CPU does not have, and what the device is to compute.
 fn headers(payload: usize) -> Skb {
-    let mut frame = Vec::new();
-    let flow = UdpFlow {
-        src_mac: [2; 6],
-        dst_mac: [4; 6],
-        src: [198, 18, 0, 1].into(),
-        dst: [198, 18, 0, 2].into(),
-        src_port: 9,
-        dst_port: 5001,
-    };
-    build_udp(&mut frame, &flow, payload, |to| to.fill(0)).unwrap();
-    let (ip, udp) = (14, 34);
+    let mut frame = udp(&vec![0; payload]);
+    let (ip, transport) = (14, 34);
     // The sum of the pseudo header in place of the checksum: addresses, protocol, length.
     let mut sum = netmem::skb::checksum::Checksum::new();
     sum.add(&frame[ip + 12..ip + 20]);
     sum.add_u16(17);
     sum.add_u16(8 + payload as u16);
-    frame[udp + 6..udp + 8].copy_from_slice(&(!sum.finish()).to_be_bytes());
+    frame[transport + 6..transport + 8].copy_from_slice(&(!sum.finish()).to_be_bytes());
     let mut skb = Skb::copy_from(&frame[..UDP_HEADERS]).unwrap();
-    skb.set_ip_summed(IpSummed::Partial { start: udp as u16, offset: 6 });
+    skb.set_ip_summed(IpSummed::Partial { start: transport as u16, offset: 6 });
     skb
 }
 
@@ -207,22 +183,12 @@ fn o3_the_packet_comes_back_after_completion_and_not_before() {
 
 #[test]
 fn what_is_received_is_sent_on_and_its_pages_are_recycled_directly() {
-    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new()), Arc::new(Coherent::new())] {
-        let zone = Zone::new(2048).unwrap();
-        let sent = Collect::new();
-        let params = GeneratorParams {
-            seed: 5,
-            packets: 2000,
-            size: PayloadSize::Range { min: 16, max: 5000 },
-            ports: vec![5001],
-        };
-        let mut oracle = Generator::new(params.clone(), 9216).unwrap();
-        let traffic = Box::new(Generator::new(params, 9216).unwrap());
-        let nic = Nic::start_duplex(NicParams::default(), bus.clone(), traffic, Box::new(sent.clone())).unwrap();
-        let params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
-        let payload = PagePool::new(params, AnyProvider::from(PageProvider::new(zone.clone()))).unwrap();
-        let mut driver = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap();
-        let mut transmitter = Transmitter::new(driver.hardware(), 1, &zone).unwrap();
+    for rig in [Rig::new(Bounce::new()), Rig::new(Iommu::new()), Rig::new(Coherent::new())] {
+        let size = PayloadSize::Range { min: 16, max: 5000 };
+        let nic = rig.duplex(NicParams::default(), generated(5, 2000, size));
+        let memory = rig.whole_frames();
+        let mut driver = Driver::new(nic, vec![QueueConfig::new(memory)]).unwrap();
+        let mut transmitter = Transmitter::new(driver.hardware(), 1, &rig.zone).unwrap();
         let mut waiting = VecDeque::new();
         loop {
             let over = driver.hardware().has_ended();
@@ -246,46 +212,28 @@ fn what_is_received_is_sent_on_and_its_pages_are_recycled_directly() {
                 driver.hardware().wait(Duration::from_millis(1));
             }
         }
-        let mut want = Vec::new();
-        let mut frame = Vec::new();
-        while oracle.next_frame(&mut frame).unwrap() == Next::Frame {
-            want.push(frame.clone());
-        }
-        assert!(sent.frames() == want, "every byte, in order");
+        assert!(rig.sent.frames() == frames_of(&mut *generated(5, 2000, size)), "every byte, in order");
         let stats = transmitter.stats(0).unwrap();
         assert_eq!((stats.packets, stats.failed, stats.bad_completions, stats.refused), (2000, 0, 0, 0));
         let pool = driver.napi().memory(0).unwrap().payload.stats();
         assert_eq!(pool.recycle_ring, pool.recycle_cache_full, "all went back through the poll: {pool:?}");
         assert!(pool.recycle_cached > 100, "{pool:?}");
         drop((transmitter, driver));
-        assert_eq!((bus.stats().mapped(), bus.stats().faults), (0, 0));
-        assert_eq!(zone.free_frames(), zone.frames());
+        rig.assert_clean();
     }
 }
 
 /// `XDP_TX`: the program answers each packet to where it came from, without an skb.
 #[test]
 fn o3_a_verdict_sends_the_packet_and_the_driver_has_it_no_more() {
-    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new())] {
-        let zone = Zone::new(2048).unwrap();
-        let sent = Collect::new();
-        let params = GeneratorParams {
-            seed: 6,
-            packets: 1000,
-            size: PayloadSize::Range { min: 16, max: 1400 },
-            ports: vec![5001],
-        };
-        let mut oracle = Generator::new(params.clone(), 9216).unwrap();
-        let traffic = Box::new(Generator::new(params, 9216).unwrap());
-        let params = NicParams { max_frame: 2048, ..NicParams::default() };
-        let nic = Nic::start_duplex(params, bus.clone(), traffic, Box::new(sent.clone())).unwrap();
-        let params = PagePoolParams {
-            direction: DmaDirection::Bidirectional,
-            ..PagePoolParams::for_device(bus.clone().driver_side(), 4096)
-        };
-        let payload = PagePool::new(params, AnyProvider::from(PageProvider::new(zone.clone()))).unwrap();
-        let mut driver = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap();
-        let transmitter = Arc::new(Mutex::new(Transmitter::new(driver.hardware(), 1, &zone).unwrap()));
+    for rig in [Rig::new(Bounce::new()), Rig::new(Iommu::new())] {
+        let size = PayloadSize::Range { min: 16, max: 1400 };
+        let nic = rig.duplex(NicParams { max_frame: 2048, ..NicParams::default() }, generated(6, 1000, size));
+        let params = PagePoolParams { direction: DmaDirection::Bidirectional, ..rig.params() };
+        let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
+        let memory = RxMemory { payload, headers: None };
+        let mut driver = Driver::new(nic, vec![QueueConfig::new(memory)]).unwrap();
+        let transmitter = Arc::new(Mutex::new(Transmitter::new(driver.hardware(), 1, &rig.zone).unwrap()));
         let tx = transmitter.clone();
         let xdp = Xdp::new(|mut buff| {
             let (to, from) = buff.bytes_mut()[..12].split_at_mut(6);
@@ -311,17 +259,13 @@ fn o3_a_verdict_sends_the_packet_and_the_driver_has_it_no_more() {
                 break;
             }
         }
-        let (mut want, mut frame) = (Vec::new(), Vec::new());
-        while oracle.next_frame(&mut frame).unwrap() == Next::Frame {
-            frame[..12].rotate_left(6);
-            want.push(frame.clone());
-        }
-        assert!(passed <= 256 && sent.frames() == want[passed..], "every byte, in order");
+        let mut want = frames_of(&mut *generated(6, 1000, size));
+        want.iter_mut().for_each(|frame| frame[..12].rotate_left(6));
+        assert!(passed <= 256 && rig.sent.frames() == want[passed..], "every byte, in order");
         let stats = driver.stats(0).unwrap();
         assert_eq!((stats.xdp_sent, stats.xdp_unsent, stats.packets), (1000 - passed as u64, 0, passed as u64));
         drop((driver, transmitter));
-        assert_eq!((bus.stats().mapped(), bus.stats().faults), (0, 0));
-        assert_eq!(zone.free_frames(), zone.frames());
+        rig.assert_clean();
     }
 }
 
@@ -444,83 +388,11 @@ fn s2_a_device_without_dma_passes_them_on_and_the_one_beneath_checks() {
     assert_eq!(refused.reason, TxError::OtherDevice { frag: 0 });
 }
 
-/// A device that maps so many pages and no more.
-struct Limited {
-    inner: Arc<Iommu>,
-    left: AtomicUsize,
-}
-
-// SAFETY: every call goes to a device that keeps the promise, or maps nothing.
-unsafe impl DmaDevice for Limited {
-    fn id(&self) -> DeviceId {
-        self.inner.id()
-    }
-    unsafe fn map(&self, page: &Page, direction: DmaDirection) -> Option<DmaAddr> {
-        self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).ok()?;
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.map(page, direction) }
-    }
-    unsafe fn unmap(&self, addr: DmaAddr) {
-        self.left.fetch_add(1, SeqCst);
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.unmap(addr) }
-    }
-    fn map_peer(
-        &self,
-        memory: Arc<dyn PeerMemory>,
-        offset: usize,
-        len: usize,
-        direction: DmaDirection,
-    ) -> Result<DmaAddr, MapError> {
-        self.inner.map_peer(memory, offset, len, direction)
-    }
-    unsafe fn unmap_peer(&self, addr: DmaAddr) {
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.unmap_peer(addr) }
-    }
-    fn needs_sync(&self) -> bool {
-        self.inner.needs_sync()
-    }
-    unsafe fn sync_for_cpu(&self, addr: DmaAddr, offset: usize, len: usize) {
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.sync_for_cpu(addr, offset, len) }
-    }
-    unsafe fn sync_for_device(&self, addr: DmaAddr, offset: usize, len: usize) {
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.sync_for_device(addr, offset, len) }
-    }
-    unsafe fn sync_bytes_for_device(&self, addr: DmaAddr, offset: usize, bytes: &[u8]) {
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.sync_bytes_for_device(addr, offset, bytes) }
-    }
-}
-
-// SAFETY: as above.
-unsafe impl DmaBus for Limited {
-    unsafe fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), DmaFault> {
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.write(addr, bytes) }
-    }
-    unsafe fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), DmaFault> {
-        // SAFETY: promised by the caller.
-        unsafe { self.inner.read(addr, bytes) }
-    }
-    fn fault(&self, len: usize) -> DmaFault {
-        self.inner.fault(len)
-    }
-    fn stats(&self) -> DmaStats {
-        self.inner.stats()
-    }
-    fn driver_side(self: Arc<Self>) -> Arc<dyn DmaDevice> {
-        self
-    }
-}
-
 #[test]
 fn d3_a_packet_that_cannot_be_mapped_leaves_nothing_mapped() {
     // A linear part and five frags, of which one is device memory; with room for every number of mappings below five.
     for room in 0..=5 {
-        let rig = Rig::new(Limited { inner: Arc::new(Iommu::new()), left: AtomicUsize::new(room) });
+        let rig = Rig::new(Watched::refusing(false, move |number| number >= room as u64));
         let (binding, content) = gpu(rig.device());
         let mut nic = rig.nic(NicParams::default());
         let mut ring = rig.ring(&mut nic);
@@ -842,9 +714,7 @@ fn a_cable_that_comes_back() {
     let rig = Rig::new(Bounce::new());
     let (sink, traffic) = loopback(1024);
     let nic = Nic::start_duplex(NicParams::default(), rig.bus.clone(), Box::new(traffic), Box::new(sink)).unwrap();
-    let params = PagePoolParams::for_device(rig.device(), 4096);
-    let payload = PagePool::new(params, AnyProvider::from(PageProvider::new(rig.zone.clone()))).unwrap();
-    let mut driver = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap();
+    let mut driver = Driver::new(nic, vec![QueueConfig::new(rig.whole_frames())]).unwrap();
     let mut transmitter = Transmitter::new(driver.hardware(), 1, &rig.zone).unwrap();
     // Device memory goes out, and comes back as host memory, with a checksum that the device computed and checked.
     let (binding, content) = gpu(rig.device());

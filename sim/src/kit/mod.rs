@@ -10,7 +10,7 @@
 //! | [`Iovs`], [`Bank`] | providers of net_iovs and of pages, which say what they have |
 //! | [`Altered`] | a provider that behaves as another one, except where the test says otherwise |
 //! | [`Watched`] | a device that refuses to map when it is told to, and that keeps a log |
-//! | [`Frames`], [`Gate`], [`Silence`], [`udp`], [`FLOW`] | traffic that the test decides |
+//! | [`Frames`], [`Gate`], [`Silence`], [`generated`], [`udp`], [`FLOW`] | traffic that the test decides |
 //! | [`Polling`] | the end of a loop that polls |
 //! | [`Rng`], [`panics`] | numbers that repeat in each run, and the message of a panic |
 //!
@@ -62,5 +62,5 @@ pub use iovs::{Iovs, Vram, net_iovs};
 pub use panics::panics;
 pub use rig::{Account, Polling, Rig};
 pub use rng::Rng;
-pub use traffic::{FLOW, Frames, Gate, Silence, frames_of, udp};
+pub use traffic::{FLOW, Frames, Gate, Silence, frames_of, generated, udp};
 pub use watched::Watched;

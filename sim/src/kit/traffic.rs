@@ -1,7 +1,7 @@
 //! Traffic that a test decides.
 
-use crate::nic::frame::{UdpFlow, build_udp};
-use crate::nic::traffic::{Next, Traffic, TrafficError};
+use crate::nic::frame::{MAX_UDP_PAYLOAD, UDP_HEADERS, UdpFlow, build_udp};
+use crate::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -27,6 +27,20 @@ pub fn udp(payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     build_udp(&mut frame, &FLOW, payload.len(), |to| to.copy_from_slice(payload)).expect("a payload for UDP");
     frame
+}
+
+/// Returns traffic of so many UDP packets to the port of [`FLOW`], whose payload the seed decides. [`Expect`] knows it.
+///
+/// [`Expect`]: crate::nic::traffic::Expect
+///
+/// # Panics
+///
+/// If no UDP packet can have that size.
+#[must_use]
+#[track_caller]
+pub fn generated(seed: u64, packets: u64, size: PayloadSize) -> Box<Generator> {
+    let params = GeneratorParams { seed, packets, size, ports: vec![FLOW.dst_port] };
+    Box::new(Generator::new(params, UDP_HEADERS + MAX_UDP_PAYLOAD).expect("packets of that size"))
 }
 
 /// Returns all frames of a traffic.
