@@ -8,7 +8,6 @@ use netmem::devmem::{
 };
 use netmem::dma::{DmaDevice, DmaMapping, PieceError};
 use netmem::mm::Zone;
-use netmem::netdev::RxMemory;
 use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{MmFrag, ReadError, Skb};
@@ -17,15 +16,12 @@ use netmem::{Frag, NetIov, NetIovArea, NetIovType, Page};
 use netmem_drivers::{Driver, QueueConfig};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus, Iommu};
-use netmem_sim::kit::Iovs;
-use netmem_sim::nic::frame::{UdpFlow, build_udp};
-use netmem_sim::nic::traffic::{Next, Traffic, TrafficError};
-use netmem_sim::nic::{Nic, NicParams};
+use netmem_sim::kit::{self, Frames, Gpu, Iovs, Polling, Rng, udp};
+use netmem_sim::nic::NicParams;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use zerocopy::IntoBytes;
 
 /// The system's allocator, which refuses while a thread asks it to.
@@ -77,9 +73,8 @@ impl Rig {
         let zone = Zone::new(64).unwrap();
         let bus = Arc::new(Coherent::new()).driver_side();
         let host = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(zone.clone())).unwrap();
-        let gpu = Memfd::new("gpu", 96 << 12).unwrap();
         let chunks = [0, 64 << 12].map(|offset| Chunk { offset, len: 32 << 12 });
-        let dmabuf = DmabufProvider::bind(bus.clone(), gpu, &chunks, 4096).unwrap();
+        let dmabuf = Gpu::of_chunks(bus.clone(), &chunks, 4096).dmabuf;
         let device = PagePool::new(PagePoolParams::for_device(bus, 4096), AnyProvider::from(dmabuf.clone())).unwrap();
         Rig { zone, host, device, dmabuf }
     }
@@ -870,36 +865,10 @@ fn s4_pieces_come_back_without_memory() {
     assert_eq!((zcrx.stats().returned, zcrx.provider().with_user()), (2, 0));
 }
 
-const PORT: u16 = 5001;
-
-/// UDP frames whose payload is told by their number.
-struct Frames(std::ops::Range<u32>);
-
 fn payload(packet: u32) -> Vec<u8> {
     // At least what fills a frame: a short one gets padding, and is not what is tested here.
     let len = 18 + packet * 37 % 8000;
     (0..len).map(|k| (packet.wrapping_mul(2_654_435_761) >> 7).wrapping_add(k * 31) as u8).collect()
-}
-
-impl Traffic for Frames {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        let Some(packet) = self.0.next() else { return Ok(Next::End) };
-        let payload = payload(packet);
-        let flow = UdpFlow {
-            src_mac: [2; 6],
-            dst_mac: [4; 6],
-            src: [198, 18, 0, 1].into(),
-            dst: [198, 18, 0, 2].into(),
-            src_port: 9,
-            dst_port: PORT,
-        };
-        build_udp(frame, &flow, payload.len(), |to| to.copy_from_slice(&payload)).expect("small payloads");
-        Ok(Next::Frame)
-    }
-
-    fn describe(&self) -> String {
-        "frames of a test".into()
-    }
 }
 
 /// From the wire to the GPU: what the NIC wrote by DMA, the GPU finds where user space was told, byte for byte, however
@@ -907,30 +876,19 @@ impl Traffic for Frames {
 #[test]
 fn the_gpu_finds_the_bytes_where_user_space_was_told() {
     const PACKETS: u32 = 600;
-    let zone = Zone::new(512).unwrap();
-    let bus: Arc<dyn DmaBus> = Arc::new(Iommu::new());
-    let gpu = Memfd::new("gpu", 1 << 20).unwrap();
-    let view = gpu.map().unwrap();
+    let rig = kit::Rig::new(Iommu::new(), 512);
     // Four chunks with gaps between them, out of order.
     let chunks = [12, 0, 8, 4].map(|i| Chunk { offset: i << 16, len: 32 << 12 });
-    let dmabuf = DmabufProvider::bind(bus.clone().driver_side(), gpu, &chunks, 4096).unwrap();
-    let params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
-    let header = PagePool::<Page>::new(params.clone(), PageProvider::new(zone.clone())).unwrap();
-    let pool = PagePool::new(params, AnyProvider::from(dmabuf.clone())).unwrap();
-    let config = QueueConfig::new(RxMemory { payload: pool, headers: Some(header) });
-    let nic = Nic::start(NicParams::default(), bus, Box::new(Frames(0..PACKETS))).unwrap();
+    let Gpu { view, dmabuf, .. } = Gpu::of_chunks(rig.device(), &chunks, 4096);
+    let pool = PagePool::new(rig.params(), AnyProvider::from(dmabuf.clone())).unwrap();
+    let config = QueueConfig::new(rig.split_off(pool));
+    let nic = rig.nic(NicParams::default(), Frames::new((0..PACKETS).map(|packet| udp(&payload(packet)))));
     let mut driver = Driver::new(nic, vec![config]).unwrap();
 
     let mut sock = Sock::new();
     let (mut wire, mut user) = (Vec::new(), Vec::new());
-    let mut rng = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        rng ^= rng << 13;
-        rng ^= rng >> 7;
-        rng ^= rng << 17;
-        (rng % below as u64) as usize
-    };
-    let mut offsets = BTreeSet::new();
+    let mut rng = Rng::new(0x9e37_79b9_7f4a_7c15);
+    let (mut offsets, mut polling) = (BTreeSet::new(), Polling::new());
     loop {
         let done = driver.poll(16, |skb| {
             wire.extend_from_slice(skb.linear());
@@ -939,8 +897,8 @@ fn the_gpu_finds_the_bytes_where_user_space_was_told() {
         });
         // Reads of any length, with a control buffer of any length.
         while sock.queued() != 0 {
-            let mut buffer = vec![0xa5; 1 + random(9000)];
-            let mut space = vec![0; 40 + random(200)];
+            let mut buffer = vec![0xa5; 1 + rng.below(9000)];
+            let mut space = vec![0; 40 + rng.below(200)];
             let mut control = Control::new(&mut space);
             let got = sock.recv_devmem(&mut buffer, &mut control).unwrap();
             let (mut copied, before, mut back) = (0, user.len(), Vec::new());
@@ -964,11 +922,8 @@ fn the_gpu_finds_the_bytes_where_user_space_was_told() {
             assert_eq!(user.len() - before, got, "what was told is what was read");
             assert_eq!(dontneed(&mut sock, &back), Ok(back.len()));
         }
-        if done == 0 {
-            if driver.hardware().has_ended() && !driver.hardware().has_completions() {
-                break;
-            }
-            driver.hardware().wait(Duration::from_millis(10));
+        if polling.is_over(driver.hardware(), done != 0) {
+            break;
         }
     }
     // Each packet is its headers, as they came, and its payload.
@@ -985,5 +940,7 @@ fn the_gpu_finds_the_bytes_where_user_space_was_told() {
     assert_eq!(offsets.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3], "every chunk was used");
     assert_eq!(sock.tokens_out(), 0);
     drop(driver);
-    assert_eq!((dmabuf.available(), zone.free_frames()), (128, 512));
+    assert_eq!(dmabuf.available(), 128);
+    drop((dmabuf, view));
+    rig.assert_clean();
 }

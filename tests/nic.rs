@@ -12,7 +12,7 @@ use netmem::{Backing, Frag, NetIov, Page};
 use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
-use netmem_sim::kit::{FLOW, Frames, Gate, Polling, Rig, Vram, generated, udp};
+use netmem_sim::kit::{FLOW, Frames, Gate, Polling, Rig, Vram, generated, udp, wait_for};
 use netmem_sim::nic::frame::checksum_ok;
 use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
 use netmem_sim::nic::{Hostile, Nic, NicError, NicParams, NicQueue, Trick};
@@ -505,9 +505,7 @@ fn other_queues_receive_while_one_is_stopped() {
     let mut ring = ring_with(&mut nic, 1, &mut pool, 400);
     assert_eq!(stopped.stop().count(), 100);
     open.send(()).unwrap();
-    while !nic.has_ended() {
-        nic.wait(Duration::from_millis(10));
-    }
+    wait_for(&nic, || nic.has_ended().then_some(()));
     let mut seen = 0;
     while let Some(completed) = ring.complete() {
         completed.unwrap();
@@ -552,9 +550,7 @@ fn a_queue_that_is_started_after_the_end_stops_at_once() {
     let mut nic = rig.nic(NicParams::default(), frames([]));
     let mut pool = rig.pool();
     let before = ring_with(&mut nic, 0, &mut pool, 3);
-    while !nic.has_ended() {
-        nic.wait(Duration::from_millis(10));
-    }
+    wait_for(&nic, || nic.has_ended().then_some(()));
     let after = ring_with(&mut nic, 0, &mut pool, 5);
     assert_eq!((before.stop().count(), after.stop().count()), (3, 5));
     drop((nic, pool));
@@ -752,12 +748,7 @@ fn a_length_of_headers_beyond_16_bits_is_as_wrong_as_any() {
     }
     ring.kick();
     for _ in 0..2 {
-        let completed = loop {
-            match ring.complete() {
-                Some(completed) => break completed,
-                None => nic.wait(Duration::from_millis(10)),
-            }
-        };
+        let completed = wait_for(&nic, || ring.complete());
         let Err(BadCompletion::HeaderLength { len, posted: 70_000, .. }) = completed else { panic!("{completed:?}") };
         assert!(len > 70_000);
     }

@@ -4,31 +4,26 @@
 #[path = "../sim/examples/plain.rs"]
 mod plain;
 
-use netmem::mm::Zone;
 use netmem::netdev::Hardware;
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
-use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic};
-use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
+use netmem_sim::kit::{Polling, Rig, frames_of, generated};
+use netmem_sim::nic::traffic::{Generator, PayloadSize};
+use netmem_sim::nic::{Hostile, NicParams, Trick};
 use plain::{close, open, poll};
-use std::sync::Arc;
-use std::time::Duration;
 
 const FRAMES: u64 = 2000;
 
-fn generator() -> Generator {
-    let size = PayloadSize::Range { min: 64, max: 1900 };
-    Generator::new(GeneratorParams { seed: 5, packets: FRAMES, size, ports: vec![5001] }, 9216).unwrap()
+fn generator() -> Box<Generator> {
+    generated(5, FRAMES, PayloadSize::Range { min: 64, max: 1900 })
 }
 
-fn receive(bus: Arc<dyn DmaBus>, hostile: Option<Hostile>) -> Vec<Vec<u8>> {
-    let zone = Zone::new(1024).unwrap();
-    let params = NicParams { hostile, ..NicParams::default() };
-    let mut nic = Nic::start(params, bus.clone(), Box::new(generator())).unwrap();
+fn receive(bus: impl DmaBus + 'static, hostile: Option<Hostile>) -> Vec<Vec<u8>> {
+    let rig = Rig::new(bus, 1024);
+    let mut nic = rig.nic(NicParams { hostile, ..NicParams::default() }, generator());
     let queue = nic.rx_queue(0).unwrap();
-    let mut r = open(bus.clone().driver_side(), &zone, queue).unwrap();
-    let (mut got, mut held) = (Vec::new(), Vec::new());
+    let mut r = open(rig.device(), &rig.zone, queue).unwrap();
+    let (mut got, mut held, mut polling) = (Vec::new(), Vec::new(), Polling::new());
     loop {
-        let over = nic.has_ended();
         let work = poll(&mut r, 64, &mut |skb| {
             got.push(skb.frags().flat_map(|frag| frag.bytes().expect("host memory").to_vec()).collect());
             held.push(skb);
@@ -36,40 +31,32 @@ fn receive(bus: Arc<dyn DmaBus>, hostile: Option<Hostile>) -> Vec<Vec<u8>> {
                 held.clear();
             }
         });
-        if work == 0 && !nic.has_completions() {
-            if over {
-                break;
-            }
-            nic.wait(Duration::from_millis(10));
+        if polling.is_over(&nic, work != 0) {
+            break;
         }
     }
     // Packets are out.
     assert!(!held.is_empty());
     close(r);
-    assert_ne!(zone.free_frames(), zone.frames());
+    assert_ne!(rig.account().frames, 0);
     drop(held);
-    assert_eq!((zone.free_frames(), bus.stats().mapped(), bus.stats().faults), (zone.frames(), 0, 0));
+    rig.assert_clean();
     got
 }
 
 fn sent() -> Vec<Vec<u8>> {
-    let (mut generator, mut frames, mut frame) = (generator(), Vec::new(), Vec::new());
-    while generator.next_frame(&mut frame).unwrap() == Next::Frame {
-        frames.push(frame.clone());
-    }
-    frames
+    frames_of(&mut *generator())
 }
 
 #[test]
 fn a_plain_ring_receives_every_byte_and_leaks_nothing() {
-    for bus in [Arc::new(Bounce::new()) as Arc<dyn DmaBus>, Arc::new(Iommu::new())] {
-        assert!(receive(bus, None) == sent());
-    }
+    assert!(receive(Bounce::new(), None) == sent());
+    assert!(receive(Iommu::new(), None) == sent());
 }
 
 #[test]
 fn completions_that_lie_cost_what_they_broke() {
-    let got = receive(Arc::new(Bounce::new()), Some(Hostile::every(10)));
+    let got = receive(Bounce::new(), Some(Hostile::every(10)));
     // Of 200 tricks half break a frame.
     assert_eq!(got.len() as u64, FRAMES - 100);
     let sent = sent();
@@ -80,7 +67,7 @@ fn completions_that_lie_cost_what_they_broke() {
 #[test]
 fn a_frame_that_ends_within_its_ethernet_header_is_dropped() {
     let runts = Hostile { every: 10, seed: 3, tricks: vec![Trick::Runt] };
-    let got = receive(Arc::new(Bounce::new()), Some(runts));
+    let got = receive(Bounce::new(), Some(runts));
     assert_eq!(got.len() as u64, FRAMES - 200);
     assert!(got.iter().all(|frame| frame.len() >= 14));
 }

@@ -13,7 +13,7 @@ use netmem::netdev::{PostRefused, RxRing};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
 use netmem::skb::Skb;
-use netmem_sim::kit::{self, Account, Frames, Polling, frames_of};
+use netmem_sim::kit::{self, Account, Frames, Polling, frames_of, wait_for};
 use netmem_sim::nic::frame::parse;
 use netmem_sim::nic::traffic::{Capture, Generator, PayloadSize, Traffic};
 use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
@@ -397,12 +397,7 @@ fn a_buffer_that_is_copied_from_comes_back_synced_to_its_end() {
     buffer.bytes_mut().fill(0xaa);
     ring.post(buffer, None).unwrap();
     ring.kick();
-    let completed = loop {
-        match ring.complete() {
-            Some(completed) => break completed.unwrap(),
-            None => nic.wait(Duration::from_millis(10)),
-        }
-    };
+    let completed = wait_for(&nic, || ring.complete()).unwrap();
     // Another pool does not know the device, reads nothing, and gives the buffer back.
     let refused = other.read_and_reuse(completed.payload, |_| panic!("it was read")).unwrap_err();
     let (buffer, len) = pool.read_and_reuse(refused.0, <[u8]>::len).unwrap();

@@ -17,7 +17,7 @@ use netmem::{DmaAddr, Page};
 use netmem_drivers::{Driver, QueueConfig, TransmitError, Transmitter};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, DmaFault, Iommu};
-use netmem_sim::kit::{self, Silence, Watched, frames_of, generated, udp};
+use netmem_sim::kit::{self, Silence, Watched, frames_of, generated, udp, wait_for};
 use netmem_sim::nic::frame::{UDP_HEADERS, checksum_ok};
 use netmem_sim::nic::traffic::{Collect, PayloadSize, Traffic, loopback};
 use netmem_sim::nic::{Hostile, Nic, NicParams, NicTxQueue, Trick};
@@ -72,16 +72,9 @@ fn bytes(len: usize, seed: u8) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + usize::from(seed)) as u8).collect()
 }
 
-/// What completes next, within ten seconds.
+/// What completes next.
 fn next_sent(nic: &Nic, ring: &mut TxRing<NicTxQueue>) -> Result<Sent, BadTxCompletion> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match ring.complete() {
-            Some(completion) => return completion,
-            None if Instant::now() > deadline => panic!("no completion in ten seconds"),
-            None => nic.wait(Duration::from_millis(10)),
-        }
-    }
+    wait_for(nic, || ring.complete())
 }
 
 /// A GPU with known bytes, and a binding of two chunks of it in the wrong order, with a hole between them.
@@ -534,11 +527,7 @@ fn a_device_that_is_taken_out_gives_its_packets_back() {
         ring.send(Skb::copy_from(&bytes(60, i)).unwrap().into_readable().unwrap()).unwrap();
     }
     ring.kick();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !netmem::netdev::Hardware::is_gone(&nic) {
-        assert!(Instant::now() < deadline);
-        nic.wait(Duration::from_millis(1));
-    }
+    wait_for(&nic, || netmem::netdev::Hardware::is_gone(&nic).then_some(()));
     let mut sent = 0;
     while let Some(Ok(_)) = ring.complete() {
         sent += 1;

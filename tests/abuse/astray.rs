@@ -7,10 +7,8 @@ use netmem::netdev::{BadCompletion, Hardware, RxRing, TxHardware, TxRing};
 use netmem::page_pool::PagePoolParams;
 use netmem::skb::Skb;
 use netmem::{Frag, Page, PagePool};
-use netmem_sim::dma::DmaBus;
-use netmem_sim::nic::traffic::{
-    Collect, Generator, GeneratorParams, Next, PayloadSize, Sink, Traffic, TrafficError, loopback,
-};
+use netmem_sim::kit::{generated, wait_for};
+use netmem_sim::nic::traffic::{Collect, Next, PayloadSize, Sink, Traffic, TrafficError, loopback};
 use netmem_sim::nic::{Hostile, Nic, NicParams, Trick};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,22 +56,16 @@ fn a_receive_that_goes_astray_writes_nowhere() {
         let pages = everywhere(&mut pool);
         let bytes: Vec<&[u8]> = pages.iter().map(Frag::bytes).collect(); // borrowed to the end
 
-        let params = GeneratorParams { seed: 1, packets: 8, size: PayloadSize::Fixed(100), ports: vec![5001] };
         let hostile = Some(Hostile { every: 1, seed: 0, tricks: vec![Trick::DmaFault] });
-        let traffic = Box::new(Generator::new(params, 1514).unwrap());
-        let mut nic = Nic::start(NicParams { hostile, ..NicParams::default() }, host.bus.clone(), traffic).unwrap();
+        let params = NicParams { hostile, ..NicParams::default() };
+        let mut nic = host.nic(params, generated(1, 8, PayloadSize::Fixed(100)));
         let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
         for buffer in buffers {
             ring.post(buffer, None).unwrap();
         }
         ring.kick();
         for _ in 0..8 {
-            let completed = loop {
-                match ring.complete() {
-                    Some(completed) => break completed,
-                    None => nic.wait(Duration::from_millis(10)),
-                }
-            };
+            let completed = wait_for(&nic, || ring.complete());
             assert!(matches!(completed, Err(BadCompletion::Failed { .. })), "{completed:?}");
         }
         assert!(bytes.iter().all(|bytes| bytes.iter().all(|byte| *byte == 0x77)));
@@ -103,12 +95,7 @@ fn a_transmit_that_goes_astray_reads_nowhere() {
         let mut pool = PagePool::<Page>::new(params, host.pages()).unwrap();
         let secrets = everywhere(&mut pool);
         ring.kick();
-        let done = loop {
-            match ring.complete() {
-                Some(done) => break done.unwrap(),
-                None => nic.wait(Duration::from_millis(10)),
-            }
-        };
+        let done = wait_for(&nic, || ring.complete()).unwrap();
         assert!(done.failed && sent.frames().is_empty());
         assert_eq!((host.bus.stats().faults, nic.tx_queue_stats(0).unwrap().faults), (1, 1));
         drop((ring, nic, secrets, pool, taken));
@@ -142,10 +129,8 @@ fn addresses_are_not_used_up_by_mappings_that_have_ended() {
 fn extremes_of_a_device() {
     let host = Host::new();
     let forever = Duration::MAX;
-    let params = GeneratorParams { seed: 1, packets: 3, size: PayloadSize::Fixed(100), ports: vec![5001] };
     let nic_params = NicParams { pause: Some(forever), depth: 2, ..NicParams::default() };
-    let traffic = Box::new(Generator::new(params, 1514).unwrap());
-    let mut nic = Nic::start(nic_params, host.bus.clone(), traffic).unwrap();
+    let mut nic = host.nic(nic_params, generated(1, 3, PayloadSize::Fixed(100)));
     let mut pool = host.pool();
     let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     // The first frame waits for a buffer.
@@ -174,9 +159,9 @@ fn extremes_of_a_device() {
         }
     }
     let (give, own) = std::sync::mpsc::channel();
-    let eaten = Nic::start(NicParams::default(), host.bus.clone(), Box::new(Own(own))).unwrap();
+    let eaten = host.nic(NicParams::default(), Box::new(Own(own)));
     give.send(eaten).unwrap();
-    while give.send(Nic::start(NicParams::default(), host.bus.clone(), Box::new(loopback(1).1)).unwrap()).is_ok() {
+    while give.send(host.nic(NicParams::default(), Box::new(loopback(1).1))).is_ok() {
         std::thread::yield_now(); // until its traffic is gone, and with it the other end
     }
     drop((ring, nic, pool));
@@ -242,29 +227,19 @@ fn a_receive_ring_goes_on_where_its_registers_come_round() {
     for (depth, before) in [(2, 9), (16, 70), (256, 600)] {
         let host = Host::new();
         let frames = u64::from(2 * before);
-        let params = GeneratorParams { seed: 1, packets: frames, size: PayloadSize::Fixed(100), ports: vec![5001] };
+        let traffic = || generated(1, frames, PayloadSize::Fixed(100));
         let first_position = 0_u32.wrapping_sub(before);
         let pause = Some(Duration::from_secs(60));
-        let mut nic = Nic::start(
-            NicParams { depth, first_position, pause, ..NicParams::default() },
-            host.bus.clone(),
-            Box::new(Generator::new(params.clone(), 1514).unwrap()),
-        )
-        .unwrap();
+        let mut nic = host.nic(NicParams { depth, first_position, pause, ..NicParams::default() }, traffic());
         let mut pool = host.pool();
         let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
-        let (mut expected, mut wanted) = (Generator::new(params, 1514).unwrap(), Vec::new());
+        let (mut expected, mut wanted) = (traffic(), Vec::new());
         for number in 0..frames {
             while ring.room() != 0 {
                 ring.post(pool.alloc_frag(1024).unwrap(), None).unwrap();
             }
             ring.kick();
-            let completed = loop {
-                match ring.complete() {
-                    Some(completed) => break completed.unwrap(),
-                    None => nic.wait(Duration::from_millis(10)),
-                }
-            };
+            let completed = wait_for(&nic, || ring.complete()).unwrap();
             expected.next_frame(&mut wanted).unwrap();
             let frag = pool.sync_for_cpu(completed.payload).unwrap();
             assert_eq!(frag.bytes(), wanted, "depth {depth}, frame {number}");

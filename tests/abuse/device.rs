@@ -1,19 +1,20 @@
 //! A device that writes while safe code drops, forgets, swaps and panics around it. Rules D2, D5, O3 and P3.
 
-use super::rig::{FRAMES, Host, keep, panics};
+use super::rig::{FRAMES, Host, keep};
 use netmem::dma::{DmaDevice, DmaQueue, PeerError, PeerMemory};
-use netmem::mm::{FreePage, PAGE_SIZE};
+use netmem::mm::PAGE_SIZE;
 use netmem::netdev::{
     BindOptions, Capabilities, Hardware, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp,
     XdpBuff,
 };
-use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePoolParams, PoolError, PoolFlags, Refill, Refused};
-use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::page_pool::{AnyProvider, Chunk, PagePoolParams, PoolError, PoolFlags};
+use netmem::provider::DmabufProvider;
 use netmem::skb::Skb;
 use netmem::{Page, PagePool};
 use netmem_drivers::{Driver, QueueConfig};
-use netmem_sim::dma::{Bounce, DmaBus};
-use netmem_sim::nic::traffic::{Generator, GeneratorParams, Next, PayloadSize, Traffic, TrafficError};
+use netmem_sim::dma::Bounce;
+use netmem_sim::kit::{Altered, Gate, generated, panics, wait_for};
+use netmem_sim::nic::traffic::{Generator, Next, PayloadSize, Traffic, TrafficError};
 use netmem_sim::nic::{Nic, NicError, NicParams, NicQueue};
 use std::mem::{replace, swap, take};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -24,17 +25,12 @@ const BUFFER: u32 = 2048;
 const FRAME: usize = 142;
 
 fn frames(packets: u64) -> Box<Generator> {
-    let params = GeneratorParams { seed: 1, packets, size: PayloadSize::Fixed(100), ports: vec![5001] };
-    Box::new(Generator::new(params, 1514).unwrap())
+    generated(1, packets, PayloadSize::Fixed(100))
 }
 
 fn nic(host: &Host, traffic: Box<dyn Traffic>) -> Nic {
-    Nic::start(
-        NicParams { depth: 16, pause: Some(Duration::from_secs(60)), max_frame: 2048, ..NicParams::default() },
-        host.bus.clone(),
-        traffic,
-    )
-    .unwrap()
+    let pause = Some(Duration::from_secs(60));
+    host.nic(NicParams { depth: 16, pause, max_frame: 2048, ..NicParams::default() }, traffic)
 }
 
 fn ring(nic: &mut Nic, pool: &mut PagePool<Page>) -> RxRing<NicQueue, Page> {
@@ -54,25 +50,8 @@ fn driver(host: &Host, traffic: Box<dyn Traffic>, headers: bool) -> Driver<Nic> 
 
 /// Traffic, and what makes it begin.
 fn gated(packets: u64) -> (mpsc::Sender<()>, Box<dyn Traffic>) {
-    let (open, gate) = mpsc::channel();
-    (open, Box::new(Gate(Some(gate), frames(packets))))
-}
-
-struct Gate(Option<mpsc::Receiver<()>>, Box<Generator>);
-
-impl Traffic for Gate {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        if let Some(gate) = &self.0 {
-            match gate.recv_timeout(Duration::from_millis(10)) {
-                Err(mpsc::RecvTimeoutError::Timeout) => return Ok(Next::Idle),
-                _ => self.0 = None,
-            }
-        }
-        self.1.next_frame(frame)
-    }
-    fn describe(&self) -> String {
-        self.1.describe()
-    }
+    let (open, traffic) = Gate::new(frames(packets));
+    (open, traffic)
 }
 
 /// Polls until `done`, at most so often that a minute passes.
@@ -93,23 +72,11 @@ fn poll_until<T>(
 }
 
 fn completed(nic: &Nic, ring: &mut RxRing<NicQueue, Page>) -> netmem::netdev::Completed<Page> {
-    for _ in 0..6000 {
-        match ring.complete() {
-            Some(completed) => return completed.unwrap(),
-            None => nic.wait(Duration::from_millis(10)),
-        }
-    }
-    panic!("no frame in a minute");
+    wait_for(nic, || ring.complete()).unwrap()
 }
 
 fn wait_for_the_end(nic: &Nic) {
-    for _ in 0..6000 {
-        if nic.has_ended() {
-            return;
-        }
-        nic.wait(Duration::from_millis(10));
-    }
-    panic!("the engine runs after a minute");
+    wait_for(nic, || nic.has_ended().then_some(()));
 }
 
 /// Attempt: a ring dropped while the device writes, before or after its pool and its NIC, here or on another thread. Holds: the
@@ -470,27 +437,14 @@ fn a_ring_that_its_own_device_halts() {
 /// over it is made for a device that needs syncs, whether it is asked for pages or for memory of either kind.
 #[test]
 fn pages_that_want_no_sync() {
-    struct Dry(Arc<PageProvider>, AtomicU32);
-    impl MemoryProvider for Dry {
-        type Kind = Page;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-            self.0.init(params)
-        }
-        fn alloc(&self, out: &mut Refill<'_, Page>) {
-            self.0.alloc(out);
-        }
-        fn release(&self, page: FreePage) {
-            self.0.release(page);
-        }
-        /// Yes the first time, no the second, and so on: it is asked once.
-        fn wants_sync(&self) -> bool {
-            self.1.fetch_add(1, SeqCst) % 2 == 1
-        }
-    }
     let host = Host::new();
     let bounce: Arc<dyn DmaDevice> = Arc::new(Bounce::new());
     let params = || PagePoolParams::for_device(bounce.clone(), PAGE_SIZE as u32);
-    let dry = |asked| Arc::new(Dry(host.pages(), AtomicU32::new(asked)));
+    // Yes the first time, no the second, and so on: it is asked once.
+    let dry = |asked| {
+        let asked = AtomicU32::new(asked);
+        Altered::of(host.pages()).wants_sync(move |_| asked.fetch_add(1, SeqCst) % 2 == 1).into_arc()
+    };
     let refused = PagePool::<Page>::new(params(), dry(0)).unwrap_err();
     assert_eq!(refused, PoolError::ReadableUnsynced);
     assert!(refused.to_string().contains("wants_sync"), "{refused}");
@@ -544,27 +498,10 @@ fn bindings_in_any_order() {
 /// device is stopped by then, and all memory returns.
 #[test]
 fn a_provider_that_panics_when_it_is_taken_off() {
-    use netmem::page_pool::{MemoryProvider, Refill, Refused};
-    struct Sticky(Arc<netmem::provider::PageProvider>);
-    impl MemoryProvider for Sticky {
-        type Kind = Page;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-            self.0.init(params)
-        }
-        fn alloc(&self, out: &mut Refill<'_, Page>) {
-            self.0.alloc(out);
-        }
-        fn release(&self, page: netmem::FreePage) {
-            drop(page);
-        }
-        fn uninstall(&self) {
-            panic!("sticky");
-        }
-    }
     for end in 0..3 {
         let host = Host::new();
         let mut driver = Some(driver(&host, frames(10), true));
-        let sticky = Arc::new(Sticky(host.pages()));
+        let sticky = Altered::of(host.pages()).uninstall(|_| panic!("sticky")).into_arc();
         let on = driver.as_mut().unwrap();
         let binding = on.bind_pages(0, sticky.clone(), BindOptions::default()).unwrap();
         match end {

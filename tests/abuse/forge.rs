@@ -1,6 +1,6 @@
 //! Making memory, handles and addresses out of nothing. Rules C4 and O5.
 
-use super::rig::{FRAMES, Host, Vram, loose};
+use super::rig::{FRAMES, Host};
 use netmem::devmem::{DmabufToken, Sock};
 use netmem::dma::{DmaMapping, DmaSlice, RxDescriptor};
 use netmem::mm::{PAGE_SIZE, Zone, get_page, page_address};
@@ -11,6 +11,7 @@ use netmem::{
     PagePool, PageRef, Shares,
 };
 use netmem_sim::dma::{DmaBus, Iommu};
+use netmem_sim::kit::{Vram, net_iovs};
 use static_assertions::assert_not_impl_any;
 use std::ptr::without_provenance;
 use std::sync::{Arc, Mutex};
@@ -153,7 +154,8 @@ fn an_area_for_another_device_is_refused() {
         }
     }
     let (host, other) = (Host::new(), Arc::new(Iommu::new()));
-    let wrong = Arc::new(Wrong(Mutex::new(loose(other.clone().driver_side(), Arc::new(Vram(8 * PAGE_SIZE))))));
+    let wrong =
+        Arc::new(Wrong(Mutex::new(net_iovs(other.clone().driver_side(), Arc::new(Vram(8 * PAGE_SIZE)), PAGE_SIZE))));
     let mut pool = PagePool::<NetIov>::new(host.params(), wrong.clone()).unwrap();
     assert!(pool.alloc().is_none() && pool.alloc_frag(64).is_none());
     assert_eq!((pool.inflight(), wrong.0.lock().unwrap().len(), other.stats().mapped()), (0, 8, 1));

@@ -1,6 +1,6 @@
 //! Who goes first. Rule O4 and the shutdown, in every order there is.
 
-use super::rig::{FRAMES, Host, Vram};
+use super::rig::{FRAMES, Host};
 use netmem::mm::{PAGE_SIZE, Zone};
 use netmem::page_pool::{AnyProvider, Batch, Chunk, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
@@ -8,6 +8,7 @@ use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::{Netmem, PagePool};
 use netmem_sim::HugeProvider;
 use netmem_sim::dma::{DmaBus, Iommu};
+use netmem_sim::kit::Vram;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;

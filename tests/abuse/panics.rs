@@ -1,10 +1,11 @@
 //! Code of others that panics: providers, hooks, callbacks, at each point where it is called. What was panicked over leaks, counted.
 
-use super::rig::{FRAMES, Host, keep, panics};
+use super::rig::{FRAMES, Host, keep};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone};
 use netmem::page_pool::{InitCallback, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
 use netmem::{MemoryProvider, NetmemRef, Page, PagePool};
 use netmem_sim::dma::{Bounce, DmaBus};
+use netmem_sim::kit::panics;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};

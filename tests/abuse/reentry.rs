@@ -1,15 +1,15 @@
 //! Code of others that calls back: providers, hooks and memory that use pools while a pool calls them. Nothing may deadlock, and
 //! nothing may be seen half done.
 
-use super::rig::{FRAMES, Host, Vram, loose};
+use super::rig::{FRAMES, Host};
 use netmem::dma::{DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, PageRef, get_page};
 use netmem::page_pool::{AnyProvider, InitCallback, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
-use netmem::provider::{DmabufProvider, PageProvider};
+use netmem::provider::PageProvider;
 use netmem::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxProvider};
-use netmem::{Backing, FreeIov, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool};
+use netmem::{Backing, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool};
 use netmem_sim::HugeProvider;
-use netmem_sim::dma::DmaBus;
+use netmem_sim::kit::{Altered, Iovs, Vram, net_iovs};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -221,23 +221,12 @@ fn hooks_that_use_other_pools() {
 /// what fits, whoever it is from; each net_iov says what it is part of, keeps that, and is dropped by who does not know it.
 #[test]
 fn a_provider_that_lends_its_refill() {
-    struct Proxy(Arc<DmabufProvider>, Arc<DmabufProvider>);
-    impl MemoryProvider for Proxy {
-        type Kind = NetIov;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-            self.0.init(params)
-        }
-        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-            self.0.alloc(out);
-        }
-        fn release(&self, iov: FreeIov) {
-            self.1.release(iov);
-        }
-    }
     let host = Host::new();
     let (from, to) = (host.dmabuf(16), host.dmabuf(1));
     let id = from.id();
-    let mut pool = PagePool::<NetIov>::new(host.params(), Arc::new(Proxy(from.clone(), to.clone()))).unwrap();
+    let back = to.clone();
+    let proxy = Altered::of(from.clone()).release(move |_, iov| back.release(iov)).into_arc();
+    let mut pool = PagePool::<NetIov>::new(host.params(), proxy).unwrap();
     let frag = pool.alloc_frag(64).unwrap();
     assert_eq!((frag.binding_id(), frag.memory_offset()), (id, 15 * PAGE_SIZE), "it says what it is");
     drop((pool, from, frag));
@@ -250,44 +239,20 @@ fn a_provider_that_lends_its_refill() {
 /// where the program's was. Holds: the instance tells the two apart, wherever the other lies, and nothing of it is told to the program.
 #[test]
 fn other_memory_in_the_place_of_a_programs() {
-    struct Sink(Arc<ZcrxProvider>);
-    impl MemoryProvider for Sink {
-        type Kind = NetIov;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-            self.0.init(params)
-        }
-        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-            self.0.alloc(out);
-        }
-        fn release(&self, iov: FreeIov) {
-            drop(iov);
-        }
-    }
-    struct Loose(Mutex<Vec<FreeIov>>);
-    impl MemoryProvider for Loose {
-        type Kind = NetIov;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
-            Ok(PAGE_SIZE as u32)
-        }
-        fn alloc(&self, out: &mut Refill<'_, NetIov>) {
-            let iovs = std::mem::take(&mut *self.0.lock().unwrap());
-            iovs.into_iter().for_each(|iov| drop(out.push(iov)));
-        }
-        fn release(&self, iov: FreeIov) {
-            drop(iov);
-        }
-    }
     let host = Host::new();
     let memory = Arc::new(Vram(4 * PAGE_SIZE));
     let (zcrx, _user) = Zcrx::register(ZcrxParams::new(host.device(), 8), UserArea::whole(memory)).unwrap();
-    let mut pool = PagePool::<NetIov>::new(host.params(), Arc::new(Sink(zcrx.provider().clone()))).unwrap();
+    let sink = Altered::of(zcrx.provider().clone()).release(|_, iov| drop(iov)).into_arc();
+    let mut pool = PagePool::<NetIov>::new(host.params(), sink).unwrap();
     let place = std::ptr::from_ref(pool.alloc().unwrap().borrow().net_iov().area()).addr();
     drop(pool);
     assert_eq!((zcrx.provider().available(), host.bus.stats().mapped()), (0, 0), "the area is gone");
-    let mut others: Vec<_> = (0..8).map(|_| loose(host.device(), Arc::new(Vram(4 * PAGE_SIZE)))).collect();
+    let mut others: Vec<_> =
+        (0..8).map(|_| net_iovs(host.device(), Arc::new(Vram(4 * PAGE_SIZE)), PAGE_SIZE)).collect();
     let there = others.iter().position(|iovs| std::ptr::from_ref(iovs[0].net_iov().area()).addr() == place);
     let iovs = others.swap_remove(there.unwrap_or(0));
-    let mut pool = PagePool::<NetIov>::new(host.params(), Arc::new(Loose(Mutex::new(iovs)))).unwrap();
+    let loose = Altered::of(Iovs::with(iovs, true)).release(|_, iov| drop(iov)).into_arc();
+    let mut pool = PagePool::<NetIov>::new(host.params(), loose).unwrap();
     let refused = zcrx.post(pool.alloc_frag(100).unwrap()).unwrap_err();
     assert_eq!((refused.into_frag().len(), zcrx.provider().with_user()), (100, 0), "{there:?}");
     others.into_iter().flatten().for_each(|iov| zcrx.provider().release(iov));
@@ -324,7 +289,7 @@ fn strangers_who_call_providers() {
                     let theirs = Arc::new(Vram(16 * PAGE_SIZE));
                     let mapping = DmaMapping::new(host.device(), theirs.clone(), 0, 16 * PAGE_SIZE).unwrap();
                     let larger = NetIovArea::carve(mapping, 4 * PAGE_SIZE, NetIovType::DmaBuf, 0).unwrap();
-                    let others = loose(host.device(), theirs);
+                    let others = net_iovs(host.device(), theirs, PAGE_SIZE);
                     others.into_iter().chain(larger).for_each(|iov| provider.release(iov));
                     provider.destroy();
                 }
@@ -401,7 +366,7 @@ fn memory_that_uses_zcrx_as_it_goes() {
             seen.fetch_add(zc.upgrade().unwrap().available(), SeqCst);
         }
     };
-    for iov in loose(host.device(), Arc::new(Last(2 * PAGE_SIZE, asks))) {
+    for iov in net_iovs(host.device(), Arc::new(Last(2 * PAGE_SIZE, asks)), PAGE_SIZE) {
         zcrx.provider().release(iov);
     }
     assert_eq!(seen.load(SeqCst), 4);

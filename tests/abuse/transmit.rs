@@ -1,31 +1,17 @@
 //! A device that reads while safe code drops, forgets and panics around it. Rules O3, D3 and S2.
 
-use super::rig::{FRAMES, Host, Vram, keep};
+use super::rig::{FRAMES, Host, keep};
 use netmem::dma::{DmaTxQueue, MAX_TX_PIECES, TxMap, TxMapError};
 use netmem::mm::{PAGE_SIZE, get_page};
 use netmem::netdev::{TxError, TxHardware, TxRing};
 use netmem::page_pool::{Chunk, DmabufTxBinding};
 use netmem::skb::{MmFrag, Skb, SkbFrag};
 use netmem::{Page, PagePool};
-use netmem_sim::dma::DmaBus;
-use netmem_sim::nic::traffic::{Next, Sink, Traffic, TrafficError};
+use netmem_sim::kit::{Silence, Vram};
+use netmem_sim::nic::traffic::{Sink, TrafficError};
 use netmem_sim::nic::{Nic, NicError, NicParams, NicTxQueue};
 use std::mem::{forget, swap};
 use std::sync::{Arc, Mutex, mpsc};
-
-/// Traffic that never comes.
-struct Silence;
-
-impl Traffic for Silence {
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Result<Next, TrafficError> {
-        frame.clear();
-        std::thread::yield_now();
-        Ok(Next::Idle)
-    }
-    fn describe(&self) -> String {
-        "nothing".into()
-    }
-}
 
 /// A cable that does what it is told for each frame.
 struct Cable<F>(F);

@@ -8,7 +8,7 @@ pub(crate) trait Input {
 /// So many words of a seed.
 #[cfg(test)]
 pub(crate) struct Noise {
-    rng: crate::rng::Rng,
+    rng: netmem_sim::kit::Rng,
     left: u32,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Noise {
 impl Noise {
     pub(crate) fn new(seed: u64, words: u32) -> Self {
         // Seeds that are neighbours must not begin alike.
-        Noise { rng: crate::rng::Rng::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)), left: words }
+        Noise { rng: netmem_sim::kit::Rng::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)), left: words }
     }
 }
 

@@ -5,6 +5,5 @@
 mod captures;
 mod completions;
 mod input;
-mod rng;
 mod tokens;
 mod zcrx;

@@ -1,12 +1,11 @@
 //! Tokens of device memory that user space returns, and the reads that give them out.
 
-use crate::rng::Rng;
 use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, Messages, RecvError, Sock};
-use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
+use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::DmabufProvider;
 use netmem::skb::Skb;
-use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus};
+use netmem_sim::kit::{Gpu, Rng};
 use std::sync::Arc;
 
 const NIOVS: usize = 64;
@@ -51,8 +50,7 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn new() -> Self {
         let bus = Arc::new(Coherent::new()).driver_side();
-        let gpu = Memfd::new("gpu", NIOVS << 12).unwrap();
-        let dmabuf = DmabufProvider::bind(bus.clone(), gpu, &[Chunk { offset: 0, len: NIOVS << 12 }], 4096).unwrap();
+        let dmabuf = Gpu::new(bus.clone(), NIOVS).dmabuf;
         let pool = PagePool::new(PagePoolParams::for_device(bus, 4096), AnyProvider::from(dmabuf.clone())).unwrap();
         // One of them runs out of tokens.
         let socks = [LIMIT, u32::MAX, u32::MAX].map(|limit| (Sock::with_token_limit(limit), Model::default()));

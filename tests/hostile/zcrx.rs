@@ -1,24 +1,13 @@
 //! A program that writes anything into both its rings, while its pool allocates, posts and copies.
 
 use crate::input::Input;
-use netmem::dma::{PeerError, PeerMemory};
 use netmem::page_pool::PagePoolParams;
 use netmem::zcrx::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
 use netmem::{NetIov, PagePool};
 use netmem_sim::dma::{Coherent, DmaBus};
+use netmem_sim::kit::Vram;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-struct Ram(usize);
-impl PeerMemory for Ram {
-    fn len(&self) -> usize {
-        self.0
-    }
-    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), PeerError> {
-        assert!(offset + bytes.len() <= self.0, "a copy stays in its area");
-        Ok(())
-    }
-}
 
 /// Net_iovs of the two areas.
 const NIOVS: [usize; 2] = [90, 7];
@@ -28,7 +17,7 @@ const ENTRIES: u32 = 256;
 pub(crate) fn drive(input: &mut impl Input) -> ZcrxStats {
     let bus = Arc::new(Coherent::new());
     let device = bus.clone().driver_side();
-    let area = |niovs: usize| UserArea::whole(Arc::new(Ram(niovs << 12)));
+    let area = |niovs: usize| UserArea::whole(Arc::new(Vram(niovs << 12)));
     let (zcrx, mut user) = Zcrx::register(ZcrxParams::new(device.clone(), ENTRIES), area(NIOVS[0])).unwrap();
     zcrx.add_area(area(NIOVS[1])).unwrap();
     let (ring, completions) = (user.ring().clone(), user.completions().clone());

@@ -11,7 +11,7 @@
 //! | [`Altered`] | a provider that behaves as another one, except where the test says otherwise |
 //! | [`Watched`] | a device that refuses to map when it is told to, and that keeps a log |
 //! | [`Frames`], [`Gate`], [`Silence`], [`generated`], [`udp`], [`FLOW`] | traffic that the test decides |
-//! | [`Polling`] | the end of a loop that polls |
+//! | [`Polling`], [`wait_for`] | the end of a loop that polls, and of one that asks |
 //! | [`Rng`], [`panics`] | numbers that repeat in each run, and the message of a panic |
 //!
 //! Every part panics where it cannot do its work, because that ends the test at the right line.
@@ -60,7 +60,7 @@ pub use bank::Bank;
 pub use gpu::Gpu;
 pub use iovs::{Iovs, Vram, net_iovs};
 pub use panics::panics;
-pub use rig::{Account, Polling, Rig};
+pub use rig::{Account, Polling, Rig, wait_for};
 pub use rng::Rng;
 pub use traffic::{FLOW, Frames, Gate, Silence, frames_of, generated, udp};
 pub use watched::Watched;

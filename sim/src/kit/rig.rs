@@ -12,7 +12,7 @@ use netmem::provider::PageProvider;
 use netmem::{Page, PageOrIov};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Memory of a host, a device, and perhaps memory of a GPU. At the end of a test all of it must be back.
 ///
@@ -199,6 +199,33 @@ impl Rig {
 impl fmt::Debug for Rig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rig").field("account", &self.account()).finish_non_exhaustive()
+    }
+}
+
+/// Asks until there is an answer, and waits in between for what the NIC does.
+///
+/// ```
+/// use netmem_sim::dma::Coherent;
+/// use netmem_sim::kit::{Frames, Rig, wait_for};
+/// use netmem_sim::nic::NicParams;
+///
+/// let rig = Rig::new(Coherent::new(), 8);
+/// let nic = rig.nic(NicParams::default(), Frames::new([]));
+/// wait_for(&nic, || nic.has_ended().then_some(()));
+/// ```
+///
+/// # Panics
+///
+/// If there is no answer in a minute.
+#[track_caller]
+pub fn wait_for<T>(nic: &Nic, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "no answer in a minute");
+        nic.wait(Duration::from_millis(10));
     }
 }
 
