@@ -212,6 +212,7 @@ extern crate std;
 mod alloc;
 mod assert;
 mod backend;
+mod error;
 mod sync;
 
 pub mod devmem;
@@ -226,6 +227,7 @@ pub mod shim;
 pub mod skb;
 pub mod zcrx;
 
+pub use error::Refused;
 pub use memory::{Backing, DmaAddr, Kind, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};
 pub use mm::{FreePage, PageRef};
 pub use page_pool::{Frag, FreeIov, MemoryProvider, Netmem, PagePool, Shares};

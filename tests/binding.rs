@@ -1,16 +1,15 @@
 //! Binding memory to queues while they run: rule P3 where it is checked at run time, and what is left afterwards.
 
-use netmem::PageOrIov;
 use netmem::mm::Zone;
 use netmem::netdev::{
-    self, BindOptions, BindRefused, Capabilities, ConfigRefused, Hardware, HeaderSplit, NetDevice, PostRefused,
-    QueueError, QueueMgmt, RestartError, RxMemory, RxQueueConfig, StartError, UnbindRefused, UnreadableRx, Verdict,
-    Xdp, XdpBuff,
+    self, BindError, BindOptions, Capabilities, ConfigError, Hardware, HeaderSplit, NetDevice, PostError, QueueError,
+    QueueMgmt, RestartError, RxMemory, RxQueueConfig, UnbindError, UnreadableRx, Verdict, Xdp, XdpBuff,
 };
 use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams, PoolError};
 use netmem::provider::PageProvider;
 use netmem::skb::Skb;
-use netmem_drivers::{Driver, DriverError, QueueConfig, ReadableOnly, XdpRefused};
+use netmem::{PageOrIov, Refused};
+use netmem_drivers::{Driver, DriverError, QueueConfig, ReadableOnly, XdpError};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use netmem_sim::kit::{self, Altered, Frames, Gate, Gpu, Polling, Rng, panics};
 use netmem_sim::nic::frame::{parse, udp_checksum_ok};
@@ -201,9 +200,9 @@ fn a_thousand_rebinds_lose_nothing_iommu() {
 }
 
 /// Binds to queue 1, which must be refused.
-fn refused<D: QueueMgmt<Rx: UnreadableRx>>(device: &mut D, rig: &Rig, queue: usize) -> BindRefused {
+fn refused<D: QueueMgmt<Rx: UnreadableRx>>(device: &mut D, rig: &Rig, queue: usize) -> BindError {
     let error = netdev::bind(device, queue, rig.any(), BindOptions::default()).unwrap_err();
-    assert!(error.provider.is_unreadable(), "it comes back");
+    assert!(error.back.is_unreadable(), "it comes back");
     error.reason
 }
 
@@ -211,35 +210,35 @@ fn refused<D: QueueMgmt<Rx: UnreadableRx>>(device: &mut D, rig: &Rig, queue: usi
 fn p3_each_condition_has_its_reason() {
     let rig = Rig::small();
     let mut driver = rig.driver(u64::MAX);
-    assert_eq!(refused(&mut driver, &rig, 2), BindRefused::QueueRange { queue: 2, queues: 2 });
-    assert_eq!(refused(&mut driver, &rig, 0), BindRefused::HeaderSplitOff { queue: 0 });
+    assert_eq!(refused(&mut driver, &rig, 2), BindError::QueueRange { queue: 2, queues: 2 });
+    assert_eq!(refused(&mut driver, &rig, 0), BindError::HeaderSplitOff { queue: 0 });
 
     let net = driver.net_device_mut();
     net.set_header_split(1, HeaderSplit::On { threshold: 200 }).unwrap();
-    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::HdsThreshold { queue: 1, threshold: 200 });
+    assert_eq!(refused(&mut driver, &rig, 1), BindError::HdsThreshold { queue: 1, threshold: 200 });
     driver.net_device_mut().set_header_split(1, HeaderSplit::On { threshold: 0 }).unwrap();
 
     driver.net_device_mut().set_xdp(true).unwrap();
-    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::XdpAttached);
+    assert_eq!(refused(&mut driver, &rig, 1), BindError::XdpAttached);
     driver.net_device_mut().set_xdp(false).unwrap();
 
     driver.net_device_mut().set_af_xdp(1, true).unwrap();
-    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::AfXdp { queue: 1 });
+    assert_eq!(refused(&mut driver, &rig, 1), BindError::AfXdp { queue: 1 });
     driver.net_device_mut().set_af_xdp(1, false).unwrap();
 
     // A size that the provider does not have is the provider's to refuse.
     let error = driver.bind(1, rig.any(), BindOptions { rx_page_size: 8192 }).unwrap_err();
-    let BindRefused::Restart(RestartError::Alloc(QueueError::Pool { queue: 1, reason: PoolError::Provider(_) })) =
+    let BindError::Restart(RestartError::Alloc(QueueError::Pool { queue: 1, reason: PoolError::Provider(_) })) =
         error.reason
     else {
         panic!("{error:?}")
     };
-    drop(error.provider);
+    drop(error.back);
 
     let binding = driver.bind(1, rig.any(), BindOptions::default()).unwrap();
-    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::AlreadyBound { queue: 1 });
+    assert_eq!(refused(&mut driver, &rig, 1), BindError::AlreadyBound { queue: 1 });
     // The other way round: settings that exclude a binding are refused while there is one.
-    let bound = ConfigRefused::Bound { queue: 1 };
+    let bound = ConfigError::Bound { queue: 1 };
     let net = driver.net_device_mut();
     assert_eq!(net.set_xdp(true), Err(bound));
     assert_eq!(net.set_af_xdp(1, true), Err(bound));
@@ -252,7 +251,7 @@ fn p3_each_condition_has_its_reason() {
     // Going away ends it, and refuses the next.
     driver.unregister();
     assert!(!binding.is_bound());
-    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::GoingAway);
+    assert_eq!(refused(&mut driver, &rig, 1), BindError::GoingAway);
     driver.unbind(binding).unwrap();
     drop(driver);
     rig.assert_clean();
@@ -291,16 +290,16 @@ fn p3_the_device_says_what_it_can() {
         Driver::new(hardware, vec![rig.queue(false), rig.queue(true)])
     };
     let mut old = start(Capabilities { queue_restart: false, ..able }).unwrap();
-    assert_eq!(refused(&mut old, &rig, 1), BindRefused::NoQueueRestart);
+    assert_eq!(refused(&mut old, &rig, 1), BindError::NoQueueRestart);
     let mut one_size = start(Capabilities { rx_page_size: false, ..able }).unwrap();
     let error = one_size.bind(1, rig.any(), BindOptions { rx_page_size: 8192 }).unwrap_err();
-    assert_eq!(error.reason, BindRefused::NoRxPageSize { size: 8192 });
-    drop(error.provider);
+    assert_eq!(error.reason, BindError::NoRxPageSize { size: 8192 });
+    drop(error.back);
     let whole = start(Capabilities { header_split: false, ..able });
     assert_eq!(whole.unwrap_err(), DriverError::NoHeaderSplit { queue: 1 });
     // Taken out of the machine: nothing can be bound any more, and it can be stopped.
     one_size.hardware().gone = true;
-    assert_eq!(refused(&mut one_size, &rig, 1), BindRefused::GoingAway);
+    assert_eq!(refused(&mut one_size, &rig, 1), BindError::GoingAway);
     drop(one_size.stop());
     drop(old);
 
@@ -329,7 +328,7 @@ fn p3_an_undeclared_device_takes_pages_only() {
     let other = Zone::new(256).unwrap();
     let provider = PageProvider::new(other.clone());
     let error = driver.bind_pages(0, provider.clone(), BindOptions::default()).unwrap_err();
-    assert_eq!(error.reason, BindRefused::HeaderSplitOff { queue: 0 });
+    assert_eq!(error.reason, BindError::HeaderSplitOff { queue: 0 });
     let binding = driver.bind_pages(1, provider, BindOptions::default()).unwrap();
     assert!(!driver.net_device().is_unreadable(1) && driver.net_device().bound(1).is_some());
     let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
@@ -379,10 +378,10 @@ impl QueueMgmt for Faulty {
         }
         self.driver.queue_stop(queue)
     }
-    fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), StartError<Self::Memory>> {
+    fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), Refused<QueueError, Self::Memory>> {
         if self.start_fails != 0 {
             self.start_fails -= 1;
-            return Err(StartError { reason: QueueError::Device { what: "start" }, memory });
+            return Err(Refused { reason: QueueError::Device { what: "start" }, back: memory });
         }
         self.driver.queue_start(queue, memory)
     }
@@ -411,7 +410,7 @@ impl QueueMgmt for Spare {
     fn queue_stop(&mut self, _: usize) -> Result<PagePool, QueueError> {
         Err(QueueError::NoBuffers)
     }
-    fn queue_start(&mut self, _: usize, _: PagePool) -> Result<(), StartError<PagePool>> {
+    fn queue_start(&mut self, _: usize, _: PagePool) -> Result<(), Refused<QueueError, PagePool>> {
         Ok(())
     }
 }
@@ -425,7 +424,7 @@ fn a_bind_that_fails_leaves_the_queue_as_it_was() {
     let pool = |faulty: &Faulty| faulty.driver.napi().memory(1).unwrap().payload.id();
     let before = pool(&faulty);
     type Break<'a> = &'a dyn Fn(&mut Faulty);
-    let cases: [(Break<'_>, BindRefused); 3] = [
+    let cases: [(Break<'_>, BindError); 3] = [
         // ENODATA.
         (&|faulty| faulty.deaf = true, RestartError::OtherProvider.into()),
         (&|faulty| faulty.stop_fails = true, RestartError::Stop(QueueError::Device { what: "stop" }).into()),
@@ -455,12 +454,12 @@ fn a_bind_that_fails_leaves_the_queue_as_it_was() {
     let binding = netdev::bind(&mut faulty, 1, rig.any(), BindOptions::default()).unwrap();
     faulty.start_fails = 1;
     let error = netdev::unbind(&mut faulty, binding).unwrap_err();
-    assert!(matches!(error.reason, UnbindRefused::Restart(RestartError::Start { restored: true, .. })), "{error}");
-    assert!(error.binding.is_bound() && faulty.net_device().is_unreadable(1));
+    assert!(matches!(error.reason, UnbindError::Restart(RestartError::Start { restored: true, .. })), "{error}");
+    assert!(error.back.is_bound() && faulty.net_device().is_unreadable(1));
     let device_bytes = oracle.device_bytes;
     receive(&mut faulty.driver, &mut oracle, &mut kept, [40, 80]);
     assert!(oracle.device_bytes > device_bytes);
-    netdev::unbind(&mut faulty, error.binding).unwrap();
+    netdev::unbind(&mut faulty, error.back).unwrap();
 
     // Nothing to go back to: it is told, and the queue is stopped.
     faulty.start_fails = 2;
@@ -493,8 +492,8 @@ fn a_binding_and_its_device_may_go_in_any_order() {
     let mut oracle = rig.oracle();
     let (first, second) = (bound(&mut driver), bound(&mut other));
     let error = driver.unbind(second).unwrap_err();
-    assert_eq!(error.reason, UnbindRefused::OtherDevice { queue: 1 });
-    assert!(error.binding.is_bound() && first.is_bound());
+    assert_eq!(error.reason, UnbindError::OtherDevice { queue: 1 });
+    assert!(error.back.is_bound() && first.is_bound());
     receive(&mut driver, &mut oracle, &mut kept, [10, 60]);
     driver.unbind(first).unwrap();
     let held = rig.gpu().used();
@@ -504,7 +503,7 @@ fn a_binding_and_its_device_may_go_in_any_order() {
     assert!(rig.gpu().used() < held);
 
     drop(other);
-    assert!(!error.binding.is_bound());
+    assert!(!error.back.is_bound());
     rig.assert_clean();
 }
 
@@ -634,7 +633,7 @@ fn a_program_sees_packets_first() {
         // Not while a program is attached.
         let mut split = rig.driver(1);
         split.net_device_mut().set_xdp(true).unwrap();
-        assert_eq!(refused(&mut split, &rig, 1), BindRefused::XdpAttached);
+        assert_eq!(refused(&mut split, &rig, 1), BindError::XdpAttached);
         drop(split);
 
         assert!(driver.attach_xdp(None).unwrap().is_some());
@@ -861,14 +860,14 @@ fn what_the_core_has_noted_does_not_hide_what_a_queue_runs_on() {
     let rig = Rig::small();
     let mut driver = rig.driver(1);
     driver.net_device_mut().set_header_split(1, HeaderSplit::Off).unwrap();
-    assert_eq!(driver.attach_xdp(program()).unwrap_err().reason, XdpRefused::HeaderSplit { queue: 1 });
+    assert_eq!(driver.attach_xdp(program()).unwrap_err().reason, XdpError::HeaderSplit { queue: 1 });
     // A device whose frames are longer than its note says.
     drop(driver);
     let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(5000));
     let mut driver = Driver::new(rig.nic(1), vec![rig.queue(false), rig.queue(false)]).unwrap();
     *driver.net_device_mut() = NetDevice::new(Capabilities::default(), 2).unwrap();
     let refused = driver.attach_xdp(program()).unwrap_err();
-    assert_eq!(refused.reason, XdpRefused::FrameSize { queue: 0, max_frame: 5042, buffer: 2048 });
+    assert_eq!(refused.reason, XdpError::FrameSize { queue: 0, max_frame: 5042, buffer: 2048 });
     drop(driver);
     // A program that is attached, whatever the note says: no device memory beneath it.
     let rig = Rig::small();
@@ -877,7 +876,7 @@ fn what_the_core_has_noted_does_not_hide_what_a_queue_runs_on() {
     driver.net_device_mut().set_xdp(false).unwrap();
     driver.net_device_mut().set_header_split(1, HeaderSplit::On { threshold: 0 }).unwrap();
     let refused = driver.bind(1, rig.any(), BindOptions::default()).unwrap_err();
-    assert_eq!(refused.reason, BindRefused::Restart(RestartError::Alloc(QueueError::Program { queue: 1 })));
+    assert_eq!(refused.reason, BindError::Restart(RestartError::Alloc(QueueError::Program { queue: 1 })));
     drop((driver, refused));
     rig.assert_clean();
 }
@@ -889,8 +888,8 @@ fn a_queue_is_not_started_twice_nor_on_memory_of_another_device() {
     let [one, two] = &mut drivers;
     let (mine, theirs) = (one.queue_stop(0).unwrap(), two.queue_stop(0).unwrap());
     let refused = one.queue_start(0, theirs).unwrap_err();
-    assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostRefused::NotMapped });
-    two.queue_start(0, refused.memory).map_err(|error| error.reason).unwrap_err();
+    assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostError::NotMapped });
+    two.queue_start(0, refused.back).map_err(|error| error.reason).unwrap_err();
     one.queue_start(0, mine).map_err(|error| error.reason).unwrap();
     drop(drivers);
     rig.assert_clean();
@@ -916,8 +915,8 @@ fn a_program_does_not_see_frames_of_several_buffers() {
     let rig = Rig::new(Iommu::new(), PayloadSize::Fixed(5000));
     let mut driver = Driver::new(rig.nic(100), vec![rig.queue(false), rig.queue(false)]).unwrap();
     let refused = driver.attach_xdp(Some(Xdp::new(Verdict::Pass))).unwrap_err();
-    assert_eq!(refused.reason, XdpRefused::FrameSize { queue: 0, max_frame: 5042, buffer: 2048 });
-    assert!(refused.xdp.is_some() && !driver.net_device().has_xdp());
+    assert_eq!(refused.reason, XdpError::FrameSize { queue: 0, max_frame: 5042, buffer: 2048 });
+    assert!(refused.back.is_some() && !driver.net_device().has_xdp());
     assert!(refused.to_string().contains("lower the longest frame"), "{refused}");
     assert!(driver.attach_xdp(None).unwrap().is_none(), "there is none to detach, and that is fine");
     drop(driver);
@@ -949,8 +948,8 @@ fn a_queue_that_started_on_device_memory_is_bound() {
     let mut device = rig.queue(true);
     device.memory.payload = PagePool::new(rig.params(), rig.any()).unwrap();
     let mut driver = Driver::new(rig.nic(u64::MAX), vec![rig.queue(false), device]).unwrap();
-    assert_eq!(refused(&mut driver, &rig, 1), BindRefused::AlreadyBound { queue: 1 });
-    assert_eq!(driver.net_device_mut().set_xdp(true), Err(ConfigRefused::Bound { queue: 1 }));
+    assert_eq!(refused(&mut driver, &rig, 1), BindError::AlreadyBound { queue: 1 });
+    assert_eq!(driver.net_device_mut().set_xdp(true), Err(ConfigError::Bound { queue: 1 }));
     // A restart goes on with it.
     let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
     netdev::restart(&mut driver, 1).unwrap();

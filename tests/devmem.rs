@@ -3,8 +3,8 @@
 //! sock.c.
 
 use netmem::devmem::{
-    CMSG_SPACE, Control, ControlTooSmall, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
-    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, NoToken, RecvError, Sock,
+    CMSG_SPACE, Control, ControlError, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
+    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, RecvError, Sock, TokenError,
 };
 use netmem::dma::{DmaDevice, DmaMapping, PieceError};
 use netmem::mm::Zone;
@@ -320,7 +320,7 @@ fn a_control_buffer_that_is_too_small_loses_nothing() {
         // 0 to 39 bytes: nothing. Then linear, and a frag for each 40 more.
         let fit = space / 40;
         if fit == 0 {
-            assert_eq!(got, Err(RecvError::Control(ControlTooSmall { left: space })));
+            assert_eq!(got, Err(RecvError::Control(ControlError { left: space })));
             assert_eq!(buffer, [0xa5; 1000]);
         } else {
             assert_eq!(got, Ok([4, 104, 304, 604, 604][fit.min(4) - 1]), "{space} bytes");
@@ -567,9 +567,9 @@ fn without_a_token_the_frag_stays_in_its_packet() {
     let (got, _, told) = read(&mut sock, 1000, 8);
     assert_eq!((got, told.len()), (Ok(304), 3));
     let (got, _, told) = read(&mut sock, 1000, 8);
-    assert_eq!((got, told.len()), (Err(RecvError::Token(NoToken::AllOut { limit: 2 })), 0));
+    assert_eq!((got, told.len()), (Err(RecvError::Token(TokenError::AllOut { limit: 2 })), 0));
     // A control buffer without room does not matter before there is a token, as in Linux.
-    assert_eq!(read(&mut sock, 1000, 0).0, Err(RecvError::Token(NoToken::AllOut { limit: 2 })));
+    assert_eq!(read(&mut sock, 1000, 0).0, Err(RecvError::Token(TokenError::AllOut { limit: 2 })));
     assert_eq!((sock.queued(), rig.device.in_use()), (300, 3));
     assert_eq!(dontneed(&mut sock, &[(2, 1)]), Ok(1));
     let (got, _, told) = read(&mut sock, 1000, 8);
@@ -577,7 +577,7 @@ fn without_a_token_the_frag_stays_in_its_packet() {
     // No token at all, and more than there are numbers.
     let mut none = Sock::with_token_limit(0);
     none.queue(rig.packet(b"", &[1])).unwrap();
-    assert_eq!(read(&mut none, 1, 1).0, Err(RecvError::Token(NoToken::AllOut { limit: 0 })));
+    assert_eq!(read(&mut none, 1, 1).0, Err(RecvError::Token(TokenError::AllOut { limit: 0 })));
     assert_eq!(format!("{:?}", Sock::with_token_limit(u32::MAX)), format!("{:?}", Sock::new()));
     assert_eq!(MAX_TOKENS, 0x7fff_ffff);
     drop((sock, none));
@@ -591,12 +591,12 @@ fn without_memory_nothing_is_lost() {
     let mut sock = Sock::new();
     let refused = without_memory(|| sock.queue(skb).err()).expect("a queue takes memory");
     assert!(refused.to_string().contains("104 bytes"), "{refused}");
-    sock.queue(refused.0).unwrap();
+    sock.queue(refused.back).unwrap();
     let (mut buffer, mut space) = ([0xa5; 200], [0; 2 * CMSG_SPACE]);
     // Linear bytes take no memory; the token does.
     let mut control = Control::new(&mut space);
     assert_eq!(without_memory(|| sock.recv_devmem(&mut buffer, &mut control)), Ok(4));
-    let no_memory = Err(RecvError::Token(NoToken::NoMemory { token: 1 }));
+    let no_memory = Err(RecvError::Token(TokenError::NoMemory { token: 1 }));
     assert_eq!(without_memory(|| sock.recv_devmem(&mut buffer, &mut control)), no_memory);
     assert_eq!((sock.queued(), sock.tokens_out(), control.messages().count()), (100, 0, 1));
     assert_eq!(read(&mut sock, 200, 1).0, Ok(100));
@@ -817,7 +817,7 @@ fn a_read_without_room_for_pieces_gets_none() {
     let mut user = DevmemUser::new(Sock::new());
     user.queue(rig.packet(b"head", &[100, 200])).unwrap();
     let mut received = Vec::new();
-    let refused = Err(RecvError::Control(ControlTooSmall { left: 0 }));
+    let refused = Err(RecvError::Control(ControlError { left: 0 }));
     assert_eq!(user.recv(&mut [0; 1000], &mut received), refused);
     // Room for two parts, and no more is read than fits.
     let mut received = Vec::with_capacity(2);

@@ -6,7 +6,7 @@ use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor, T
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
 use netmem::netdev::{Completed, Napi, RxMemory, RxRing, Verdict, Xdp, XdpBuff, XdpOutcome};
 use netmem::page_pool::{
-    AnyProvider, AreaError, Batch, Chunk, DmabufTxBinding, PagePoolParams, PoolError, PoolFlags, Refused,
+    AnyProvider, AreaError, Batch, Chunk, DmabufTxBinding, PagePoolParams, PoolError, PoolFlags, ProviderError,
 };
 use netmem::provider::PageProvider;
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
@@ -533,12 +533,12 @@ fn row_49_the_provider_is_not_told_that_there_is_no_pool() {
 /// The provider refuses, and what the pool had by then is left behind.
 #[test]
 fn row_50_the_provider_refuses_and_the_pool_is_left_behind() {
-    let refusing = Altered::of(PageProvider::new(Zone::new(FRAMES).unwrap())).init(|_, _| Err(Refused::Closed));
+    let refusing = Altered::of(PageProvider::new(Zone::new(FRAMES).unwrap())).init(|_, _| Err(ProviderError::Closed));
     let provider = refusing.destroy(|_| panic!("there was no init")).into_arc();
     let device = Arc::new(Iommu::new());
     let params = PagePoolParams::for_device(device.clone(), PAGE_SIZE as u32);
     let refused = PagePool::<Page>::new(params, provider.clone()).unwrap_err();
-    assert_eq!(refused, PoolError::Provider(Refused::Closed));
+    assert_eq!(refused, PoolError::Provider(ProviderError::Closed));
     assert_eq!((Arc::strong_count(&provider), Arc::strong_count(&device)), (1, 1), "nobody kept them");
 }
 

@@ -3,11 +3,11 @@
 
 use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor};
 use netmem::netdev::{
-    BadCompletion, Hardware, PostRefused, RxMemory, RxRing, XDP_PACKET_HEADROOM, XdpBuff, XdpReceiveError,
+    CompletionError, Hardware, PostError, RxMemory, RxRing, XDP_PACKET_HEADROOM, XdpBuff, XdpReceiveError,
 };
-use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams, PoolKind, Received};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams, PoolKind, Received, SyncError};
 use netmem::provider::DmabufProvider;
-use netmem::skb::{IpSummed, ReadError, Skb};
+use netmem::skb::{FrameError, IpSummed, ReadError, Skb};
 use netmem::{Backing, Frag, NetIov, Page};
 use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
 use netmem_sim::Memfd;
@@ -395,7 +395,7 @@ fn d5_a_stopped_ring_gives_its_buffers_back() {
         ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap();
     }
     let full = ring.post(pool.alloc_frag(2048).unwrap(), None).unwrap_err();
-    assert_eq!((full.reason, ring.room(), full.payload.len()), (PostRefused::Full, 0, 2048));
+    assert_eq!((full.reason, ring.room(), full.back.payload.len()), (PostError::Full, 0, 2048));
     ring.kick();
     let back: Vec<_> = ring.stop().collect();
     assert_eq!(back.len(), 8);
@@ -645,7 +645,7 @@ fn d5_what_the_device_has_stays_mapped_until_it_comes_back() {
     // The pool goes before the device has written a byte, and the device writes all the same.
     drop(pool);
     assert_eq!(rig.bus.stats().mapped(), 5);
-    assert_eq!(ring.post(late, None).unwrap_err().reason, PostRefused::NotMapped, "nothing new of a pool that is gone");
+    assert_eq!(ring.post(late, None).unwrap_err().reason, PostError::NotMapped, "nothing new of a pool that is gone");
     ring.kick();
     let mut back = Vec::new();
     while back.len() < 3 {
@@ -702,9 +702,9 @@ fn d5_a_buffer_lies_within_what_its_pool_syncs() {
     let mut pool = PagePool::<Page>::new(params, rig.pages()).unwrap();
     let mut refused = |mut frag: Frag<Page>, start, len, headroom| {
         frag.narrow(start, len).unwrap();
-        ring.post_behind(frag, headroom, None).err().map(|error| (error.reason, error.payload.len()))
+        ring.post_behind(frag, headroom, None).err().map(|error| (error.reason, error.back.payload.len()))
     };
-    let not_synced = |start, end| PostRefused::NotSynced { start, end, from: 64, to: 1064 };
+    let not_synced = |start, end| PostError::NotSynced { start, end, from: 64, to: 1064 };
     for (start, len, headroom, reason) in [
         (64, 1000, 0, None),
         (0, 1064, 64, None),
@@ -714,7 +714,7 @@ fn d5_a_buffer_lies_within_what_its_pool_syncs() {
         (0, 2048, 64, Some((not_synced(64, 2048), 2048))),
         (0, 1064, 63, Some((not_synced(63, 1064), 1064))),
         (2048, 10, 0, Some((not_synced(2048, 2058), 10))),
-        (0, 64, 64, Some((PostRefused::Headroom { headroom: 64, len: 64 }, 64))),
+        (0, 64, 64, Some((PostError::Headroom { headroom: 64, len: 64 }, 64))),
     ] {
         assert_eq!(refused(pool.alloc_frag(4096).unwrap(), start, len, headroom), reason);
     }
@@ -728,7 +728,7 @@ fn d5_a_buffer_lies_within_what_its_pool_syncs() {
     let params = PagePoolParams { max_len: 1000, ..rig.params() };
     let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
     let error = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap_err();
-    let reason = PostRefused::NotSynced { start: 0, end: 2048, from: 0, to: 1000 };
+    let reason = PostError::NotSynced { start: 0, end: 2048, from: 0, to: 1000 };
     assert_eq!(error, DriverError::Post { queue: 0, reason });
     assert!(error.to_string().contains("max_len"), "{error}");
     rig.assert_clean();
@@ -749,7 +749,7 @@ fn a_length_of_headers_beyond_16_bits_is_as_wrong_as_any() {
     ring.kick();
     for _ in 0..2 {
         let completed = wait_for(&nic, || ring.complete());
-        let Err(BadCompletion::HeaderLength { len, posted: 70_000, .. }) = completed else { panic!("{completed:?}") };
+        let Err(CompletionError::HeaderLength { len, posted: 70_000, .. }) = completed else { panic!("{completed:?}") };
         assert!(len > 70_000);
     }
     drop((ring, nic, pool));
@@ -784,7 +784,7 @@ fn d2_a_stopped_ring_gives_no_byte_that_was_not_synced() {
     let mut other = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
     let again = ring.stop().next().unwrap().0;
     other.halt();
-    assert_eq!(other.repost(again, None), Err(PostRefused::Halted), "it is back in its pool");
+    assert_eq!(other.repost(again, None), Err(PostError::Halted), "it is back in its pool");
     drop((seen, other, nic));
     assert_eq!(pool.in_use(), 0);
     drop(pool);
@@ -803,13 +803,13 @@ fn o5_a_ring_takes_what_is_mapped_for_its_device() {
     let (good, foreign) = (mine.alloc_frag(2048).unwrap(), others.alloc_frag(2048).unwrap());
     assert_eq!(good.dma_addr(), foreign.dma_addr(), "the same number");
     let refused = ring.post(foreign, None).unwrap_err();
-    assert_eq!(refused.reason, PostRefused::NotMapped);
-    let refused = ring.post(good, Some(refused.payload)).unwrap_err();
-    assert_eq!(refused.reason, PostRefused::NotMapped, "the header buffer is looked at, too");
-    assert_eq!(ring.post(unmapped.alloc_frag(64).unwrap(), None).unwrap_err().reason, PostRefused::NotMapped);
+    assert_eq!(refused.reason, PostError::NotMapped);
+    let refused = ring.post(good, Some(refused.back.payload)).unwrap_err();
+    assert_eq!(refused.reason, PostError::NotMapped, "the header buffer is looked at, too");
+    assert_eq!(ring.post(unmapped.alloc_frag(64).unwrap(), None).unwrap_err().reason, PostError::NotMapped);
     let late = mine.alloc_frag(2048).unwrap();
     drop(mine);
-    assert_eq!(ring.post(late, None).unwrap_err().reason, PostRefused::NotMapped, "its pool is gone");
+    assert_eq!(ring.post(late, None).unwrap_err().reason, PostError::NotMapped, "its pool is gone");
     assert_eq!(ring.posted(), 0);
 }
 
@@ -932,18 +932,20 @@ fn d1_a_packet_for_a_program_is_made_of_what_a_pool_of_any_kind_received() {
     // Of another pool: it comes back as it was, and its own pool takes it.
     let buffer = received(&mut open, &device, 100);
     let refused = XdpBuff::receive(&pages, buffer).unwrap_err();
-    let XdpReceiveError::OtherPool(buffer) = refused else { panic!("{refused}") };
-    assert_eq!(buffer.len(), 100);
-    open.recycle_received(buffer);
-    // Less than an Ethernet header, and device memory: cut to what was received.
+    assert!(matches!(refused.reason, XdpReceiveError::Sync(SyncError::OtherPool { .. })), "{refused}");
+    assert_eq!(refused.back.len(), 100);
+    open.recycle_received(refused.back);
+    // Less than an Ethernet header, and device memory: they come back as they were, and are not synced.
+    let syncs = rig.bus.stats().syncs_for_cpu;
     let buffer = received(&mut pages, &device, 13);
     let refused = XdpBuff::receive(&pages, buffer).unwrap_err();
-    let XdpReceiveError::TooShort(frag) = &refused else { panic!("{refused}") };
-    assert_eq!((frag.len(), refused.to_string().contains("13 bytes")), (13, true));
+    assert_eq!((refused.reason, refused.reason.errno()), (XdpReceiveError::TooShort(FrameError { len: 13 }), 22));
+    assert_eq!((refused.back.len(), refused.to_string().contains("13 bytes")), (13, true));
     drop((buff, refused));
     let buffer = received(&mut iovs, &device, 100);
     let refused = XdpBuff::receive(&iovs, buffer).unwrap_err();
-    let XdpReceiveError::Unreadable(frag) = refused else { panic!("{refused}") };
+    assert_eq!((refused.reason, rig.bus.stats().syncs_for_cpu), (XdpReceiveError::Unreadable, syncs));
+    let frag: Frag = Frag::from(iovs.sync_for_cpu(refused.back).unwrap());
     assert_eq!((frag.len(), frag.bytes()), (100, None));
     drop(frag);
     assert_eq!((pages.in_use(), open.in_use(), iovs.in_use()), (0, 0, 0));

@@ -2,7 +2,7 @@
 
 use netmem::mm::{FreePage, Zone, get_page, put_page};
 use netmem::page_pool::{
-    AnyProvider, Batch, InitCallback, PagePoolParams, PoolError, PoolFlags, PoolHooks, PoolId, Refill, Refused,
+    AnyProvider, Batch, InitCallback, PagePoolParams, PoolError, PoolFlags, PoolHooks, PoolId, ProviderError, Refill,
 };
 use netmem::provider::PageProvider;
 use netmem::{Backing, FreeIov, MemoryProvider, NetIov, Netmem, NetmemRef, Page, PagePool, Shares};
@@ -70,7 +70,7 @@ fn o6_bytes_need_a_handle_that_is_alone() {
     let mut memory = pool.alloc().unwrap();
     let second = memory.get();
     assert!(memory.bytes_mut().is_none(), "two references of the pool's");
-    let memory_back = memory.share(2).unwrap_err().into_frag().unwrap_err();
+    let memory_back = memory.share(2).unwrap_err().back.into_frag().unwrap_err();
     memory = memory_back;
     drop(second);
     let extra = get_page(memory.borrow().page());
@@ -225,7 +225,7 @@ fn o5_an_iov_outlives_pool_and_provider() {
     struct Once(Mutex<Vec<FreeIov>>);
     impl MemoryProvider for Once {
         type Kind = NetIov;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(4096)
         }
         fn alloc(&self, out: &mut Refill<'_, NetIov>) {
@@ -257,7 +257,7 @@ fn a_refused_piece_comes_back() {
     struct Odd(Zone, Mutex<usize>);
     impl MemoryProvider for Odd {
         type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(4096)
         }
         fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -285,7 +285,7 @@ fn a_provider_cannot_overstate_its_pieces() {
     struct Boaster(Zone);
     impl MemoryProvider for Boaster {
         type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(1 << 20)
         }
         fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -323,7 +323,7 @@ fn parameters_out_of_range_are_refused_with_a_reason() {
         assert!(error.contains(text), "{error:?} does not say {text:?}");
     }
     let bare = PagePool::<NetIov>::new(PagePoolParams::default(), Iovs::new(device.clone(), 1)).map(drop).unwrap_err();
-    assert_eq!(bare, PoolError::Provider(Refused::NeedsDma));
+    assert_eq!(bare, PoolError::Provider(ProviderError::NeedsDma));
     assert!(PagePool::<Page>::new(small_ring(1 << 20), pages(&zone)).is_ok(), "a long ring is cut");
 }
 

@@ -4,7 +4,7 @@
 
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, get_page, put_page};
 use netmem::page_pool::{
-    Batch, CACHE, InitCallback, PagePoolParams, PoolError, PoolHooks, PoolId, REFILL, Refill, Refused,
+    Batch, CACHE, InitCallback, PagePoolParams, PoolError, PoolHooks, PoolId, ProviderError, REFILL, Refill,
 };
 use netmem::provider::PageProvider;
 use netmem::{MemoryProvider, NetIov, Netmem, NetmemRef, Page, PagePool};
@@ -30,7 +30,7 @@ impl Flaky {
 
 impl MemoryProvider for Flaky {
     type Kind = Page;
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok((PAGE_SIZE as u32) << params.order)
     }
     fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -152,7 +152,7 @@ fn a_provider_that_refuses_or_lies_gives_no_pool() {
     ) -> (Arc<Altered<P>>, Arc<AtomicU32>) {
         let ends = Arc::new(AtomicU32::new(0));
         let count = ends.clone();
-        let odd = Altered::of(beneath).init(move |_, _| said.map_err(Refused::Other));
+        let odd = Altered::of(beneath).init(move |_, _| said.map_err(ProviderError::Other));
         (odd.destroy(move |_| _ = count.fetch_add(1, SeqCst)).into_arc(), ends)
     }
     let device = Watched::new(true);
@@ -161,7 +161,7 @@ fn a_provider_that_refuses_or_lies_gives_no_pool() {
         let params = PagePoolParams::for_device(device.clone(), 1);
         let error = PagePool::<Page>::new(params, odd.clone()).map(drop).unwrap_err();
         match said {
-            Err(why) => assert_eq!(error, PoolError::Provider(Refused::Other(why))),
+            Err(why) => assert_eq!(error, PoolError::Provider(ProviderError::Other(why))),
             Ok(size) => assert_eq!(error, PoolError::PieceSize { size, order: 0 }),
         }
         assert_eq!(ends.load(SeqCst), u32::from(said.is_ok()), "destroy");
@@ -184,7 +184,7 @@ fn pieces_that_do_not_fit_come_back_and_others_stay() {
     struct Mixed(Zone, AtomicU32);
     impl MemoryProvider for Mixed {
         type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(PAGE_SIZE as u32)
         }
         fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -407,7 +407,7 @@ fn a_provider_that_panics() {
     struct Bomb(Zone, AtomicU32, AtomicU32);
     impl MemoryProvider for Bomb {
         type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(PAGE_SIZE as u32)
         }
         fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -473,7 +473,7 @@ fn a_provider_that_returns_what_it_kept() {
     struct Keeper(Zone, Mutex<Vec<Netmem<Page>>>);
     impl MemoryProvider for Keeper {
         type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(PAGE_SIZE as u32)
         }
         fn alloc(&self, out: &mut Refill<'_, Page>) {

@@ -3,13 +3,13 @@
 
 use example::Example;
 use netmem::netdev::Hardware;
-use netmem_drivers::port::{PortRing, PortStats, RingError};
+use netmem_drivers::port::{PortError, PortRing, PortStats};
 use netmem_drivers::{gve, hns3};
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 
 use netmem::Page;
 use netmem::mm::Zone;
-use netmem::netdev::{PostRefused, RxRing};
+use netmem::netdev::{PostError, RxRing};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
 use netmem::skb::Skb;
@@ -362,7 +362,7 @@ fn a_ring_says_why_it_does_not_start() {
     let rig = Rig::new(Coherent::new());
     let other = Rig::new(Coherent::new());
     let mut nic = rig.nic(NicParams::default(), Vec::new());
-    let is = |result: Result<(), RingError>, text: &str| {
+    let is = |result: Result<(), PortError>, text: &str| {
         let error = result.expect_err(text).to_string();
         assert!(error.contains(text), "{error}");
     };
@@ -400,7 +400,7 @@ fn a_buffer_that_is_copied_from_comes_back_synced_to_its_end() {
     let completed = wait_for(&nic, || ring.complete()).unwrap();
     // Another pool does not know the device, reads nothing, and gives the buffer back.
     let refused = other.read_and_reuse(completed.payload, |_| panic!("it was read")).unwrap_err();
-    let (buffer, len) = pool.read_and_reuse(refused.0, <[u8]>::len).unwrap();
+    let (buffer, len) = pool.read_and_reuse(refused.back, <[u8]>::len).unwrap();
     assert_eq!((len, buffer.len()), (142, 2048));
     assert!(!buffer.bytes().contains(&0xaa), "what the CPU had written there is old");
     drop((ring, buffer, pool, other));
@@ -527,7 +527,7 @@ fn a_ring_whose_buffers_its_pool_does_not_sync_does_not_start() {
             gve::netmem::Ring::new(&mut nic, 0, open(), Some(rig.headers()), None).unwrap_err(),
             gve::devmem::Ring::new(&mut nic, 0, open(), rig.headers(), None).unwrap_err(),
         ] {
-            let RingError::Post { queue: 0, reason: PostRefused::NotSynced { from, to, .. } } = error else {
+            let PortError::Post { queue: 0, reason: PostError::NotSynced { from, to, .. } } = error else {
                 panic!("{error}")
             };
             assert_eq!((from, to), (offset, offset + max_len));

@@ -3,7 +3,7 @@
 
 use netmem::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn};
-use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePoolParams, PoolError, Refill, Refused};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePoolParams, PoolError, ProviderError, Refill};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::{FreeIov, MemoryProvider, NetIov, Netmem, Page, PagePool};
@@ -38,17 +38,17 @@ mod the_suite {
     }
     impl MemoryProvider for Mine {
         type Kind = NetIov;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
             if params.order != 0 {
-                return Err(Refused::Order { order: params.order, max: 0 });
+                return Err(ProviderError::Order { order: params.order, max: 0 });
             }
             if params.rx_page_size != 0 && params.rx_page_size != 4096 {
-                return Err(Refused::PieceSize { asked: params.rx_page_size, has: 4096 });
+                return Err(ProviderError::PieceSize { asked: params.rx_page_size, has: 4096 });
             }
             if params.device.as_ref().is_some_and(|device| device.id() == self.device) {
                 Ok(4096)
             } else {
-                Err(Refused::OtherDevice)
+                Err(ProviderError::OtherDevice)
             }
         }
         fn alloc(&self, out: &mut Refill<'_, NetIov>) {
@@ -163,7 +163,7 @@ mod the_suite {
     }
     impl MemoryProvider for Wrong {
         type Kind = Page;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
             let calls = self.calls.fetch_add(1, Relaxed);
             match self.what {
                 What::SaysTwice => return Ok(8192),
@@ -171,10 +171,10 @@ mod the_suite {
                 _ => {}
             }
             if self.what != What::TakesAnyOrder && params.order != 0 {
-                return Err(Refused::Order { order: params.order, max: 0 });
+                return Err(ProviderError::Order { order: params.order, max: 0 });
             }
             if self.what != What::TakesAnySize && ![0, 4096].contains(&params.rx_page_size) {
-                return Err(Refused::PieceSize { asked: params.rx_page_size, has: 4096 });
+                return Err(ProviderError::PieceSize { asked: params.rx_page_size, has: 4096 });
             }
             Ok(4096)
         }
@@ -240,10 +240,10 @@ mod the_suite {
         struct Late(Mutex<(Vec<FreePage>, usize)>);
         impl MemoryProvider for Late {
             type Kind = Page;
-            fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+            fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
                 match (params.order, params.rx_page_size) {
                     (0, 0) => Ok(4096),
-                    _ => Err(Refused::Other("order 0 only")),
+                    _ => Err(ProviderError::Other("order 0 only")),
                 }
             }
             fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -301,7 +301,7 @@ mod the_suite {
         let params = PagePoolParams::for_device(device.clone(), 4096);
         let any = |_: &Iovs, params: &PagePoolParams| match (params.order, params.rx_page_size) {
             (0, 0) => Ok(4096),
-            _ => Err(Refused::Other("order 0 only")),
+            _ => Err(ProviderError::Other("order 0 only")),
         };
         let make = || Altered::of(Iovs::with(Vec::new(), true)).init(any).into_arc();
         assert_eq!(conformance::check(make, &params).unwrap_err(), Violation::AcceptsOtherDevice);
@@ -321,7 +321,7 @@ mod life {
     struct Counts(Zone, Calls, u32);
     impl MemoryProvider for Counts {
         type Kind = Page;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             self.1.inits.fetch_add(1, Relaxed);
             Ok(self.2)
         }
@@ -394,7 +394,7 @@ mod life {
     struct Returns(Mutex<Vec<FreeIov>>, Mutex<Vec<Netmem<NetIov>>>);
     impl MemoryProvider for Returns {
         type Kind = NetIov;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(4096)
         }
         fn alloc(&self, out: &mut Refill<'_, NetIov>) {
@@ -472,7 +472,7 @@ mod sizes {
         assert_eq!(make(0, 2048), Err(PoolError::RxPageSize { size: 2048 }));
         assert_eq!(make(0, 12288), Err(PoolError::RxPageSize { size: 12288 }));
         assert_eq!(make(1, 16384), Err(PoolError::TwoSizes { size: 16384, order: 1 }));
-        let refused = Refused::PieceSize { asked: 16384, has: 4096 };
+        let refused = ProviderError::PieceSize { asked: 16384, has: 4096 };
         assert_eq!(make(0, 16384), Err(PoolError::Provider(refused)));
     }
 
@@ -481,7 +481,7 @@ mod sizes {
         struct Ignores;
         impl MemoryProvider for Ignores {
             type Kind = Page;
-            fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+            fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
                 Ok(4096)
             }
             fn alloc(&self, _out: &mut Refill<'_, Page>) {}
@@ -489,7 +489,7 @@ mod sizes {
         }
         let params = PagePoolParams { rx_page_size: 8192, ..Default::default() };
         let refused = PagePool::<Page>::new(params, Arc::new(Ignores)).map(drop).unwrap_err();
-        assert_eq!(refused, PoolError::Provider(Refused::PieceSize { asked: 8192, has: 4096 }));
+        assert_eq!(refused, PoolError::Provider(ProviderError::PieceSize { asked: 8192, has: 4096 }));
     }
 
     #[test]
@@ -508,7 +508,7 @@ mod sizes {
                 assert_eq!((pool.piece_size() as usize, piece.dma_addr().as_raw() % size), (size, 0));
             }
             let other = PagePool::<NetIov>::new(of(shift - 11, 0), binding.clone()).map(drop).unwrap_err();
-            let refused = Refused::PieceSize { asked: 8192 << (shift - 12), has: 1 << shift };
+            let refused = ProviderError::PieceSize { asked: 8192 << (shift - 12), has: 1 << shift };
             assert_eq!(other, PoolError::Provider(refused));
         }
         for size in [0, 1, 2048, 4097, 12288, 4 << 20, usize::MAX] {
@@ -547,10 +547,10 @@ mod sizes {
         let direction = DmaDirection::Bidirectional;
         let params = PagePoolParams { direction, ..PagePoolParams::for_device(device.clone(), 4096) };
         let refused = PagePool::<NetIov>::new(params, one).map(drop).unwrap_err();
-        assert_eq!(refused, PoolError::Provider(Refused::Direction { direction }));
+        assert_eq!(refused, PoolError::Provider(ProviderError::Direction { direction }));
         let params = PagePoolParams::for_device(coherent(), 4096);
         let refused = PagePool::<NetIov>::new(params, two).map(drop).unwrap_err();
-        assert_eq!(refused, PoolError::Provider(Refused::OtherDevice));
+        assert_eq!(refused, PoolError::Provider(ProviderError::OtherDevice));
     }
 
     #[test]
@@ -662,7 +662,7 @@ mod huge {
         let pieces = (small.alloc().unwrap(), large.alloc().unwrap());
         assert_eq!((pieces.0.size(), pieces.1.size(), provider.stats().blocks), (4096, 32768, 2));
         let refused = pool(10).map(drop).unwrap_err().unwrap();
-        assert_eq!(refused, PoolError::Provider(Refused::Order { order: 10, max: 9 }));
+        assert_eq!(refused, PoolError::Provider(ProviderError::Order { order: 10, max: 9 }));
         drop((small, large, pieces));
         assert_eq!((provider.stats().blocks, zone.free_frames()), (0, 1024));
     }

@@ -2,17 +2,17 @@
 //! goes to a driver that declares it and to the device that it is bound to. Rules O3, D3 and S2 where they are checked at
 //! run time.
 
+use netmem::Refused;
 use netmem::dma::{
     DeviceId, DmaDevice, DmaDirection, DmaTxQueue, MapError, PeerMemory, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
 use netmem::mm::Zone;
 use netmem::netdev::{
-    BadTxCompletion, NetmemTx, NetmemTxMode, RxMemory, Sent, TxError, TxHardware, TxRefused, TxRing, Verdict, Xdp,
-    validate_xmit,
+    NetmemTx, NetmemTxMode, RxMemory, Sent, TxCompletionError, TxError, TxHardware, TxRing, Verdict, Xdp, validate_xmit,
 };
 use netmem::page_pool::{AnyProvider, Chunk, DmabufError, DmabufTxBinding, PagePool, PagePoolParams, TxRangeError};
 use netmem::provider::DmabufProvider;
-use netmem::skb::{FrameTooShort, IpSummed, MmFrag, Skb, SkbFrag};
+use netmem::skb::{FrameError, IpSummed, MmFrag, Skb, SkbFrag};
 use netmem::{DmaAddr, Page};
 use netmem_drivers::{Driver, QueueConfig, TransmitError, Transmitter};
 use netmem_sim::Memfd;
@@ -73,7 +73,7 @@ fn bytes(len: usize, seed: u8) -> Vec<u8> {
 }
 
 /// What completes next.
-fn next_sent(nic: &Nic, ring: &mut TxRing<NicTxQueue>) -> Result<Sent, BadTxCompletion> {
+fn next_sent(nic: &Nic, ring: &mut TxRing<NicTxQueue>) -> Result<Sent, TxCompletionError> {
     wait_for(nic, || ring.complete())
 }
 
@@ -134,7 +134,7 @@ fn packets_of_all_kinds_of_host_memory_arrive_whole_and_in_order() {
             want.push(frame);
             let mut skb = skb.into_readable().unwrap();
             // A full ring gives the packet back, whole, and takes it when there is room.
-            while let Err(TxRefused { reason, skb: back }) = ring.send(skb) {
+            while let Err(Refused { reason, back }) = ring.send(skb) {
                 assert!(matches!(reason, TxError::Full { need: 1..=4, room: 0..=3 }), "{reason}");
                 assert_eq!(back.len(), want.last().unwrap().len());
                 ring.kick();
@@ -192,7 +192,7 @@ fn what_is_received_is_sent_on_and_its_pages_are_recycled_directly() {
             // In order: when one is refused, those behind it wait, though a smaller one might fit.
             while let Some(skb) = waiting.pop_front() {
                 if let Err(refused) = transmitter.send(0, skb) {
-                    waiting.push_front(refused.skb);
+                    waiting.push_front(refused.back);
                     break;
                 }
             }
@@ -337,7 +337,7 @@ fn s2_device_memory_goes_to_the_device_it_is_bound_to() {
     let mut skb = headers(150);
     skb.add_bound_frag(own.frags(0, 100).unwrap().next().unwrap()).unwrap();
     skb.add_bound_frag(foreign.frags(0, 50).unwrap().next().unwrap()).unwrap();
-    let TxRefused { reason, skb } = ring.send_netmem(skb).unwrap_err();
+    let Refused { reason, back: skb } = ring.send_netmem(skb).unwrap_err();
     assert_eq!(reason, TxError::OtherDevice { frag: 1 });
     assert!(reason.to_string().contains("bound to another device: bind it to the one that sends it"));
     assert_eq!((skb.nr_frags(), ring.packets(), rig.bus.stats().mapped()), (2, 0, mapped), "whole, and nothing mapped");
@@ -408,7 +408,7 @@ fn d3_a_packet_that_cannot_be_mapped_leaves_nothing_mapped() {
                 assert!(!next_sent(&nic, &mut ring).unwrap().failed);
                 assert_eq!(rig.sent.frames(), [want]);
             }
-            Err(TxRefused { reason, skb }) => {
+            Err(Refused { reason, back: skb }) => {
                 // The frag of device memory is the third, and takes no mapping.
                 let piece = if room < 3 { room } else { room + 1 };
                 let len = if room == 0 { 15 } else { 50 };
@@ -473,14 +473,14 @@ fn completions_that_name_no_packet_are_refused() {
     for i in 0..300 {
         let mut skb = Skb::copy_from(&bytes(60, i as u8)).unwrap().into_readable().unwrap();
         while let Err(refused) = ring.send(skb) {
-            skb = refused.skb;
+            skb = refused.back;
             match next_sent(&nic, &mut ring) {
                 Ok(Sent { failed, .. }) => {
                     assert!(!failed);
                     sent += 1;
                 }
-                Err(BadTxCompletion::Index { index: 16.., depth: 16 }) => index += 1,
-                Err(BadTxCompletion::NotPosted { .. }) => not_posted += 1,
+                Err(TxCompletionError::Index { index: 16.., depth: 16 }) => index += 1,
+                Err(TxCompletionError::NotPosted { .. }) => not_posted += 1,
                 Err(other) => panic!("{other}"),
             }
         }
@@ -489,7 +489,7 @@ fn completions_that_name_no_packet_are_refused() {
     while sent < 300 || index + not_posted < 150 {
         match next_sent(&nic, &mut ring) {
             Ok(_) => sent += 1,
-            Err(BadTxCompletion::Index { .. }) => index += 1,
+            Err(TxCompletionError::Index { .. }) => index += 1,
             Err(_) => not_posted += 1,
         }
     }
@@ -544,7 +544,7 @@ fn bad_packets_are_refused_with_a_reason() {
     let mut ring = rig.ring(&mut nic);
     let mut refuse = |skb: Skb| ring.send(skb.into_readable().unwrap()).unwrap_err().reason;
     for len in [0, 1, 13] {
-        let short = TxError::TooShort(FrameTooShort { len });
+        let short = TxError::TooShort(FrameError { len });
         assert_eq!(refuse(Skb::copy_from(&[0; 13][..len]).unwrap()), short);
     }
     let mut skb = Skb::copy_from(&[0; 100]).unwrap();

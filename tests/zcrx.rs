@@ -4,11 +4,11 @@
 use netmem::dma::{DmaDevice, DmaDirection, PeerError, PeerMemory, PieceError};
 use netmem::mm::Zone;
 use netmem::netdev::{Hardware, RxRing};
-use netmem::page_pool::{AnyProvider, Chunk, DmabufTxBinding, PagePoolParams, PoolError, Refused};
+use netmem::page_pool::{AnyProvider, Chunk, DmabufTxBinding, PagePoolParams, PoolError, ProviderError};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::Skb;
 use netmem::zcrx::{
-    CopyError, PostError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxError, ZcrxEvent, ZcrxEvents, ZcrxParams,
+    CopyError, HandOutError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxError, ZcrxEvent, ZcrxEvents, ZcrxParams,
     ZcrxPiece, ZcrxReceive, ZcrxRqe, ZcrxUser,
 };
 use netmem::{Frag, MemoryProvider, NetIov, Page, PagePool};
@@ -346,17 +346,17 @@ fn a_full_completion_ring_hands_pieces_back() {
     zcrx.post(frags.pop().unwrap()).unwrap();
     zcrx.post(frags.pop().unwrap()).unwrap();
     let refused = zcrx.post(frags.pop().unwrap()).unwrap_err();
-    assert!(matches!(refused, PostError::QueueFull(_)), "{refused}");
+    assert!(refused.reason == HandOutError::QueueFull, "{refused}");
     let first = user.receive().unwrap().unwrap();
-    zcrx.post(refused.into_frag()).unwrap();
+    zcrx.post(refused.back).unwrap();
     let ring = user.completions().clone();
     // A head that is not inside the ring is not believed: the ring counts as full, and the lie is counted.
     let head = ring.head();
     for lie in [head.wrapping_sub(1), ring.tail().wrapping_add(1), head ^ 1 << 31, u32::MAX] {
         ring.store_head(lie);
         let refused = zcrx.post(frags.pop().unwrap()).unwrap_err();
-        assert!(matches!(refused, PostError::QueueFull(_)), "{refused}");
-        frags.push(refused.into_frag());
+        assert!(refused.reason == HandOutError::QueueFull, "{refused}");
+        frags.push(refused.back);
         assert!(matches!(zcrx.copy(b"x"), Err(CopyError::QueueFull | CopyError::NoBuffer)));
     }
     assert!(zcrx.stats().bad_cq_head >= 4, "{:?}", zcrx.stats());
@@ -492,10 +492,10 @@ fn memory_of_somebody_else_comes_back() {
     let dmabuf = DmabufProvider::bind(device.clone(), gpu, &[Chunk { offset: 0, len: 4096 }], 4096).unwrap();
     let mut other = PagePool::<NetIov>::new(PagePoolParams::for_device(device, 4096), dmabuf).unwrap();
     let refused = rig.zcrx.post(other.alloc_frag(64).unwrap()).unwrap_err();
-    assert!(matches!(refused, PostError::NotOurs(_)), "{refused}");
+    assert!(refused.reason == HandOutError::NotOurs, "{refused}");
     let mut skb = Skb::new();
     skb.add_rx_frag(rig.pool.alloc_frag(10).unwrap()).unwrap();
-    skb.add_rx_frag(refused.into_frag()).unwrap();
+    skb.add_rx_frag(refused.back).unwrap();
     let mut receive = ZcrxReceive::new(skb);
     assert_eq!(receive.run(&rig.zcrx).unwrap(), 10);
     let error = receive.run(&rig.zcrx).unwrap_err();
@@ -536,7 +536,7 @@ fn closing_takes_everything_back() {
     assert_eq!(provider.available(), NIOVS);
     let params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
     let refused = PagePool::<NetIov>::new(params, provider.clone()).map(drop).unwrap_err();
-    assert_eq!(refused, PoolError::Provider(Refused::Closed));
+    assert_eq!(refused, PoolError::Provider(ProviderError::Closed));
     drop(provider);
     assert_eq!((bus.stats().mapped(), memory.len()), (0, NIOVS << 12));
 }
@@ -641,12 +641,15 @@ fn a_pool_that_does_not_fit_is_refused() {
         other => panic!("{other:?}"),
     };
     let direction = DmaDirection::Bidirectional;
-    assert_eq!(refused(PagePoolParams { direction, ..base.clone() }), Refused::Direction { direction });
-    assert_eq!(refused(PagePoolParams { order: 1, ..base.clone() }), Refused::PieceSize { asked: 8192, has: 4096 });
+    assert_eq!(refused(PagePoolParams { direction, ..base.clone() }), ProviderError::Direction { direction });
+    assert_eq!(
+        refused(PagePoolParams { order: 1, ..base.clone() }),
+        ProviderError::PieceSize { asked: 8192, has: 4096 }
+    );
     let params = PagePoolParams { rx_page_size: 16384, ..base.clone() };
-    assert_eq!(refused(params), Refused::PieceSize { asked: 16384, has: 4096 });
+    assert_eq!(refused(params), ProviderError::PieceSize { asked: 16384, has: 4096 });
     let other: Arc<dyn DmaDevice> = Arc::new(Coherent::new());
-    assert_eq!(refused(PagePoolParams { device: Some(other), ..base }), Refused::OtherDevice);
+    assert_eq!(refused(PagePoolParams { device: Some(other), ..base }), ProviderError::OtherDevice);
     assert!(rig.zcrx.provider().wants_sync());
 }
 

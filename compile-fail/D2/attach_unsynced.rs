@@ -9,7 +9,7 @@ use netmem::page_pool::{PagePool, Received};
 use netmem::skb::Skb;
 
 fn attach(pool: &PagePool, skb: &mut Skb, buffer: Received) -> Option<()> {
-    let frag: Frag = pool.sync_for_cpu(buffer).err()?.0.into();
+    let frag: Frag = pool.sync_for_cpu(buffer).err()?.back.into();
     skb.add_rx_frag(frag).ok()
 }
 

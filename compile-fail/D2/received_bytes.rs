@@ -8,7 +8,7 @@ use netmem::Page;
 use netmem::page_pool::{PagePool, Received};
 
 fn first(pool: &PagePool<Page>, buffer: Received<Page>) -> Option<u8> {
-    let buffer = pool.sync_for_cpu(buffer).err()?.0;
+    let buffer = pool.sync_for_cpu(buffer).err()?.back;
     buffer.bytes().first().copied()
 }
 

@@ -5,7 +5,7 @@ use netmem::netdev::RxRing;
 use netmem::{Frag, Page};
 
 fn post(ring: &mut RxRing<impl DmaQueue, Page>, payload: Frag<Page>) -> u8 {
-    let Some(payload) = ring.post(payload, None).err().map(|back| back.payload) else { return 0 };
+    let Some(payload) = ring.post(payload, None).err().map(|refused| refused.back.payload) else { return 0 };
     payload.bytes()[0]
 }
 

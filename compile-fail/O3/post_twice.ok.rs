@@ -5,7 +5,7 @@ use netmem::dma::DmaQueue;
 use netmem::netdev::RxRing;
 
 fn post(rings: &mut [RxRing<impl DmaQueue>; 2], payload: Frag) {
-    let Some(payload) = rings[0].post(payload, None).err().map(|back| back.payload) else { return };
+    let Some(payload) = rings[0].post(payload, None).err().map(|refused| refused.back.payload) else { return };
     let _ = rings[1].post(payload, None);
 }
 

@@ -1,9 +1,10 @@
 //! allowed: what is queued can be asked of the socket.
 
 use netmem::skb::Skb;
-use netmem::devmem::{NotQueued, Sock};
+use netmem::Refused;
+use netmem::devmem::{EnqueueError, Sock};
 
-fn receive(sock: &mut Sock, skb: Skb) -> Result<usize, NotQueued> {
+fn receive(sock: &mut Sock, skb: Skb) -> Result<usize, Refused<EnqueueError, Skb>> {
     sock.queue(skb)?;
     Ok(sock.queued())
 }

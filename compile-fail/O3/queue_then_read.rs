@@ -5,9 +5,10 @@
 //! The stack looks into a packet that it has queued on a socket, whose reader may have freed it.
 
 use netmem::skb::Skb;
-use netmem::devmem::{NotQueued, Sock};
+use netmem::Refused;
+use netmem::devmem::{EnqueueError, Sock};
 
-fn receive(sock: &mut Sock, skb: Skb) -> Result<usize, NotQueued> {
+fn receive(sock: &mut Sock, skb: Skb) -> Result<usize, Refused<EnqueueError, Skb>> {
     sock.queue(skb)?;
     Ok(skb.len())
 }

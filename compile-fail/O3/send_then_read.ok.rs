@@ -5,7 +5,7 @@ use netmem::netdev::TxRing;
 use netmem::skb::ReadableSkb;
 
 fn xmit(ring: &mut TxRing<impl DmaTxQueue>, packet: ReadableSkb) -> usize {
-    let Some(packet) = ring.send(packet).err().map(|back| back.skb) else { return 0 };
+    let Some(packet) = ring.send(packet).err().map(|refused| refused.back) else { return 0 };
     packet.len()
 }
 

@@ -1,6 +1,6 @@
 //! allowed: what gives pages is a provider of pages.
 
-use netmem::page_pool::{AnyProvider, MemoryProvider, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{AnyProvider, MemoryProvider, PagePoolParams, Refill, ProviderError};
 use netmem::{FreePage, Page};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ struct Kernel;
 
 impl MemoryProvider for Kernel {
     type Kind = Page;
-    fn init(&self, _: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, _: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok(4096)
     }
     fn alloc(&self, _: &mut Refill<'_, Page>) {}

@@ -4,7 +4,7 @@
 //!
 //! A pool that promises device memory is given the page allocator. Its users would hand out offsets that mean nothing.
 
-use netmem::page_pool::{AnyProvider, MemoryProvider, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{AnyProvider, MemoryProvider, PagePoolParams, Refill, ProviderError};
 use netmem::{FreePage, Page};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ struct Kernel;
 
 impl MemoryProvider for Kernel {
     type Kind = Page;
-    fn init(&self, _: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, _: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok(4096)
     }
     fn alloc(&self, _: &mut Refill<'_, Page>) {}

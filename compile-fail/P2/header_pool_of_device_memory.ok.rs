@@ -1,6 +1,6 @@
 //! allowed: the payload may.
 
-use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
+use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, ProviderError};
 use netmem::{FreeIov, NetIov};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ struct Vram;
 
 impl MemoryProvider for Vram {
     type Kind = NetIov;
-    fn init(&self, _: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, _: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok(4096)
     }
     fn alloc(&self, _: &mut Refill<'_, NetIov>) {}

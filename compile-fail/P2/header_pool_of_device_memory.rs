@@ -4,7 +4,7 @@
 //!
 //! Headers go to device memory, where nobody can parse them.
 
-use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, Refused};
+use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, PoolError, Refill, ProviderError};
 use netmem::{FreeIov, NetIov};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ struct Vram;
 
 impl MemoryProvider for Vram {
     type Kind = NetIov;
-    fn init(&self, _: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, _: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok(4096)
     }
     fn alloc(&self, _: &mut Refill<'_, NetIov>) {}

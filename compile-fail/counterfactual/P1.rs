@@ -2,7 +2,7 @@
 
 use crate::page_pool::{AnyProvider, MemoryKind};
 use crate::{FreeIov, FreePage, MemoryProvider, NetIov, Netmem, Page, PageOrIov};
-use alloc::sync::Arc;
+use crate::alloc::Arc;
 
 impl From<FreeIov> for FreePage {
     fn from(_: FreeIov) -> Self {

@@ -4,7 +4,7 @@
 use crate::page_pool::DmabufTxBinding;
 use crate::provider::DmabufProvider;
 use crate::skb::{ReadableSkb, Skb};
-use alloc::sync::Arc;
+use crate::alloc::Arc;
 
 impl From<Skb> for ReadableSkb {
     fn from(_: Skb) -> Self {

@@ -9,11 +9,12 @@
 //! driver that does not declare that it can takes readable packets, and this one was never asked.
 
 use netmem::dma::DmaTxQueue;
-use netmem::netdev::{TxRefused, TxRing};
+use netmem::Refused;
+use netmem::netdev::{TxError, TxRing};
 use netmem::skb::{ReadableSkb, Skb};
 
 fn start_xmit<Q: DmaTxQueue>(ring: &mut TxRing<Q>, skb: Skb) -> Option<()> {
-    let send: fn(&mut TxRing<Q>, ReadableSkb) -> Result<(), TxRefused> = TxRing::send;
+    let send: fn(&mut TxRing<Q>, ReadableSkb) -> Result<(), Refused<TxError, ReadableSkb>> = TxRing::send;
     send(ring, skb).ok()
 }
 

@@ -20,6 +20,6 @@ pub mod port;
 mod readable;
 mod transmit;
 
-pub use driver::{Driver, DriverError, QueueConfig, QueueMemory, RxStats, XdpError, XdpRefused};
+pub use driver::{Driver, DriverError, QueueConfig, QueueMemory, RxStats, XdpError};
 pub use readable::ReadableOnly;
 pub use transmit::{TransmitError, Transmitter, TxStats};

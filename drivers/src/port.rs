@@ -6,7 +6,7 @@
 //! docs/porting has it as diffs.
 
 use crate::RxStats;
-use netmem::netdev::{BadCompletion, PostRefused};
+use netmem::netdev::{CompletionError, PostError, RingError};
 use netmem::page_pool::{PagePool, PoolKind, Stats};
 use netmem::shim::page_pool_recycle_direct_netmem;
 use netmem::skb::{Skb, SkbFrag, check_frame};
@@ -57,43 +57,43 @@ pub struct PortStats {
     /// Those of them whose headers the CPU cannot read.
     pub unreadable_head: u64,
     /// Why the ring refused a buffer, the last time that it did.
-    pub refused: Option<PostRefused>,
+    pub refused: Option<PostError>,
 }
 
 /// Whether a completion that was refused was part of a frame, and of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum Lost {
     NoFrame,
     Frame { end: bool },
 }
 
 impl PortStats {
     /// Refuses a ring that could not be filled because its buffers do not fit it, as it would receive nothing.
-    pub(super) fn started(&self, queue: u16) -> Result<(), RingError> {
-        self.refused.map_or(Ok(()), |reason| Err(RingError::Post { queue: queue.into(), reason }))
+    pub(super) fn started(&self, queue: u16) -> Result<(), PortError> {
+        self.refused.map_or(Ok(()), |reason| Err(PortError::Post { queue: queue.into(), reason }))
     }
 
     /// Counts a completion that does not fit. `lost` says that the frame it is part of is lost already, and counted.
-    pub(super) fn refuse(&mut self, bad: BadCompletion, lost: bool) -> Refused {
+    pub(super) fn refuse(&mut self, bad: CompletionError, lost: bool) -> Lost {
         let once = u64::from(!lost);
         match bad {
-            BadCompletion::PayloadLength { end_of_frame: end, .. }
-            | BadCompletion::HeaderLength { end_of_frame: end, .. } => {
+            CompletionError::PayloadLength { end_of_frame: end, .. }
+            | CompletionError::HeaderLength { end_of_frame: end, .. } => {
                 self.rx.bad_length += once;
-                Refused::Frame { end }
+                Lost::Frame { end }
             }
-            BadCompletion::Failed { end_of_frame: end, .. } => {
+            CompletionError::Failed { end_of_frame: end, .. } => {
                 self.rx.failed += once;
-                Refused::Frame { end }
+                Lost::Frame { end }
             }
-            BadCompletion::Index { .. } => {
+            CompletionError::Index { .. } => {
                 self.rx.bad_index += 1;
-                Refused::NoFrame
+                Lost::NoFrame
             }
             // A buffer that is not out is no part of a frame.
             _ => {
                 self.rx.not_posted += 1;
-                Refused::NoFrame
+                Lost::NoFrame
             }
         }
     }
@@ -113,17 +113,25 @@ impl PortStats {
 /// Why a ring did not start. What it was given is dropped, and its memory is back with its provider.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RingError {
+pub enum PortError {
     /// The device has no such queue, or it runs.
     #[error("the device gives no receive queue {queue}: it has no such queue, or it runs already")]
     NoQueue {
         /// Which.
         queue: usize,
     },
-    /// No memory for a ring, or a depth that no ring has.
-    #[error("queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
+    /// There is no ring over the queue of the hardware.
+    #[error("queue {queue}: {reason}")]
     NoRing {
-        /// Which.
+        /// The queue, from 0.
+        queue: usize,
+        /// Why there is no ring.
+        reason: RingError,
+    },
+    /// There is no memory for what the port keeps of its buffers.
+    #[error("queue {queue}: no memory to note its buffers: use a shorter ring")]
+    NoMemory {
+        /// The queue, from 0.
         queue: usize,
     },
     /// A pool's memory is not mapped for the device.
@@ -138,7 +146,7 @@ pub enum RingError {
         /// Which.
         queue: usize,
         /// Why.
-        reason: PostRefused,
+        reason: PostError,
     },
     /// The memory cannot be read, and this stage reads it (rule P3).
     #[error("queue {queue}: its memory cannot be read by the CPU, and this stage of the port reads it: use `devmem`")]

@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use netmem::Refused;
 use netmem::dma::DmaTxQueue;
 use netmem::mm::Zone;
-use netmem::netdev::{Cleaned, NetmemTx, Poll, TxError, TxHardware, TxRefused, TxRing, XdpBuff};
+use netmem::netdev::RingError;
+use netmem::netdev::{Cleaned, NetmemTx, Poll, TxError, TxHardware, TxRing, XdpBuff};
 use netmem::skb::{ReadableSkb, Skb};
 
 /// Sends on the queues of a device.
@@ -48,10 +50,18 @@ pub enum TransmitError {
         /// Which.
         queue: usize,
     },
-    /// No memory for a ring, or a depth that no ring has.
-    #[error("transmit queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
+    /// There is no ring over the queue of the hardware.
+    #[error("transmit queue {queue}: {reason}")]
     NoRing {
-        /// Which.
+        /// The queue, from 0.
+        queue: usize,
+        /// Why there is no ring.
+        reason: RingError,
+    },
+    /// There is no memory to note the queue.
+    #[error("no memory to note transmit queue {queue}: use fewer")]
+    NoMemory {
+        /// The queue, from 0.
         queue: usize,
     },
 }
@@ -69,8 +79,8 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
         let mut rings = Vec::new();
         for queue in 0..queues {
             let hardware = hardware.tx_queue(queue).ok_or(TransmitError::NoQueue { queue })?;
-            let ring = TxRing::new(hardware, zone.clone()).ok_or(TransmitError::NoRing { queue })?;
-            rings.try_reserve(1).map_err(|_| TransmitError::NoRing { queue })?;
+            let ring = TxRing::new(hardware, zone.clone()).map_err(|reason| TransmitError::NoRing { queue, reason })?;
+            rings.try_reserve(1).map_err(|_| TransmitError::NoMemory { queue })?;
             rings.push(TxQueue { ring, stats: TxStats::default() });
         }
         Ok(Transmitter { queues: rings })
@@ -86,9 +96,9 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
     ///
     /// # Errors
     ///
-    /// [`TxRefused`], with the reason and the packet: try again after [`clean`](Self::clean) when the ring was full.
-    pub fn send(&mut self, queue: usize, skb: ReadableSkb) -> Result<(), TxRefused> {
-        let Some(queue) = self.queue(queue) else { return Err(TxRefused { reason: NONE, skb }) };
+    /// [`TxError`], with the reason and the packet: try again after [`clean`](Self::clean) when the ring was full.
+    pub fn send(&mut self, queue: usize, skb: ReadableSkb) -> Result<(), Refused<TxError, ReadableSkb>> {
+        let Some(queue) = self.queue(queue) else { return Err(Refused { reason: NONE, back: skb }) };
         queue.ring.send(skb).inspect_err(|refused| queue.stats.count(refused.reason))
     }
 
@@ -97,11 +107,11 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), and when its device memory is not bound to this device, to transmit from.
-    pub fn send_netmem(&mut self, queue: usize, skb: Skb) -> Result<(), TxRefused<Skb>>
+    pub fn send_netmem(&mut self, queue: usize, skb: Skb) -> Result<(), Refused<TxError, Skb>>
     where
         Q: NetmemTx,
     {
-        let Some(queue) = self.queue(queue) else { return Err(TxRefused { reason: NONE, skb }) };
+        let Some(queue) = self.queue(queue) else { return Err(Refused { reason: NONE, back: skb }) };
         queue.ring.send_netmem(skb).inspect_err(|refused| queue.stats.count(refused.reason))
     }
 

@@ -23,7 +23,7 @@ use crate::dma::{Coherent, DmaBus};
 use netmem::memory::{Kind, PageOrIov};
 use netmem::mm::MAX_ORDER;
 use netmem::page_pool::{
-    AnyProvider, MemoryKind, MemoryProvider, Netmem, PagePool, PagePoolParams, PoolError, Refill, Refused,
+    AnyProvider, MemoryKind, MemoryProvider, Netmem, PagePool, PagePoolParams, PoolError, ProviderError, Refill,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub struct Report {
 pub enum Violation {
     /// It refuses what it is said to serve.
     #[error("init refuses the parameters that were given to the suite: {0}")]
-    Refuses(Refused),
+    Refuses(ProviderError),
     /// There is no pool over it.
     #[error("no pool can be made over it: {0}")]
     NoPool(PoolError),
@@ -72,7 +72,7 @@ pub enum Violation {
     },
     /// It accepts an order that no memory has.
     #[error(
-        "init accepts order {order} and says pieces of {size} bytes: refuse with Refused::Order what it does not have"
+        "init accepts order {order} and says pieces of {size} bytes: refuse with ProviderError::Order what it does not have"
     )]
     AcceptsOrder {
         /// What was asked for.
@@ -81,7 +81,7 @@ pub enum Violation {
         size: u32,
     },
     /// It accepts a size and has another.
-    #[error("init accepts rx_page_size {asked} and says pieces of {size} bytes: refuse with Refused::PieceSize")]
+    #[error("init accepts rx_page_size {asked} and says pieces of {size} bytes: refuse with ProviderError::PieceSize")]
     IgnoresRxPageSize {
         /// What was asked for.
         asked: u32,
@@ -89,7 +89,7 @@ pub enum Violation {
         size: u32,
     },
     /// It accepts a device that its memory is not mapped for.
-    #[error("init accepts a pool of another device: refuse with Refused::OtherDevice what is not mapped for it")]
+    #[error("init accepts a pool of another device: refuse with ProviderError::OtherDevice what is not mapped for it")]
     AcceptsOtherDevice,
     /// Its memory is read by the CPU, and it says that it needs no sync.
     #[error(
@@ -215,7 +215,7 @@ impl<P: MemoryProvider> Watch<P> {
 impl<P: MemoryProvider> MemoryProvider for Watch<P> {
     type Kind = P::Kind;
 
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         let size = self.provider.init(params)?;
         self.inits.fetch_add(1, Relaxed);
         Ok(size)

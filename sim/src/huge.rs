@@ -3,7 +3,7 @@
 use crate::sync::Lock;
 use netmem::memory::Page;
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, page_to_pfn};
-use netmem::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{MemoryProvider, PagePoolParams, ProviderError, Refill};
 use std::fmt;
 use std::sync::Arc;
 use std::vec::Vec;
@@ -145,15 +145,15 @@ impl HugeProvider {
 impl MemoryProvider for HugeProvider {
     type Kind = Page;
 
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         let order = params.order;
         if order > HUGE_ORDER {
-            return Err(Refused::Order { order, max: HUGE_ORDER });
+            return Err(ProviderError::Order { order, max: HUGE_ORDER });
         }
         let has = (PAGE_SIZE as u32) << order;
         // A page's size is its pool's order, so there is no other way to ask for it.
         if params.rx_page_size != 0 && params.rx_page_size != has {
-            return Err(Refused::PieceSize { asked: params.rx_page_size, has });
+            return Err(ProviderError::PieceSize { asked: params.rx_page_size, has });
         }
         Ok(has)
     }

@@ -1,6 +1,7 @@
 //! [`Control`]: the control messages of one read.
 
 use super::uapi::{DmabufCmsg, SCM_DEVMEM_DMABUF, SCM_DEVMEM_LINEAR, SOL_SOCKET};
+use crate::error::errno::ETOOSMALL;
 use static_assertions::const_assert_eq;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -33,12 +34,19 @@ pub struct Control<'a> {
     used: usize,
 }
 
-/// ETOOSMALL: no room for one more control message, and nothing was read.
+/// No room for one more control message, and nothing was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{left} bytes of control buffer are left, and a message takes {CMSG_SPACE}: give a larger one")]
-pub struct ControlTooSmall {
+pub struct ControlError {
     /// Bytes that are left.
     pub left: usize,
+}
+
+impl ControlError {
+    /// Returns ETOOSMALL (525), as `put_cmsg_notrunc` does.
+    pub fn errno(&self) -> i32 {
+        ETOOSMALL
+    }
 }
 
 /// What one control message tells.
@@ -76,13 +84,13 @@ impl<'a> Control<'a> {
 
     /// Writes a message, whole or not at all.
     #[doc(alias = "put_cmsg_notrunc")]
-    pub(super) fn put(&mut self, message: DevmemCmsg) -> Result<(), ControlTooSmall> {
+    pub(super) fn put(&mut self, message: DevmemCmsg) -> Result<(), ControlError> {
         let left = self.left();
         let (cmsg_type, payload) = match message {
             DevmemCmsg::Linear(payload) => (SCM_DEVMEM_LINEAR, payload),
             DevmemCmsg::Dmabuf(payload) => (SCM_DEVMEM_DMABUF, payload),
         };
-        let Some(space) = self.buffer[self.used..].get_mut(..CMSG_SPACE) else { return Err(ControlTooSmall { left }) };
+        let Some(space) = self.buffer[self.used..].get_mut(..CMSG_SPACE) else { return Err(ControlError { left }) };
         let header = Cmsghdr { cmsg_len: CMSG_SPACE as u64, cmsg_level: SOL_SOCKET, cmsg_type };
         let (head, body) = space.split_at_mut(HEADER);
         head.copy_from_slice(header.as_bytes());

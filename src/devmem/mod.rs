@@ -70,13 +70,13 @@ pub use control::Control;
 #[doc(alias = "CMSG_NXTHDR")]
 #[doc(alias = "CMSG_FIRSTHDR")]
 pub use control::Messages;
-pub use control::{ControlTooSmall, DevmemCmsg};
+pub use control::{ControlError, DevmemCmsg};
 pub use piece::DevmemPiece;
 #[doc(alias = "sock")]
 #[doc(alias = "sk_receive_queue")]
 #[doc(alias = "tcp_recvmsg")]
 pub use sock::Sock;
-pub use sock::{DevmemStats, DontneedError, NotQueued, RecvError};
+pub use sock::{DevmemStats, DontneedError, EnqueueError, RecvError};
 #[doc(alias = "dmabuf_cmsg")]
 pub use uapi::DmabufCmsg;
 #[doc(alias = "dmabuf_token")]
@@ -90,4 +90,4 @@ pub use uapi::{SO_DEVMEM_DONTNEED, SOL_SOCKET};
 pub use user::{DevmemPart, DevmemUser};
 #[doc(alias = "xa_limit_31b")]
 pub use user_frags::MAX_TOKENS;
-pub use user_frags::NoToken;
+pub use user_frags::TokenError;

@@ -1,10 +1,12 @@
 //! [`Sock`]: a socket that user space receives from.
 
-use super::control::{Control, ControlTooSmall, DevmemCmsg};
+use super::control::{Control, ControlError, DevmemCmsg};
 use super::uapi::{DmabufCmsg, DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
-use super::user_frags::{MAX_TOKENS, NoToken, UserFrags};
+use super::user_frags::{MAX_TOKENS, TokenError, UserFrags};
+use crate::Refused;
 use crate::alloc::VecDeque;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EAGAIN, EINVAL, ENODEV, ENOMEM};
 use crate::memory::{Backing, NetIovType};
 use crate::skb::{ReadError, Skb, SkbFrag};
 use core::fmt;
@@ -71,37 +73,38 @@ struct Entry {
     unreadable: Option<ReadError>,
 }
 
-/// No memory to queue a packet: here it is back.
-pub struct NotQueued(
-    /// The packet.
-    pub Skb,
-);
-
-impl fmt::Debug for NotQueued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NotQueued").field(&self.0).finish()
-    }
+/// Why a packet was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnqueueError {
+    /// There is no memory to note the packet.
+    #[error("no memory to queue a packet of {len} bytes: read from the socket, or drop it")]
+    NoMemory {
+        /// Bytes of the packet.
+        len: usize,
+    },
 }
 
-impl fmt::Display for NotQueued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no memory to queue a packet of {} bytes: read from the socket, or drop it", self.0.len())
+impl EnqueueError {
+    /// Returns ENOMEM, as `__sk_queue_rcv_skb` does when the socket may use no more memory.
+    pub fn errno(&self) -> i32 {
+        match self {
+            EnqueueError::NoMemory { .. } => ENOMEM,
+        }
     }
 }
-
-impl core::error::Error for NotQueued {}
 
 /// Why a read got nothing. The packet is still queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// EAGAIN: nothing is queued.
+    /// Nothing is queued.
     #[error("nothing is queued: wait for a packet")]
     Empty,
-    /// EFAULT: the packet has frags in device memory, and the reader did not ask for device memory.
+    /// The packet has frags in device memory, and the reader did not ask for device memory.
     #[error("{0}")]
     Unreadable(#[from] ReadError),
-    /// ENODEV: among the frags in device memory is one in host memory, which no token can stand for.
+    /// Among the frags in device memory is one in host memory, which no token can stand for.
     #[error(
         "the next {len} bytes of a packet in device memory are in host memory: discard them; the driver mixed frags"
     )]
@@ -109,13 +112,13 @@ pub enum RecvError {
         /// How many bytes the frag has.
         len: u32,
     },
-    /// ENODEV: the frag is device memory that was bound to transmit from; user space has it already.
+    /// The frag is device memory that was bound to transmit from; user space has it already.
     #[error("the next {len} bytes are of a transmit binding, not received into: the sender tells where they are")]
     TransmitFrag {
         /// How many bytes the frag has.
         len: u32,
     },
-    /// ENODEV: the frag is in memory that was not bound as a dma-buf, so that it has no offset to tell.
+    /// The frag is in memory that was not bound as a dma-buf, so that it has no offset to tell.
     #[error(
         "the next {len} bytes are memory of type {ty:?}, not of a dma-buf: read them where that memory was registered"
     )]
@@ -125,13 +128,13 @@ pub enum RecvError {
         /// What it is; `None` for what only a newer kernel knows.
         ty: Option<NetIovType>,
     },
-    /// ETOOSMALL: no room for a control message.
+    /// No room for a control message.
     #[error("{0}")]
-    Control(#[from] ControlTooSmall),
-    /// ENOMEM or EBUSY: no token.
+    Control(#[from] ControlError),
+    /// No token.
     #[error("{0}")]
-    Token(#[from] NoToken),
-    /// ENOMEM, of the program: there is no memory to note that pieces come back.
+    Token(#[from] TokenError),
+    /// The program has no memory to note that pieces come back.
     #[error("no memory to note {pieces} more pieces: drop some, or try again")]
     NoMemory {
         /// How many pieces the read may have got.
@@ -139,7 +142,21 @@ pub enum RecvError {
     },
 }
 
-/// EINVAL: what was given is no list of tokens. Nothing was returned.
+impl RecvError {
+    /// Returns what `recvmsg` returns; ETOOSMALL, which user space does not know, too.
+    pub fn errno(&self) -> i32 {
+        match self {
+            RecvError::Empty => EAGAIN,
+            RecvError::Unreadable(reason) => reason.errno(),
+            RecvError::HostFrag { .. } | RecvError::TransmitFrag { .. } | RecvError::NotDmabuf { .. } => ENODEV,
+            RecvError::Control(reason) => reason.errno(),
+            RecvError::Token(reason) => reason.errno(),
+            RecvError::NoMemory { .. } => ENOMEM,
+        }
+    }
+}
+
+/// What was given is no list of tokens. Nothing was returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DontneedError {
@@ -155,6 +172,15 @@ pub enum DontneedError {
         /// How many ranges were given.
         ranges: usize,
     },
+}
+
+impl DontneedError {
+    /// Returns EINVAL, as `sock_devmem_dontneed` does.
+    pub fn errno(&self) -> i32 {
+        match self {
+            DontneedError::Ragged { .. } | DontneedError::TooMany { .. } => EINVAL,
+        }
+    }
 }
 
 /// What a step of a read got.
@@ -182,11 +208,11 @@ impl Sock {
     ///
     /// # Errors
     ///
-    /// [`NotQueued`], with the packet, when there is no memory.
+    /// [`EnqueueError`], with the packet, when there is no memory.
     #[doc(alias = "tcp_queue_rcv")]
-    pub fn queue(&mut self, skb: Skb) -> Result<(), NotQueued> {
+    pub fn queue(&mut self, skb: Skb) -> Result<(), Refused<EnqueueError, Skb>> {
         if self.queue.try_reserve(1).is_err() {
-            return Err(NotQueued(skb));
+            return Err(Refused { reason: EnqueueError::NoMemory { len: skb.len() }, back: skb });
         }
         let left = skb.len();
         let unreadable = skb.readable(0, left).err();

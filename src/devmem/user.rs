@@ -2,10 +2,12 @@
 
 use super::piece::{DevmemPiece, Tokens};
 use super::uapi::{DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
-use super::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, NotQueued, RecvError, Sock};
+use super::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, RecvError, Sock};
+use crate::Refused;
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
+use crate::devmem::EnqueueError;
 use crate::dma::piece::{Home, Owed};
 use crate::skb::{MAX_SKB_FRAGS, Skb};
 use core::fmt;
@@ -90,8 +92,8 @@ impl DevmemUser {
     ///
     /// # Errors
     ///
-    /// [`NotQueued`], with the packet, when there is no memory.
-    pub fn queue(&mut self, skb: Skb) -> Result<(), NotQueued> {
+    /// [`EnqueueError`], with the packet, when there is no memory.
+    pub fn queue(&mut self, skb: Skb) -> Result<(), Refused<EnqueueError, Skb>> {
         self.sock.queue(skb)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::alloc::BinaryHeap;
 use crate::alloc::Vec;
+use crate::error::errno::{EBUSY, ENOMEM};
 use crate::memory::NetIov;
 use crate::page_pool::Frag;
 use core::cmp::Reverse;
@@ -29,19 +30,29 @@ pub(super) struct UserFrags {
 /// No token for one more frag, which stays in its packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoToken {
-    /// EBUSY: as many are out as may be.
+pub enum TokenError {
+    /// As many are out as may be.
     #[error("all {limit} tokens are out: return some with SO_DEVMEM_DONTNEED before reading on")]
     AllOut {
         /// How many may be out.
         limit: u32,
     },
-    /// ENOMEM.
+    /// There is no memory for one more token.
     #[error("no memory for token {token}: return some with SO_DEVMEM_DONTNEED, or try again")]
     NoMemory {
         /// Which token it would have been.
         token: u32,
     },
+}
+
+impl TokenError {
+    /// Returns what `xa_alloc` returns for the table of tokens.
+    pub fn errno(&self) -> i32 {
+        match self {
+            TokenError::AllOut { .. } => EBUSY,
+            TokenError::NoMemory { .. } => ENOMEM,
+        }
+    }
 }
 
 impl UserFrags {
@@ -63,7 +74,7 @@ impl UserFrags {
 
     /// Finds the lowest free token. Nothing has changed if it is not used.
     #[doc(alias = "tcp_xa_pool_refill")]
-    pub(super) fn vacant(&mut self) -> Result<Vacant<'_>, NoToken> {
+    pub(super) fn vacant(&mut self) -> Result<Vacant<'_>, TokenError> {
         let slot = match self.free.peek() {
             Some(&Reverse(slot)) => slot,
             None => self.grow()?,
@@ -72,13 +83,13 @@ impl UserFrags {
     }
 
     /// Makes room for one more slot and for its number; gives the number.
-    fn grow(&mut self) -> Result<u32, NoToken> {
+    fn grow(&mut self) -> Result<u32, TokenError> {
         // The slots are as many as a u32 counts: `limit` is one.
         let next = self.slots.len() as u32;
         if next >= self.limit {
-            return Err(NoToken::AllOut { limit: self.limit });
+            return Err(TokenError::AllOut { limit: self.limit });
         }
-        let no_memory = |_| NoToken::NoMemory { token: next + 1 };
+        let no_memory = |_| TokenError::NoMemory { token: next + 1 };
         self.slots.try_reserve(1).map_err(no_memory)?;
         // INVARIANT: no number is in it now, and there will be one more slot.
         self.free.try_reserve(self.slots.len() + 1).map_err(no_memory)?;

@@ -3,6 +3,7 @@
 use super::{DeviceId, DmaDevice, DmaDirection};
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EFAULT, EINVAL, ENOMEM};
 use crate::memory::DmaAddr;
 use core::fmt;
 
@@ -49,6 +50,13 @@ pub struct PeerError {
     pub len: usize,
 }
 
+impl PeerError {
+    /// Returns EFAULT. In Linux such a transfer is a fault of the IOMMU, which the device reports.
+    pub fn errno(&self) -> i32 {
+        EFAULT
+    }
+}
+
 /// Why a range of peer memory could not be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +77,16 @@ pub enum MapError {
         /// How many bytes.
         len: usize,
     },
+}
+
+impl MapError {
+    /// Returns EINVAL and ENOMEM, as `dma_buf_map_attachment` does.
+    pub fn errno(&self) -> i32 {
+        match self {
+            MapError::Range { .. } => EINVAL,
+            MapError::NoRoom { .. } => ENOMEM,
+        }
+    }
 }
 
 /// A range of peer memory that one device can reach, for as long as this value lives (rule O5).

@@ -7,6 +7,7 @@
 use crate::alloc::TryReserveError;
 use crate::alloc::Vec;
 use crate::dma::{PeerError, PeerMemory};
+use crate::error::errno::{EFAULT, ENODEV};
 use crate::sync::{AtomicBool, Lock};
 use core::sync::atomic::Ordering::{Acquire, Release};
 
@@ -100,7 +101,7 @@ impl<R> Home<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PieceError {
-    /// EFAULT: the range leaves the piece.
+    /// The range leaves the piece.
     #[error("{len} bytes from byte {at} on leave a piece of {has} bytes: read inside it")]
     Range {
         /// First byte, within the piece.
@@ -113,7 +114,19 @@ pub enum PieceError {
     /// The kernel's end is gone, and has taken the memory back. What was read may be another packet's.
     #[error("the socket or the instance that the piece came from is closed: read pieces before it is")]
     Closed,
-    /// EFAULT: the memory refused the read.
+    /// The memory refused the read.
     #[error(transparent)]
     Memory(#[from] PeerError),
+}
+
+impl PieceError {
+    /// Returns EFAULT for memory that cannot be read, and ENODEV for an end that is closed. Linux has no such calls: its
+    /// program reads the memory itself.
+    pub fn errno(&self) -> i32 {
+        match self {
+            PieceError::Range { .. } => EFAULT,
+            PieceError::Closed => ENODEV,
+            PieceError::Memory(reason) => reason.errno(),
+        }
+    }
 }

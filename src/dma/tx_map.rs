@@ -3,6 +3,7 @@
 use super::{DmaDevice, DmaDirection, DmaSlice};
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EINVAL, EMSGSIZE, ENOMEM};
 use crate::memory::{DmaAddr, Page};
 use crate::mm::{PageRef, get_page, page_address, page_size};
 use core::fmt;
@@ -66,6 +67,18 @@ pub enum TxMapError {
     /// All pieces are used.
     #[error("a packet has at most {MAX_TX_PIECES} pieces: copy it into fewer")]
     Full,
+}
+
+impl TxMapError {
+    /// Returns ENOMEM where `dma_mapping_error` does. Linux does not check the other two; EINVAL and EMSGSIZE are the
+    /// nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            TxMapError::NoRoom { .. } => ENOMEM,
+            TxMapError::OtherPage { .. } => EINVAL,
+            TxMapError::Full => EMSGSIZE,
+        }
+    }
 }
 
 impl TxMap {

@@ -1,12 +1,14 @@
 //! [`Binding`]: memory of a provider on a queue, under Linux's conditions.
 
 use super::device::{BindingState, Bound};
-use super::{HeaderSplit, NetDevice, PostRefused, RxKind, RxQueueConfig, UnreadableRx};
+use super::{HeaderSplit, NetDevice, PostError, RxKind, RxQueueConfig, UnreadableRx};
+use crate::Refused;
 use crate::alloc::{Arc, try_arc};
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EBUSY, EEXIST, EINVAL, EIO, ENODATA, ENODEV, ENOMEM, EOPNOTSUPP, ERANGE};
 use crate::memory::Page;
+use crate::netdev::RingError;
 use crate::page_pool::{AnyProvider, MemoryProvider, PagePool, PoolError, PoolKind};
-use core::fmt;
 use core::sync::atomic::Ordering::Release;
 
 /// A driver that can restart one queue while the others go on: `struct netdev_queue_mgmt_ops`, with the core's side of
@@ -62,9 +64,9 @@ pub trait QueueMgmt {
     ///
     /// # Errors
     ///
-    /// [`StartError`], with the memory; the queue is stopped still.
+    /// [`QueueError`], with the memory; the queue is stopped still.
     #[doc(alias = "ndo_queue_start")]
-    fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), StartError<Self::Memory>>;
+    fn queue_start(&mut self, queue: usize, memory: Self::Memory) -> Result<(), Refused<QueueError, Self::Memory>>;
 }
 
 /// What is asked for beside the memory.
@@ -85,13 +87,21 @@ pub enum QueueError {
         /// Which.
         queue: usize,
     },
-    /// ENOMEM: no memory of the host's for the driver itself.
-    #[error("no memory for the ring of queue {queue}: try again when some is free")]
+    /// There is no memory for the driver itself.
+    #[error("no memory for what the driver keeps of queue {queue}: try again when some is free")]
     NoMemory {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
-    /// ENOMEM: not a single buffer.
+    /// There is no ring over the rings of the hardware.
+    #[error("queue {queue}: {reason}")]
+    Ring {
+        /// The queue, from 0.
+        queue: usize,
+        /// Why there is no ring.
+        reason: RingError,
+    },
+    /// Not a single buffer.
     #[error("the provider has no memory for a single buffer: all of it is out, so return some and try again")]
     NoBuffers,
     /// No pool with that provider.
@@ -108,9 +118,9 @@ pub enum QueueError {
         /// Which queue.
         queue: usize,
         /// Why.
-        reason: PostRefused,
+        reason: PostError,
     },
-    /// EEXIST: a program reads what the queue receives.
+    /// A program reads what the queue receives.
     #[error("queue {queue}: an XDP program is attached and reads what is received: detach it, then bind")]
     Program {
         /// Which queue.
@@ -146,13 +156,21 @@ pub enum QueueError {
     },
 }
 
-/// A queue that was not started, and the memory that it was to run on.
-#[derive(Debug)]
-pub struct StartError<M> {
-    /// Why.
-    pub reason: QueueError,
-    /// The memory.
-    pub memory: M,
+impl QueueError {
+    /// Returns what a driver returns for it from `ndo_queue_mem_alloc`, `ndo_queue_stop` or `ndo_queue_start`. The core
+    /// passes that on. Each driver of Linux chooses its own numbers; a pool's and a ring's are those of the reason.
+    pub fn errno(&self) -> i32 {
+        match self {
+            QueueError::NoRings { .. } => ENODEV,
+            QueueError::NoMemory { .. } | QueueError::NoBuffers => ENOMEM,
+            QueueError::Ring { reason, .. } => reason.errno(),
+            QueueError::Pool { reason, .. } => reason.errno(),
+            QueueError::Post { reason, .. } => reason.errno(),
+            QueueError::Program { .. } => EEXIST,
+            QueueError::BufferSize { .. } | QueueError::NoDefault { .. } | QueueError::NoHeaders { .. } => EINVAL,
+            QueueError::Device { .. } => EIO,
+        }
+    }
 }
 
 /// Why a queue was not restarted.
@@ -162,7 +180,7 @@ pub enum RestartError {
     /// No new memory. The queue goes on with what it had.
     #[error("no memory for the queue to run on: {0}")]
     Alloc(QueueError),
-    /// ENODATA: the driver made its pool with another provider. The queue goes on with what it had.
+    /// The driver made its pool with another provider. The queue goes on with what it had.
     #[error("the driver made no pool with that provider, so it does not support it; the queue goes on as before")]
     OtherProvider,
     /// It was not stopped. The queue goes on with what it had.
@@ -178,17 +196,29 @@ pub enum RestartError {
     },
 }
 
+impl RestartError {
+    /// Returns what `netdev_rx_queue_restart` returns: the number of the driver, or ENODATA of
+    /// `page_pool_check_memory_provider`.
+    pub fn errno(&self) -> i32 {
+        match self {
+            RestartError::Alloc(reason) | RestartError::Stop(reason) => reason.errno(),
+            RestartError::OtherProvider => ENODATA,
+            RestartError::Start { reason, .. } => reason.errno(),
+        }
+    }
+}
+
 /// Why memory was not bound. In the order in which they are checked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BindRefused {
-    /// ENODEV.
+pub enum BindError {
+    /// The device is going away, or its hardware is not there.
     #[error("the device is going away")]
     GoingAway,
-    /// EOPNOTSUPP.
+    /// The device cannot restart a queue while the others go on.
     #[error("the device cannot restart a queue, which binding does: update its firmware, or use another")]
     NoQueueRestart,
-    /// ERANGE.
+    /// There is no such queue.
     #[error("queue {queue} is out of range: the device has {queues}")]
     QueueRange {
         /// Which.
@@ -196,13 +226,13 @@ pub enum BindRefused {
         /// How many there are.
         queues: usize,
     },
-    /// EINVAL: headers would land in the memory, too.
+    /// Headers would land in the memory, too.
     #[error("queue {queue} does not split headers off (tcp-data-split): switch it on")]
     HeaderSplitOff {
         /// Which.
         queue: usize,
     },
-    /// EINVAL: short frames would land in the memory whole.
+    /// Short frames would land in the memory whole.
     #[error("queue {queue} leaves frames below {threshold} bytes whole (hds-thresh): set it to 0")]
     HdsThreshold {
         /// Which.
@@ -210,22 +240,22 @@ pub enum BindRefused {
         /// What is set.
         threshold: u32,
     },
-    /// EEXIST: a program reads packets.
+    /// A program reads packets.
     #[error("an XDP program is attached to the device and reads what it receives: detach it")]
     XdpAttached,
-    /// EOPNOTSUPP.
+    /// The device has buffers of one size.
     #[error("the device has buffers of one size, and rx_page_size {size} was asked for: leave it 0")]
     NoRxPageSize {
         /// What was asked for.
         size: u32,
     },
-    /// EEXIST.
+    /// Memory of a provider is bound to the queue.
     #[error("queue {queue} has memory of a provider bound: unbind it first")]
     AlreadyBound {
         /// Which.
         queue: usize,
     },
-    /// EBUSY.
+    /// An AF_XDP socket has the queue.
     #[error("queue {queue} is in use by AF_XDP: close the socket")]
     AfXdp {
         /// Which.
@@ -236,27 +266,25 @@ pub enum BindRefused {
     Restart(#[from] RestartError),
 }
 
-/// Memory that was not bound: the provider comes back.
-#[derive(Debug)]
-pub struct BindError {
-    /// Why.
-    pub reason: BindRefused,
-    /// What was to be bound.
-    pub provider: AnyProvider,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+impl BindError {
+    /// Returns what `netif_mp_open_rxq` returns, and what `netdev_nl_bind_rx_doit` returns for a device that goes away.
+    pub fn errno(&self) -> i32 {
+        match self {
+            BindError::GoingAway => ENODEV,
+            BindError::NoQueueRestart | BindError::NoRxPageSize { .. } => EOPNOTSUPP,
+            BindError::QueueRange { .. } => ERANGE,
+            BindError::HeaderSplitOff { .. } | BindError::HdsThreshold { .. } => EINVAL,
+            BindError::XdpAttached | BindError::AlreadyBound { .. } => EEXIST,
+            BindError::AfXdp { .. } => EBUSY,
+            BindError::Restart(reason) => reason.errno(),
+        }
     }
 }
-
-impl core::error::Error for BindError {}
 
 /// Why memory was not unbound.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UnbindRefused {
+pub enum UnbindError {
     /// It was bound to another device.
     #[error("queue {queue} of this device is not what was bound: unbind it from the device it was bound to")]
     OtherDevice {
@@ -268,22 +296,16 @@ pub enum UnbindRefused {
     Restart(#[from] RestartError),
 }
 
-/// Memory that was not unbound: the binding comes back, to try again.
-#[derive(Debug)]
-pub struct UnbindError {
-    /// Why.
-    pub reason: UnbindRefused,
-    /// What is bound still.
-    pub binding: Binding,
-}
-
-impl fmt::Display for UnbindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+impl UnbindError {
+    /// Returns EINVAL for another device: `netif_mp_close_rxq` warns, does nothing and returns nothing. Else the number of
+    /// the restart.
+    pub fn errno(&self) -> i32 {
+        match self {
+            UnbindError::OtherDevice { .. } => EINVAL,
+            UnbindError::Restart(reason) => reason.errno(),
+        }
     }
 }
-
-impl core::error::Error for UnbindError {}
 
 /// The right to unbind a queue: the proof that memory was bound to it.
 ///
@@ -320,7 +342,7 @@ impl Drop for Binding {
 
 /// Binds memory of either kind to a queue, whose driver must declare that it may be unreadable (rule P3).
 ///
-/// The conditions are Linux's, whatever the kind, and each has its own [`BindRefused`]. New memory is made and the ring filled
+/// The conditions are Linux's, whatever the kind, and each has its own [`BindError`]. New memory is made and the ring filled
 /// before the queue is stopped, and other queues go on all the time; when anything fails the queue goes on with what it
 /// had.
 ///
@@ -332,7 +354,7 @@ pub fn bind<D: QueueMgmt<Rx: UnreadableRx>>(
     queue: usize,
     provider: AnyProvider,
     options: BindOptions,
-) -> Result<Binding, BindError> {
+) -> Result<Binding, Refused<BindError, AnyProvider>> {
     open(device, queue, D::Rx::any(provider), options)
 }
 
@@ -347,7 +369,7 @@ pub fn bind_pages<D: QueueMgmt>(
     queue: usize,
     provider: Arc<dyn MemoryProvider<Kind = Page>>,
     options: BindOptions,
-) -> Result<Binding, BindError> {
+) -> Result<Binding, Refused<BindError, AnyProvider>> {
     open(device, queue, provider.into(), options)
 }
 
@@ -356,20 +378,20 @@ fn open<D: QueueMgmt>(
     queue: usize,
     provider: <D::Rx as PoolKind>::Provider,
     BindOptions { rx_page_size }: BindOptions,
-) -> Result<Binding, BindError> {
+) -> Result<Binding, Refused<BindError, AnyProvider>> {
     if let Err(reason) = check(device, queue, rx_page_size) {
-        return Err(BindError { reason, provider: provider.into() });
+        return Err(Refused { reason, back: provider.into() });
     }
     let Ok(state) = try_arc(BindingState::default()) else {
-        return Err(BindError {
+        return Err(Refused {
             reason: RestartError::Alloc(QueueError::NoMemory { queue }).into(),
-            provider: provider.into(),
+            back: provider.into(),
         });
     };
     let config = RxQueueConfig { provider: Some(provider.clone()), rx_page_size, headroom: 0 };
     let old = match reconfig(device, queue, &config) {
         Ok(old) => old,
-        Err(error) => return Err(BindError { reason: error.into(), provider: provider.into() }),
+        Err(error) => return Err(Refused { reason: error.into(), back: provider.into() }),
     };
     if let Some(queue) = device.net_device_mut().queue_mut(queue) {
         queue.bound = Some(Bound { provider, rx_page_size, state: Some(state.clone()) });
@@ -379,34 +401,34 @@ fn open<D: QueueMgmt>(
 }
 
 /// Linux's conditions, in its order.
-fn check<D: QueueMgmt>(device: &D, queue: usize, rx_page_size: u32) -> Result<(), BindRefused> {
+fn check<D: QueueMgmt>(device: &D, queue: usize, rx_page_size: u32) -> Result<(), BindError> {
     let net = device.net_device();
     if !net.is_registered() || !device.is_present() {
-        return Err(BindRefused::GoingAway);
+        return Err(BindError::GoingAway);
     }
     let capabilities = net.capabilities();
     if !capabilities.queue_restart {
-        return Err(BindRefused::NoQueueRestart);
+        return Err(BindError::NoQueueRestart);
     }
     if queue >= net.queues() {
-        return Err(BindRefused::QueueRange { queue, queues: net.queues() });
+        return Err(BindError::QueueRange { queue, queues: net.queues() });
     }
     match net.header_split(queue) {
-        HeaderSplit::Off => return Err(BindRefused::HeaderSplitOff { queue }),
+        HeaderSplit::Off => return Err(BindError::HeaderSplitOff { queue }),
         HeaderSplit::On { threshold: 0 } => {}
-        HeaderSplit::On { threshold } => return Err(BindRefused::HdsThreshold { queue, threshold }),
+        HeaderSplit::On { threshold } => return Err(BindError::HdsThreshold { queue, threshold }),
     }
     if net.has_xdp() {
-        return Err(BindRefused::XdpAttached);
+        return Err(BindError::XdpAttached);
     }
     if rx_page_size != 0 && !capabilities.rx_page_size {
-        return Err(BindRefused::NoRxPageSize { size: rx_page_size });
+        return Err(BindError::NoRxPageSize { size: rx_page_size });
     }
     if net.bound(queue).is_some() {
-        return Err(BindRefused::AlreadyBound { queue });
+        return Err(BindError::AlreadyBound { queue });
     }
     if net.has_af_xdp(queue) {
-        return Err(BindRefused::AfXdp { queue });
+        return Err(BindError::AfXdp { queue });
     }
     Ok(())
 }
@@ -420,16 +442,16 @@ fn check<D: QueueMgmt>(device: &D, queue: usize, rx_page_size: u32) -> Result<()
 ///
 /// [`UnbindError`], with the reason and the binding: the memory is bound still, and the queue goes on with it, except after
 /// [`RestartError::Start`] that says otherwise.
-pub fn unbind<D: QueueMgmt>(device: &mut D, binding: Binding) -> Result<(), UnbindError> {
+pub fn unbind<D: QueueMgmt>(device: &mut D, binding: Binding) -> Result<(), Refused<UnbindError, Binding>> {
     if binding.state.is_over() {
         return Ok(());
     }
     let queue = binding.queue;
     let bound = device.net_device_mut().queue_mut(queue).and_then(|queue| queue.bound.as_ref()?.state.as_ref());
     if !bound.is_some_and(|state| Arc::ptr_eq(state, &binding.state)) {
-        return Err(UnbindError { reason: UnbindRefused::OtherDevice { queue }, binding });
+        return Err(Refused { reason: UnbindError::OtherDevice { queue }, back: binding });
     }
-    close(device, queue).map_err(|error| UnbindError { reason: error.into(), binding })
+    close(device, queue).map_err(|error| Refused { reason: error.into(), back: binding })
 }
 
 /// Unbinds the queues whose [`Binding`] was dropped. A driver calls it when it polls; where nothing was dropped it does
@@ -476,7 +498,7 @@ fn reconfig<D: QueueMgmt>(
         return Err(RestartError::OtherProvider);
     }
     let old = device.queue_stop(queue).map_err(RestartError::Stop)?;
-    let Err(StartError { reason, memory }) = device.queue_start(queue, new) else { return Ok(old) };
+    let Err(Refused { reason, back: memory }) = device.queue_start(queue, new) else { return Ok(old) };
     // First, so that the device has room for the queue as it was.
     drop(memory);
     let restored = device.queue_start(queue, old).is_ok();

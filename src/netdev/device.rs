@@ -3,6 +3,7 @@
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EBUSY, ENODEV, ENOMEM, EOPNOTSUPP, ERANGE};
 use crate::memory::{Page, PageOrIov};
 use crate::netdev::XDP_PACKET_HEADROOM;
 use crate::page_pool::{AnyProvider, MemoryProvider, PoolKind};
@@ -162,8 +163,8 @@ impl<K: RxKind> RxQueueConfig<K> {
 /// Why a setting was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConfigRefused {
-    /// ERANGE.
+pub enum ConfigError {
+    /// There is no such queue.
     #[error("queue {queue} is out of range: the device has {queues}")]
     QueueRange {
         /// Which.
@@ -171,18 +172,38 @@ pub enum ConfigRefused {
         /// How many there are.
         queues: usize,
     },
-    /// EBUSY: memory is bound that would not work with it.
+    /// Memory is bound that would not work with it.
     #[error("queue {queue} has memory of a provider bound: unbind it first")]
     Bound {
         /// Which.
         queue: usize,
     },
-    /// EOPNOTSUPP.
+    /// The device cannot split headers off.
     #[error("the device cannot split headers off")]
     NoHeaderSplit,
-    /// ENODEV.
+    /// The device is going away, so nothing is configured any more.
     #[error("the device is going away")]
     GoingAway,
+    /// There is no memory to note the queues.
+    #[error("no memory to note {queues} queues: use fewer")]
+    NoMemory {
+        /// How many queues the device was to have.
+        queues: usize,
+    },
+}
+
+impl ConfigError {
+    /// Returns what ethtool and `dev_xdp_attach` return for it. Linux notes its queues when the device is made, and ENOMEM
+    /// is that of `alloc_netdev_mqs`.
+    pub fn errno(&self) -> i32 {
+        match self {
+            ConfigError::QueueRange { .. } => ERANGE,
+            ConfigError::Bound { .. } => EBUSY,
+            ConfigError::NoHeaderSplit => EOPNOTSUPP,
+            ConfigError::GoingAway => ENODEV,
+            ConfigError::NoMemory { .. } => ENOMEM,
+        }
+    }
 }
 
 /// What binding shares with the one who bound.
@@ -234,12 +255,12 @@ pub(super) struct QueueState<K: RxKind> {
 /// checked whichever comes second. Dropping it, like [`unregister`](Self::unregister), takes the providers off.
 ///
 /// ```
-/// use netmem::netdev::{Capabilities, ConfigRefused, HeaderSplit, NetDevice};
+/// use netmem::netdev::{Capabilities, ConfigError, HeaderSplit, NetDevice};
 ///
 /// let capabilities = Capabilities { header_split: false, ..Default::default() };
 /// let mut device: NetDevice = NetDevice::new(capabilities, 2).expect("memory is free");
 /// let refused = device.set_header_split(0, HeaderSplit::On { threshold: 0 });
-/// assert_eq!(refused, Err(ConfigRefused::NoHeaderSplit));
+/// assert_eq!(refused, Err(ConfigError::NoHeaderSplit));
 /// assert!(device.bound(0).is_none());
 /// ```
 pub struct NetDevice<K: RxKind = PageOrIov> {
@@ -252,12 +273,16 @@ pub struct NetDevice<K: RxKind = PageOrIov> {
 assert_not_impl_any!(NetDevice: Clone, Default);
 
 impl<K: RxKind> NetDevice<K> {
-    /// A registered device with `queues` receive queues. `None` when there is no memory to note them.
-    pub fn new(capabilities: Capabilities, queues: usize) -> Option<Self> {
+    /// A registered device with `queues` receive queues.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NoMemory`]: there is no memory to note the queues.
+    pub fn new(capabilities: Capabilities, queues: usize) -> Result<Self, ConfigError> {
         let mut states = Vec::new();
-        states.try_reserve_exact(queues).ok()?;
+        states.try_reserve_exact(queues).map_err(|_| ConfigError::NoMemory { queues })?;
         states.resize_with(queues, || QueueState { header_split: HeaderSplit::Off, af_xdp: false, bound: None });
-        Some(NetDevice { capabilities, leaving: false, xdp: false, queues: states })
+        Ok(NetDevice { capabilities, leaving: false, xdp: false, queues: states })
     }
 
     /// What it can do.
@@ -320,20 +345,20 @@ impl<K: RxKind> NetDevice<K> {
     ///
     /// ```
     /// use netmem::mm::Zone;
-    /// use netmem::netdev::{Capabilities, ConfigRefused, NetDevice};
+    /// use netmem::netdev::{Capabilities, ConfigError, NetDevice};
     /// use netmem::provider::PageProvider;
     /// use netmem::Page;
     ///
     /// let mut device: NetDevice<Page> = NetDevice::new(Capabilities::default(), 1).expect("memory is free");
     /// device.started_on(0, PageProvider::new(Zone::new(1)?))?;
-    /// assert_eq!(device.set_xdp(true), Err(ConfigRefused::Bound { queue: 0 }));
+    /// assert_eq!(device.set_xdp(true), Err(ConfigError::Bound { queue: 0 }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ConfigRefused`]: there is no such queue, something is bound to it, or the device is going away.
-    pub fn started_on(&mut self, queue: usize, provider: K::Provider) -> Result<(), ConfigRefused> {
+    /// [`ConfigError`]: there is no such queue, something is bound to it, or the device is going away.
+    pub fn started_on(&mut self, queue: usize, provider: K::Provider) -> Result<(), ConfigError> {
         let state = self.unbound(queue)?;
         state.bound = Some(Bound { provider, rx_page_size: 0, state: None });
         Ok(())
@@ -348,12 +373,12 @@ impl<K: RxKind> NetDevice<K> {
     ///
     /// # Errors
     ///
-    /// [`ConfigRefused`]: not while memory is bound to it, which relies on it.
-    pub fn set_header_split(&mut self, queue: usize, to: HeaderSplit) -> Result<(), ConfigRefused> {
+    /// [`ConfigError`]: not while memory is bound to it, which relies on it.
+    pub fn set_header_split(&mut self, queue: usize, to: HeaderSplit) -> Result<(), ConfigError> {
         let able = self.capabilities.header_split;
         let state = self.unbound(queue)?;
         if to != HeaderSplit::Off && !able {
-            return Err(ConfigRefused::NoHeaderSplit);
+            return Err(ConfigError::NoHeaderSplit);
         }
         state.header_split = to;
         Ok(())
@@ -369,9 +394,9 @@ impl<K: RxKind> NetDevice<K> {
     ///
     /// # Errors
     ///
-    /// [`ConfigRefused`]: not while memory is bound to it.
+    /// [`ConfigError`]: not while memory is bound to it.
     #[doc(alias = "xsk_reg_pool_at_qid")]
-    pub fn set_af_xdp(&mut self, queue: usize, has: bool) -> Result<(), ConfigRefused> {
+    pub fn set_af_xdp(&mut self, queue: usize, has: bool) -> Result<(), ConfigError> {
         self.unbound(queue)?.af_xdp = has;
         Ok(())
     }
@@ -386,23 +411,23 @@ impl<K: RxKind> NetDevice<K> {
     ///
     /// # Errors
     ///
-    /// [`ConfigRefused`]: not while memory is bound to any queue, as a program reads all of a packet.
-    pub fn set_xdp(&mut self, attached: bool) -> Result<(), ConfigRefused> {
+    /// [`ConfigError`]: not while memory is bound to any queue, as a program reads all of a packet.
+    pub fn set_xdp(&mut self, attached: bool) -> Result<(), ConfigError> {
         if self.leaving && attached {
-            return Err(ConfigRefused::GoingAway);
+            return Err(ConfigError::GoingAway);
         }
         if let Some(queue) = self.queues.iter().position(|queue| queue.bound.is_some()) {
-            return Err(ConfigRefused::Bound { queue });
+            return Err(ConfigError::Bound { queue });
         }
         self.xdp = attached;
         Ok(())
     }
 
     /// A queue to which nothing is bound.
-    fn unbound(&mut self, queue: usize) -> Result<&mut QueueState<K>, ConfigRefused> {
+    fn unbound(&mut self, queue: usize) -> Result<&mut QueueState<K>, ConfigError> {
         let queues = self.queues.len();
-        let state = self.queues.get_mut(queue).ok_or(ConfigRefused::QueueRange { queue, queues })?;
-        if state.bound.is_some() { Err(ConfigRefused::Bound { queue }) } else { Ok(state) }
+        let state = self.queues.get_mut(queue).ok_or(ConfigError::QueueRange { queue, queues })?;
+        if state.bound.is_some() { Err(ConfigError::Bound { queue }) } else { Ok(state) }
     }
 
     pub(super) fn queue_mut(&mut self, queue: usize) -> Option<&mut QueueState<K>> {

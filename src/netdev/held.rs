@@ -1,6 +1,6 @@
 //! [`HeldPools`]: the pools of which a device has memory.
 
-use super::PostRefused;
+use super::PostError;
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::backend::{Backend, Host, Mapping};
@@ -30,18 +30,18 @@ impl HeldPools {
     ///
     /// # Errors
     ///
-    /// [`PostRefused`], when the device cannot be given them; nothing has changed then.
+    /// [`PostError`], when the device cannot be given them; nothing has changed then.
     pub(super) fn add<K: Kind>(
         &mut self,
         frag: &Frag<K>,
         headroom: u32,
         device: &Arc<dyn DmaDevice>,
-    ) -> Result<(), PostRefused> {
+    ) -> Result<(), PostError> {
         let at = match self.0.iter().position(|(pool, _)| pool.is_of(frag)) {
             Some(at) => at,
             None => {
-                self.0.try_reserve(1).map_err(|_| PostRefused::NoMemory)?;
-                let pool: <Host as Backend>::Mapping = Mapping::of(frag, device.id()).ok_or(PostRefused::NotMapped)?;
+                self.0.try_reserve(1).map_err(|_| PostError::NoMemory)?;
+                let pool: <Host as Backend>::Mapping = Mapping::of(frag, device.id()).ok_or(PostError::NotMapped)?;
                 check(&pool, frag, headroom)?;
                 // INVARIANT: it was not there, and this is its first buffer.
                 self.0.push((pool, 1));
@@ -50,7 +50,7 @@ impl HeldPools {
         };
         let (pool, buffers) = &mut self.0[at];
         if !pool.has_owner() {
-            return Err(PostRefused::NotMapped);
+            return Err(PostError::NotMapped);
         }
         check(pool, frag, headroom)?;
         *buffers += 1;
@@ -68,10 +68,10 @@ impl HeldPools {
 }
 
 /// Checks that the device writes only where the pool syncs.
-fn check<K: Kind>(pool: &impl Mapping, frag: &Frag<K>, headroom: u32) -> Result<(), PostRefused> {
+fn check<K: Kind>(pool: &impl Mapping, frag: &Frag<K>, headroom: u32) -> Result<(), PostError> {
     let (writable, start, end) = (pool.writable(), frag.offset() + headroom, frag.offset() + frag.len());
     if writable.start <= start && end <= writable.end {
         return Ok(());
     }
-    Err(PostRefused::NotSynced { start, end, from: writable.start, to: writable.end })
+    Err(PostError::NotSynced { start, end, from: writable.start, to: writable.end })
 }

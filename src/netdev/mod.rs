@@ -44,10 +44,7 @@ pub use binding::restart;
 #[doc(alias = "netif_mp_close_rxq")]
 #[doc(alias = "net_devmem_unbind_dmabuf")]
 pub use binding::unbind;
-pub use binding::{
-    BindError, BindOptions, BindRefused, QueueError, RestartError, StartError, UnbindError, UnbindRefused, bind_pages,
-    unbind_dropped,
-};
+pub use binding::{BindError, BindOptions, QueueError, RestartError, UnbindError, bind_pages, unbind_dropped};
 #[doc(alias = "ETHTOOL_TCP_DATA_SPLIT_ENABLED")]
 #[doc(alias = "hds_thresh")]
 pub use device::HeaderSplit;
@@ -58,13 +55,14 @@ pub use device::NetDevice;
 pub use device::RxQueueConfig;
 #[doc(alias = "PP_FLAG_ALLOW_UNREADABLE_NETMEM")]
 pub use device::UnreadableRx;
-pub use device::{Capabilities, ConfigRefused, RxKind};
+pub use device::{Capabilities, ConfigError, RxKind};
 pub use hardware::{Hardware, TxHardware};
 #[doc(alias = "napi_struct")]
 #[doc(alias = "netif_napi_add")]
 pub use napi::Napi;
 pub use napi::{Poll, RxMemory};
-pub use ring::{BadCompletion, Completed, PostError, PostRefused, RxRing};
+pub use ring::{Completed, CompletionError, PostError, RxBuffers, RxRing};
+pub use slots::RingError;
 #[doc(alias = "page_pool_create_percpu")]
 #[doc(alias = "system_page_pool")]
 pub use system::SystemPools;
@@ -82,7 +80,7 @@ pub use tx::TxRing;
 pub use tx::map_frag;
 #[doc(alias = "validate_xmit_unreadable_skb")]
 pub use tx::validate_xmit;
-pub use tx::{BadTxCompletion, Cleaned, Sent, TxError, TxRefused};
+pub use tx::{Cleaned, Sent, TxCompletionError, TxError};
 #[doc(alias = "xdp_action")]
 pub use xdp::Verdict;
 #[doc(alias = "bpf_prog_run_xdp")]

@@ -2,10 +2,13 @@
 
 use super::held::HeldPools;
 use super::slots::{NoItem, Reserved, Slots};
+use crate::Refused;
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DmaDevice, DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
+use crate::error::errno::{EINVAL, EIO, ENETDOWN, ENOMEM, ENOSPC};
 use crate::memory::{Kind, Page, PageOrIov};
+use crate::netdev::RingError;
 use crate::page_pool::{Frag, Received};
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -21,7 +24,7 @@ use core::mem::ManuallyDrop;
 /// would never be shown to the CPU.
 ///
 /// The device is not believed. A completion that names a descriptor which does not exist or is not out, or more bytes
-/// than the buffer has, is a [`BadCompletion`]. Descriptors carry a generation, so a completion that comes twice is
+/// than the buffer has, is a [`CompletionError`]. Descriptors carry a generation, so a completion that comes twice is
 /// known even when its slot has been used again.
 ///
 /// Should the queue panic instead of stopping, the buffers are leaked: the device may still have them.
@@ -90,7 +93,7 @@ assert_not_impl_any!(Completed: Clone, Copy, Default);
 /// A completion that does not fit what was posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadCompletion {
+pub enum CompletionError {
     /// No descriptor has that index.
     #[error("completion for descriptor {index} of a ring of {depth}: the device is broken or hostile")]
     Index {
@@ -137,11 +140,24 @@ pub enum BadCompletion {
     },
 }
 
-impl From<NoItem> for BadCompletion {
+impl CompletionError {
+    /// Returns EIO. Drivers of Linux count such a completion, or believe it.
+    pub fn errno(&self) -> i32 {
+        match self {
+            CompletionError::Index { .. }
+            | CompletionError::NotPosted { .. }
+            | CompletionError::Failed { .. }
+            | CompletionError::PayloadLength { .. }
+            | CompletionError::HeaderLength { .. } => EIO,
+        }
+    }
+}
+
+impl From<NoItem> for CompletionError {
     fn from(no: NoItem) -> Self {
         match no {
-            NoItem::Index { index, depth } => BadCompletion::Index { index, depth },
-            NoItem::NotPosted { index, generation } => BadCompletion::NotPosted { index, generation },
+            NoItem::Index { index, depth } => CompletionError::Index { index, depth },
+            NoItem::NotPosted { index, generation } => CompletionError::NotPosted { index, generation },
         }
     }
 }
@@ -149,7 +165,7 @@ impl From<NoItem> for BadCompletion {
 /// Why buffers were not posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PostRefused {
+pub enum PostError {
     /// No descriptor is free.
     #[error("the ring has no free descriptor: handle completions first, or ask `room()`")]
     Full,
@@ -184,36 +200,42 @@ pub enum PostRefused {
         /// The end of what the pool syncs.
         to: u32,
     },
-    /// ENOMEM: no memory to note one more pool.
+    /// No memory to note one more pool.
     #[error("no memory to note one more pool in the ring: post buffers of the pools that it has")]
     NoMemory,
 }
 
-/// Buffers that were not posted; they come back.
-#[derive(Debug)]
-pub struct PostError<K: Kind = PageOrIov> {
-    /// Why.
-    pub reason: PostRefused,
-    /// The payload buffer.
-    pub payload: Frag<K>,
-    /// The header buffer.
-    pub header: Option<Frag<Page>>,
-}
-
-impl<K: Kind> fmt::Display for PostError<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+impl PostError {
+    /// Returns the number that is nearest. A driver of Linux writes a descriptor, and nobody asks.
+    pub fn errno(&self) -> i32 {
+        match self {
+            PostError::Full => ENOSPC,
+            PostError::NotMapped | PostError::Headroom { .. } | PostError::NotSynced { .. } => EINVAL,
+            PostError::Halted => ENETDOWN,
+            PostError::NoMemory => ENOMEM,
+        }
     }
 }
 
-impl<K: Kind> core::error::Error for PostError<K> {}
+/// The buffers of one descriptor, as [`RxRing::post`] takes them. They come back from a post that is refused.
+#[derive(Debug)]
+pub struct RxBuffers<K: Kind = PageOrIov> {
+    /// The payload buffer.
+    pub payload: Frag<K>,
+    /// The header buffer, for a queue that splits headers off.
+    pub header: Option<Frag<Page>>,
+}
 
 impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
-    /// A ring over a queue of the hardware. `None` when there is no memory for it, or the queue's depth is 0 or more
-    /// than 32768.
-    pub fn new(queue: Q) -> Option<Self> {
+    /// Makes a ring over a queue of the hardware.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]: the queue's depth is 0 or more than 32768, or there is no memory for the ring. The queue is dropped.
+    pub fn new(queue: Q) -> Result<Self, RingError> {
         let slots = Slots::new(queue.depth())?;
-        Some(RxRing { queue, slots, held: HeldPools::new()?, running: true })
+        let held = HeldPools::new().ok_or(RingError::NoMemory { depth: slots.depth() })?;
+        Ok(RxRing { queue, slots, held, running: true })
     }
 
     /// The device that its buffers must be mapped for.
@@ -246,7 +268,11 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     /// # Errors
     ///
     /// [`PostError`], with the reason and the buffers.
-    pub fn post(&mut self, payload: Frag<K>, header: Option<Frag<Page>>) -> Result<(), PostError<K>> {
+    pub fn post(
+        &mut self,
+        payload: Frag<K>,
+        header: Option<Frag<Page>>,
+    ) -> Result<(), Refused<PostError, RxBuffers<K>>> {
         self.post_behind(payload, 0, header)
     }
 
@@ -261,10 +287,10 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         payload: Frag<K>,
         headroom: u32,
         header: Option<Frag<Page>>,
-    ) -> Result<(), PostError<K>> {
+    ) -> Result<(), Refused<PostError, RxBuffers<K>>> {
         let reserved = match self.admit(&payload, headroom, header.as_ref()) {
             Ok(reserved) => reserved,
-            Err(reason) => return Err(PostError { reason, payload, header }),
+            Err(reason) => return Err(Refused { reason, back: RxBuffers { payload, header } }),
         };
         let header_slice = header.as_ref().map(|header| DmaSlice::new(header.dma_addr(), header.len()));
         let payload_slice = DmaSlice::new(payload.dma_addr().add(headroom as usize), payload.len() - headroom);
@@ -279,25 +305,20 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// # Errors
     ///
-    /// [`PostRefused`]. The buffers have gone back to their pools then, because there is nothing else to do with them.
-    pub fn repost(&mut self, payload: Received<K>, header: Option<Received<Page>>) -> Result<(), PostRefused> {
+    /// [`PostError`]. The buffers have gone back to their pools then, because there is nothing else to do with them.
+    pub fn repost(&mut self, payload: Received<K>, header: Option<Received<Page>>) -> Result<(), PostError> {
         let (payload, received) = payload.into_parts();
         let header = header.map(|header| header.into_parts().0);
         self.post_behind(payload, received.start, header).map_err(|refused| refused.reason)
     }
 
     /// Checks buffers, holds their pools, and reserves a slot for them.
-    fn admit(
-        &mut self,
-        payload: &Frag<K>,
-        headroom: u32,
-        header: Option<&Frag<Page>>,
-    ) -> Result<Reserved, PostRefused> {
+    fn admit(&mut self, payload: &Frag<K>, headroom: u32, header: Option<&Frag<Page>>) -> Result<Reserved, PostError> {
         if !self.running {
-            return Err(PostRefused::Halted);
+            return Err(PostError::Halted);
         }
         if headroom != 0 && headroom >= payload.len() {
-            return Err(PostRefused::Headroom { headroom, len: payload.len() });
+            return Err(PostError::Headroom { headroom, len: payload.len() });
         }
         self.held.add(payload, headroom, self.queue.device())?;
         if let Some(header) = header {
@@ -309,7 +330,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.slots.reserve().ok_or_else(|| {
             self.held.remove(payload);
             header.into_iter().for_each(|header| self.held.remove(header));
-            PostRefused::Full
+            PostError::Full
         })
     }
 
@@ -322,14 +343,14 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// # Errors
     ///
-    /// [`BadCompletion`]. For `Index` and `NotPosted` no buffer is touched; else those of the descriptor that it names go
+    /// [`CompletionError`]. For `Index` and `NotPosted` no buffer is touched; else those of the descriptor that it names go
     /// back to their pools.
-    pub fn complete(&mut self) -> Option<Result<Completed<K>, BadCompletion>> {
+    pub fn complete(&mut self) -> Option<Result<Completed<K>, CompletionError>> {
         let completion = self.queue.complete()?;
         Some(self.take(completion))
     }
 
-    fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, BadCompletion> {
+    fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, CompletionError> {
         let RxCompletion { id, payload_len, header_len, end_of_frame, failed, csum_ok } = completion;
         let Buffers { payload, headroom, header } = self.slots.remove(id)?;
         let index = (id & 0xffff) as usize;
@@ -337,15 +358,15 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         self.held.remove(&payload);
         header.iter().for_each(|header| self.held.remove(header));
         if failed {
-            return Err(BadCompletion::Failed { index, end_of_frame });
+            return Err(CompletionError::Failed { index, end_of_frame });
         }
         let given = payload.len() - headroom;
         if payload_len > given {
-            return Err(BadCompletion::PayloadLength { len: payload_len, posted: given, end_of_frame });
+            return Err(CompletionError::PayloadLength { len: payload_len, posted: given, end_of_frame });
         }
         let posted = header.as_ref().map_or(0, Frag::len);
         if header_len > posted {
-            return Err(BadCompletion::HeaderLength { len: header_len, posted, end_of_frame });
+            return Err(CompletionError::HeaderLength { len: header_len, posted, end_of_frame });
         }
         Ok(Completed {
             payload: Received::new(payload, headroom, payload_len),

@@ -1,6 +1,7 @@
 //! [`Slots`]: the descriptors of a ring, and the value behind each that the device has.
 
 use crate::alloc::Vec;
+use crate::error::errno::{EINVAL, ENOMEM};
 use core::mem;
 
 /// The descriptors of a ring: a table of what the device has, with the numbers that its completions name.
@@ -16,6 +17,37 @@ pub(super) struct Slots<T> {
     items: Items<T>,
     free: Vec<u16>,
     depth: usize,
+}
+
+/// The longest ring: a descriptor's number has 15 bits for its index.
+const MAX_DEPTH: usize = 1 << 15;
+
+/// Why there is no ring over a queue of the hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RingError {
+    /// The queue has no descriptors, or more than a completion can name.
+    #[error("a ring of {depth} descriptors is not possible: give the queue 1 to {MAX_DEPTH}")]
+    Depth {
+        /// The depth of the queue, in descriptors.
+        depth: usize,
+    },
+    /// There is no memory for the ring.
+    #[error("no memory for a ring of {depth} descriptors: use a shorter one")]
+    NoMemory {
+        /// The depth of the queue, in descriptors.
+        depth: usize,
+    },
+}
+
+impl RingError {
+    /// Returns what a driver returns for it in `ndo_open`: ethtool refuses such a depth with EINVAL.
+    pub fn errno(&self) -> i32 {
+        match self {
+            RingError::Depth { .. } => EINVAL,
+            RingError::NoMemory { .. } => ENOMEM,
+        }
+    }
 }
 
 /// The items of a table, apart from it.
@@ -49,17 +81,21 @@ pub(super) enum NoItem {
 }
 
 impl<T> Slots<T> {
-    /// Returns an empty table. `None` when there is no memory for it, or `depth` is 0 or more than 32768.
-    pub(super) fn new(depth: usize) -> Option<Self> {
-        if !(1..=1 << 15).contains(&depth) {
-            return None;
+    /// Returns an empty table.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]: `depth` is 0 or more than [`MAX_DEPTH`], or there is no memory for the table.
+    pub(super) fn new(depth: usize) -> Result<Self, RingError> {
+        if !(1..=MAX_DEPTH).contains(&depth) {
+            return Err(RingError::Depth { depth });
         }
         let (mut slots, mut free) = (Vec::new(), Vec::new());
-        slots.try_reserve_exact(depth).ok()?;
-        free.try_reserve_exact(depth).ok()?;
+        slots.try_reserve_exact(depth).map_err(|_| RingError::NoMemory { depth })?;
+        free.try_reserve_exact(depth).map_err(|_| RingError::NoMemory { depth })?;
         slots.extend((0..depth).map(|_| Slot { generation: 0, item: None }));
         free.extend((0..depth as u16).rev());
-        Some(Slots { items: Items(slots), free, depth })
+        Ok(Slots { items: Items(slots), free, depth })
     }
 
     /// Returns how many slots there are.

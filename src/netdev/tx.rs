@@ -2,14 +2,17 @@
 
 use super::slots::{NoItem, Reserved, Slots};
 use super::{Poll, XdpBuff};
+use crate::Refused;
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{
     DeviceId, DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
+use crate::error::errno::{EBUSY, EINVAL, EIO, ENODEV, ENOMEM};
 use crate::memory::{Backing, Page};
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
-use crate::skb::{FrameTooShort, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag, check_frame};
+use crate::netdev::RingError;
+use crate::skb::{FrameError, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag, check_frame};
 use core::fmt;
 use core::mem::ManuallyDrop;
 
@@ -56,7 +59,7 @@ pub enum TxError {
     },
     /// It is no frame of Ethernet.
     #[error(transparent)]
-    TooShort(#[from] FrameTooShort),
+    TooShort(#[from] FrameError),
     /// No page to copy the linear part to.
     #[error("no memory to copy a linear part of {len} bytes from the heap to: build the skb around a page instead")]
     NoMemory {
@@ -98,22 +101,21 @@ pub enum TxError {
     },
 }
 
-/// A packet that was not taken; it comes back whole, and nothing of it is mapped.
-#[derive(Debug)]
-pub struct TxRefused<S = ReadableSkb> {
-    /// Why.
-    pub reason: TxError,
-    /// The packet.
-    pub skb: S,
-}
-
-impl<S> fmt::Display for TxRefused<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+impl TxError {
+    /// Returns EBUSY for a full ring, which is `NETDEV_TX_BUSY`; ENODEV for memory of another device, as
+    /// `net_devmem_get_binding`; and the numbers of skb and mapping helpers. `validate_xmit_unreadable_skb` drops a packet
+    /// without a number; EINVAL is the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            TxError::Full { .. } => EBUSY,
+            TxError::TooShort(reason) => reason.errno(),
+            TxError::NoMemory { .. } => ENOMEM,
+            TxError::Map { source, .. } => source.errno(),
+            TxError::NotForTransmit { .. } | TxError::Checksum { .. } => EINVAL,
+            TxError::OtherDevice { .. } => ENODEV,
+        }
     }
 }
-
-impl<S: fmt::Debug> core::error::Error for TxRefused<S> {}
 
 /// Makes a frag of a packet reachable for the device that `map` is for: maps it if it is of pages. Device memory is not
 /// mapped, and so not unmapped: the device finds it where its binding says. `frag` is its number, for the error.
@@ -168,7 +170,7 @@ fn reachable(frag: usize, of: &SkbFrag, device: DeviceId) -> Result<(), TxError>
 /// copied.
 ///
 /// The device is not believed, as by [`RxRing`](super::RxRing): a completion that names no packet, or one that is not
-/// out, is a [`BadTxCompletion`].
+/// out, is a [`TxCompletionError`].
 ///
 /// # Invariants
 ///
@@ -221,7 +223,7 @@ pub struct Sent {
 /// A completion that names no packet of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadTxCompletion {
+pub enum TxCompletionError {
     /// No packet has that index.
     #[error("completion for packet {index} of a ring of {depth}: the device is broken or hostile")]
     Index {
@@ -240,11 +242,20 @@ pub enum BadTxCompletion {
     },
 }
 
-impl From<NoItem> for BadTxCompletion {
+impl TxCompletionError {
+    /// Returns EIO. Drivers of Linux believe such a completion.
+    pub fn errno(&self) -> i32 {
+        match self {
+            TxCompletionError::Index { .. } | TxCompletionError::NotPosted { .. } => EIO,
+        }
+    }
+}
+
+impl From<NoItem> for TxCompletionError {
     fn from(no: NoItem) -> Self {
         match no {
-            NoItem::Index { index, depth } => BadTxCompletion::Index { index, depth },
-            NoItem::NotPosted { index, generation } => BadTxCompletion::NotPosted { index, generation },
+            NoItem::Index { index, depth } => TxCompletionError::Index { index, depth },
+            NoItem::NotPosted { index, generation } => TxCompletionError::NotPosted { index, generation },
         }
     }
 }
@@ -264,12 +275,15 @@ pub struct Cleaned {
 }
 
 impl<Q: DmaTxQueue> TxRing<Q> {
-    /// A ring over a queue of the hardware; `zone` has pages for linear parts that are on the heap. `None` when there is
-    /// no memory for it, or the queue's depth is 0 or more than 32768.
-    pub fn new(queue: Q, zone: Zone) -> Option<Self> {
+    /// Makes a ring over a queue of the hardware; `zone` has pages for linear parts that are on the heap.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]: the queue's depth is 0 or more than 32768, or there is no memory for the ring. The queue is dropped.
+    pub fn new(queue: Q, zone: Zone) -> Result<Self, RingError> {
         let slots = Slots::new(queue.depth())?;
         let room = slots.depth();
-        Some(TxRing { queue, zone, slots, room, running: true })
+        Ok(TxRing { queue, zone, slots, room, running: true })
     }
 
     /// The device that sends.
@@ -296,16 +310,16 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     ///
     /// # Errors
     ///
-    /// [`TxRefused`], with the reason and the packet; nothing of it stays mapped.
+    /// [`TxError`], with the reason and the packet; nothing of it stays mapped.
     #[doc(alias = "ndo_start_xmit")]
     #[doc(alias = "dev_queue_xmit")]
-    pub fn send(&mut self, skb: ReadableSkb) -> Result<(), TxRefused> {
+    pub fn send(&mut self, skb: ReadableSkb) -> Result<(), Refused<TxError, ReadableSkb>> {
         match self.map(skb.as_skb()) {
             Ok(ready) => {
                 self.post(skb.into_skb(), ready);
                 Ok(())
             }
-            Err(reason) => Err(TxRefused { reason, skb }),
+            Err(reason) => Err(Refused { reason, back: skb }),
         }
     }
 
@@ -316,8 +330,8 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     ///
     /// # Errors
     ///
-    /// [`TxRefused`], with the reason and the packet; nothing of it stays mapped.
-    pub fn send_netmem(&mut self, skb: Skb) -> Result<(), TxRefused<Skb>>
+    /// [`TxError`], with the reason and the packet; nothing of it stays mapped.
+    pub fn send_netmem(&mut self, skb: Skb) -> Result<(), Refused<TxError, Skb>>
     where
         Q: NetmemTx,
     {
@@ -326,7 +340,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
                 self.post(skb, ready);
                 Ok(())
             }
-            Err(reason) => Err(TxRefused { reason, skb }),
+            Err(reason) => Err(Refused { reason, back: skb }),
         }
     }
 
@@ -429,13 +443,13 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     ///
     /// # Errors
     ///
-    /// [`BadTxCompletion`]; no packet is touched.
-    pub fn complete(&mut self) -> Option<Result<Sent, BadTxCompletion>> {
+    /// [`TxCompletionError`]; no packet is touched.
+    pub fn complete(&mut self) -> Option<Result<Sent, TxCompletionError>> {
         let completion = self.queue.complete()?;
         Some(self.take(completion))
     }
 
-    fn take(&mut self, completion: TxCompletion) -> Result<Sent, BadTxCompletion> {
+    fn take(&mut self, completion: TxCompletion) -> Result<Sent, TxCompletionError> {
         let TxCompletion { id, failed } = completion;
         let Packet { mapped, skb, descriptors } = self.slots.remove(id)?;
         // INVARIANT: the slot is empty, so its descriptors are free.

@@ -1,9 +1,13 @@
 //! [`XdpBuff`] and [`Verdict`]: a packet before there is an skb, and what becomes of it.
 
+use crate::Refused;
 use crate::alloc::Box;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EFAULT, EINVAL};
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
-use crate::page_pool::{Frag, OtherPool, PagePool, PoolKind, Received};
+use crate::page_pool::SyncError;
+use crate::page_pool::{Frag, PagePool, PoolKind, Received};
+use crate::skb::FrameError;
 use crate::skb::{ETH_HLEN, check_frame};
 use core::fmt;
 
@@ -66,19 +70,40 @@ pub struct AdjustError {
     pub len: u32,
 }
 
-/// Why a buffer that was received is no packet for an XDP program. The memory comes back.
-#[derive(Debug, thiserror::Error)]
+impl AdjustError {
+    /// Returns EINVAL, as `bpf_xdp_adjust_head` and `bpf_xdp_adjust_tail` do.
+    pub fn errno(&self) -> i32 {
+        EINVAL
+    }
+}
+
+/// Why a buffer that was received is no packet for an XDP program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum XdpReceiveError<K: Kind> {
-    /// The buffer is of another pool. It is as it was.
-    #[error("the buffer is of another pool: give it to the pool that it was allocated from")]
-    OtherPool(Received<K>),
-    /// The CPU cannot read the buffer. It is cut to what was received.
-    #[error("the buffer cannot be read by the CPU, and a program reads all of a packet")]
-    Unreadable(Frag),
+pub enum XdpReceiveError {
+    /// The buffer is of another pool.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The CPU cannot read the buffer, and a program reads all of a packet.
+    #[error(
+        "the buffer cannot be read by the CPU, and a program reads all of a packet: sync it, and pass it on as a frag"
+    )]
+    Unreadable,
     /// What was received ends within an Ethernet header.
-    #[error("the frame has {} bytes, and an Ethernet header has 14: drop it", .0.len())]
-    TooShort(Frag),
+    #[error(transparent)]
+    TooShort(#[from] FrameError),
+}
+
+impl XdpReceiveError {
+    /// Returns EINVAL for the first: Linux does not ask. Programs are not attached to queues of unreadable memory, and a frame
+    /// that is too short is dropped, so Linux has no number for the others; EFAULT and EINVAL are the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            XdpReceiveError::Sync(reason) => reason.errno(),
+            XdpReceiveError::Unreadable => EFAULT,
+            XdpReceiveError::TooShort(reason) => reason.errno(),
+        }
+    }
 }
 
 impl XdpBuff {
@@ -113,28 +138,29 @@ impl XdpBuff {
     ///
     /// # Errors
     ///
-    /// [`XdpReceiveError`], with the memory: it is not of this pool, or a program cannot have it.
+    /// [`XdpReceiveError`], with the buffer as it was: it is not of this pool, or a program cannot have it.
     #[doc(alias = "xdp_prepare_buff")]
     #[doc(alias = "xdp_init_buff")]
-    pub fn receive<P: PoolKind, K: Kind>(pool: &PagePool<P>, buffer: Received<K>) -> Result<Self, XdpReceiveError<K>>
+    pub fn receive<P: PoolKind, K: Kind>(
+        pool: &PagePool<P>,
+        buffer: Received<K>,
+    ) -> Result<Self, Refused<XdpReceiveError, Received<K>>>
     where
         Frag: From<Frag<K>>,
     {
-        let (frag, range) =
-            pool.sync_in_place(buffer).map_err(|OtherPool(buffer)| XdpReceiveError::OtherPool(buffer))?;
-        let cut = |mut frag: Frag| {
-            frag.advance(range.start);
-            frag.truncate(range.end - range.start);
-            frag
-        };
-        match Frag::<Page>::try_from(Frag::from(frag)) {
-            Ok(frag) if check_frame((range.end - range.start) as usize).is_err() => {
-                Err(XdpReceiveError::TooShort(cut(frag.into())))
+        let reason = match check_frame(buffer.len() as usize) {
+            _ if buffer.borrow().is_net_iov() => XdpReceiveError::Unreadable,
+            Err(short) => short.into(),
+            Ok(()) => {
+                let synced =
+                    pool.sync_in_place(buffer).map_err(|Refused { reason, back }| Refused::new(reason, back))?;
+                let (frag, range) = synced.into_parts();
+                let Ok(frag) = Frag::<Page>::try_from(Frag::from(frag)) else { unreachable!("the tag was asked") };
+                // INVARIANT: a range inside the frag, long enough, and just synced.
+                return Ok(XdpBuff { frag, seen: range.start, start: range.start, end: range.end });
             }
-            // INVARIANT: a range inside the frag, long enough, and just synced.
-            Ok(frag) => Ok(XdpBuff { frag, seen: range.start, start: range.start, end: range.end }),
-            Err(iov) => Err(XdpReceiveError::Unreadable(cut(iov.into()))),
-        }
+        };
+        Err(Refused { reason, back: buffer })
     }
 
     /// The bytes of the packet.

@@ -6,6 +6,7 @@ use crate::alloc::Box;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaMapping};
+use crate::error::errno::{EINVAL, ENOMEM, ERANGE};
 use crate::memory::{DmaAddr, NetIov, NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
 use core::fmt;
@@ -46,6 +47,18 @@ pub enum AreaError {
         /// How many.
         niovs: usize,
     },
+}
+
+impl AreaError {
+    /// Returns what `net_devmem_bind_dmabuf` returns when a chunk is no multiple of a page, and ENOMEM. Linux does not
+    /// check where user space sees an area; ERANGE is the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            AreaError::Size { .. } | AreaError::Misaligned { .. } => EINVAL,
+            AreaError::Offset { .. } => ERANGE,
+            AreaError::NoMemory { .. } => ENOMEM,
+        }
+    }
 }
 
 /// One net_iov with one owner: what a provider of device memory hands to a pool and gets back (rule O5).

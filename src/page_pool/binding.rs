@@ -2,6 +2,7 @@
 
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EBUSY, ENOMEM};
 use core::fmt;
 
 /// A number that no other binding has while this value lives: 1 to 2^32 - 1, never 0.
@@ -19,7 +20,7 @@ use core::fmt;
 ///
 /// let (first, second) = (BindingId::new()?, BindingId::new()?);
 /// assert!(first.number() != 0 && first.number() != second.number());
-/// # Ok::<(), netmem::page_pool::NoBindingId>(())
+/// # Ok::<(), netmem::page_pool::BindingIdError>(())
 /// ```
 pub struct BindingId(u32);
 
@@ -28,16 +29,26 @@ assert_not_impl_any!(BindingId: Clone, Copy, Default, From<u32>, PartialEq);
 /// Why a binding got no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoBindingId {
-    /// ENOMEM: there is no memory to note the number.
+pub enum BindingIdError {
+    /// There is no memory to note the number.
     #[error("no memory to note the number of a binding: free some, and bind again")]
     NoMemory,
-    /// EBUSY: every number is in use.
+    /// Every number is in use.
     #[error("all {count} numbers of bindings are in use: unbind memory, and return what is left of it")]
     AllInUse {
         /// How many numbers there are.
         count: u32,
     },
+}
+
+impl BindingIdError {
+    /// Returns what `xa_alloc_cyclic` returns.
+    pub fn errno(&self) -> i32 {
+        match self {
+            BindingIdError::NoMemory => ENOMEM,
+            BindingIdError::AllInUse { .. } => EBUSY,
+        }
+    }
 }
 
 /// The numbers from 1 to `max`, and which of them are in use.
@@ -60,11 +71,11 @@ impl Numbers {
     }
 
     /// Gives the first number behind the last one that is not in use. Behind `max` comes 1.
-    fn take(&mut self) -> Result<u32, NoBindingId> {
+    fn take(&mut self) -> Result<u32, BindingIdError> {
         if self.used.len() as u64 >= u64::from(self.max) {
-            return Err(NoBindingId::AllInUse { count: self.max });
+            return Err(BindingIdError::AllInUse { count: self.max });
         }
-        self.used.try_reserve(1).map_err(|_| NoBindingId::NoMemory)?;
+        self.used.try_reserve(1).map_err(|_| BindingIdError::NoMemory)?;
         let mut id = if self.last < self.max { self.last + 1 } else { 1 };
         let mut at = self.used.partition_point(|used| *used < id);
         // Of one more number than are in use, one is free.
@@ -93,9 +104,9 @@ impl BindingId {
     ///
     /// # Errors
     ///
-    /// [`NoBindingId`]: there is no memory to note the number, or all 2^32 - 1 numbers are in use.
+    /// [`BindingIdError`]: there is no memory to note the number, or all 2^32 - 1 numbers are in use.
     #[doc(alias = "xa_alloc_cyclic")]
-    pub fn new() -> Result<Self, NoBindingId> {
+    pub fn new() -> Result<Self, BindingIdError> {
         NUMBERS.lock().take().map(BindingId)
     }
 
@@ -172,7 +183,7 @@ mod tests {
                             held.push(id);
                         }
                         Err(error) => {
-                            assert_eq!(error, NoBindingId::AllInUse { count: max });
+                            assert_eq!(error, BindingIdError::AllInUse { count: max });
                             assert_eq!(held.len(), max as usize);
                         }
                     }

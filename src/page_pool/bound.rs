@@ -6,6 +6,7 @@ use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
+use crate::error::errno::{EFAULT, EINVAL};
 use crate::memory::{DmaAddr, NetIov, NetmemRef};
 use core::fmt;
 
@@ -72,6 +73,17 @@ pub enum TxRangeError {
     },
 }
 
+impl TxRangeError {
+    /// Returns EFAULT for a range that is not bound, as `zerocopy_fill_skb_from_devmem` does. It sends no bytes without a
+    /// word; EINVAL is the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            TxRangeError::Empty { .. } => EINVAL,
+            TxRangeError::NotBound { .. } => EFAULT,
+        }
+    }
+}
+
 impl DmabufTxBinding {
     /// Binds `chunks` of `memory` to `device` to transmit from, in net_iovs of `niov_size` bytes: 4096, as Linux has it
     /// here, or a larger power of two up to 2 MiB.
@@ -87,12 +99,12 @@ impl DmabufTxBinding {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Self, DmabufError> {
-        let id = try_arc(BindingId::new()?).map_err(|NoMemory| super::NoBindingId::NoMemory)?;
+        let id = try_arc(BindingId::new()?).map_err(|NoMemory| super::BindingIdError::NoMemory)?;
         let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, &id)?;
         niovs.sort_unstable_by_key(|niov| start(niov, niov_size as u32));
         // `carve` allows at most 2 MiB.
         let inner = Inner { id, device: device.id(), niov_size: niov_size as u32, niovs };
-        Ok(DmabufTxBinding { inner: try_arc(inner).map_err(|NoMemory| super::NoBindingId::NoMemory)? })
+        Ok(DmabufTxBinding { inner: try_arc(inner).map_err(|NoMemory| super::BindingIdError::NoMemory)? })
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a frag of it lives.

@@ -1,9 +1,10 @@
 //! [`Chunk`]: the pieces that a dma-buf comes in, and how they become net_iovs.
 
-use super::{AreaError, BindingId, FreeIov, NoBindingId};
+use super::{AreaError, BindingId, BindingIdError, FreeIov};
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory};
+use crate::error::errno::EINVAL;
 use crate::memory::{NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
 
@@ -25,15 +26,15 @@ const MAX_NIOV: usize = 2 << 20;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DmabufError {
-    /// EINVAL: net_iovs of a size that no queue takes.
+    /// Net_iovs of a size that no queue takes.
     #[error("net_iovs of {size} bytes are not possible: use a power of two from {MIN_NIOV} to {MAX_NIOV}")]
     NiovSize {
         /// What was asked for.
         size: usize,
     },
-    /// ENOMEM or EBUSY: the binding got no number.
+    /// The binding got no number.
     #[error(transparent)]
-    Id(#[from] NoBindingId),
+    Id(#[from] BindingIdError),
     /// There is nothing to bind.
     #[error("the dma-buf has no chunks: give at least one range of its memory")]
     Empty,
@@ -61,6 +62,19 @@ pub enum DmabufError {
         /// Why.
         source: AreaError,
     },
+}
+
+impl DmabufError {
+    /// Returns what `net_devmem_bind_dmabuf` returns. It has no refusal for chunks that share bytes, because an exporter
+    /// makes none; EINVAL is the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            DmabufError::NiovSize { .. } | DmabufError::Empty | DmabufError::Overlap { .. } => EINVAL,
+            DmabufError::Id(reason) => reason.errno(),
+            DmabufError::Map { source, .. } => source.errno(),
+            DmabufError::Area { source, .. } => source.errno(),
+        }
+    }
 }
 
 /// Maps chunks of a memory for one direction, and cuts them into net_iovs.

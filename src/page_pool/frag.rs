@@ -4,6 +4,7 @@ use super::{Netmem, Readable};
 use crate::assert::assert_not_impl_any;
 use crate::backend::{Backend, Host};
 use crate::dma::DeviceId;
+use crate::error::errno::EINVAL;
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemRef, Page, PageOrIov};
 use core::fmt;
 use core::ops::Range;
@@ -251,6 +252,13 @@ pub struct RangeError {
     pub len: u32,
     /// How many the range has.
     pub has: u32,
+}
+
+impl RangeError {
+    /// Returns EINVAL. Linux does not ask: `skb_frag_size_set` stores the number.
+    pub fn errno(&self) -> i32 {
+        EINVAL
+    }
 }
 
 impl RangeError {

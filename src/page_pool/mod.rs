@@ -35,7 +35,7 @@ pub use batch::BATCH;
 pub use batch::Batch;
 #[doc(alias = "dmabuf_id")]
 pub use binding::BindingId;
-pub use binding::NoBindingId;
+pub use binding::BindingIdError;
 #[doc(alias = "get_netmem")]
 #[doc(alias = "put_netmem")]
 #[doc(alias = "skb_frag_ref")]
@@ -53,7 +53,7 @@ pub use chunk::DmabufError;
 pub use frag::{Frag, RangeError};
 pub use hooks::{InitCallback, PoolHooks};
 #[doc(alias = "netmem_ref")]
-pub use netmem::Netmem;
+pub use netmem::{Netmem, ShareError};
 #[doc(alias = "PP_ALLOC_CACHE_SIZE")]
 pub use params::CACHE;
 #[doc(alias = "page_pool_params")]
@@ -61,16 +61,16 @@ pub use params::PagePoolParams;
 #[doc(alias = "PP_ALLOC_CACHE_REFILL")]
 pub use params::REFILL;
 pub use params::{DEFAULT_RING, MAX_RING, PoolError, PoolFlags};
-pub use pool::OtherPool;
 #[doc(alias = "page_pool")]
 #[doc(alias = "page_pool_get")]
 #[doc(alias = "page_pool_destroy")]
 pub use pool::PagePool;
+pub use pool::SyncError;
 #[doc(alias = "pp_memory_provider_params")]
 pub use provider::AnyProvider;
 #[doc(alias = "memory_provider_ops")]
 pub use provider::MemoryProvider;
-pub use provider::{MemoryKind, PoolKind, Refill, Refused};
+pub use provider::{MemoryKind, PoolKind, ProviderError, Refill};
 pub use readable::Readable;
 pub use received::Received;
 pub use shares::Shares;

@@ -2,9 +2,11 @@
 
 use super::idle::{Idle, unref};
 use super::{Frag, Readable, Shares};
+use crate::Refused;
 use crate::assert::assert_not_impl_any;
 use crate::backend::{Backend, Host};
 use crate::dma::DeviceId;
+use crate::error::errno::{EBUSY, EINVAL};
 use crate::memory::{Backing, DmaAddr, Kind, NetIov, NetmemDesc, NetmemRef, Page, PageOrIov, Raw};
 use crate::mm::page_ref_count;
 use core::fmt;
@@ -216,13 +218,15 @@ impl<K: Kind> Netmem<K> {
     ///
     /// # Errors
     ///
-    /// The handle, when it is not the only reference, or `n` is not 1 to 2^62 - 1.
+    /// [`ShareError`], with the handle: it is not the only reference, or `n` is not 1 to 2^62 - 1.
     #[doc(alias = "page_pool_fragment_netmem")]
     #[doc(alias = "page_pool_fragment_page")]
-    pub fn share(self, n: usize) -> Result<Shares<K>, Self> {
-        const MAX: usize = (isize::MAX >> 1) as usize;
-        if !(1..=MAX).contains(&n) || !self.is_alone() {
-            return Err(self);
+    pub fn share(self, n: usize) -> Result<Shares<K>, Refused<ShareError, Self>> {
+        if !(1..=MAX_SHARES).contains(&n) {
+            return Err(Refused { reason: ShareError::Count { n }, back: self });
+        }
+        if !self.is_alone() {
+            return Err(Refused { reason: ShareError::NotAlone, back: self });
         }
         let n = n as isize;
         self.desc().pp_ref_count_ref().store(n, Relaxed);
@@ -242,6 +246,34 @@ impl Netmem {
         } else {
             // SAFETY: the same reference; the tag says page.
             Backing::Page(unsafe { Netmem::new(raw) })
+        }
+    }
+}
+
+/// The most references that a count can begin with: half of what it can hold.
+const MAX_SHARES: usize = (isize::MAX >> 1) as usize;
+
+/// Why a reference was not made into several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// The number is out of range.
+    #[error("a reference cannot be made into {n}: ask for 1 to {MAX_SHARES}")]
+    Count {
+        /// How many references were asked for.
+        n: usize,
+    },
+    /// There are other references to the memory: handles of the pool, or references of mm on the page.
+    #[error("the memory has other references: share it before it is given to others")]
+    NotAlone,
+}
+
+impl ShareError {
+    /// Returns EINVAL and EBUSY. Linux does not ask: it stores the number, whoever has references.
+    pub fn errno(&self) -> i32 {
+        match self {
+            ShareError::Count { .. } => EINVAL,
+            ShareError::NotAlone => EBUSY,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! [`PagePoolParams`]: how a pool is asked for, and why it is refused.
 
-use super::{InitCallback, PoolHooks, Refused};
+use super::{InitCallback, PoolHooks, ProviderError};
 use crate::alloc::Arc;
 use crate::dma::{DmaDevice, DmaDirection};
+use crate::error::errno::{EINVAL, ENOMEM, EOPNOTSUPP};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use core::fmt;
 
@@ -87,18 +88,18 @@ impl PagePoolParams {
     /// [`init`](super::MemoryProvider::init).
     ///
     /// ```
-    /// use netmem::page_pool::{PagePoolParams, Refused};
+    /// use netmem::page_pool::{PagePoolParams, ProviderError};
     ///
     /// let params = PagePoolParams { rx_page_size: 65536, ..Default::default() };
     /// assert_eq!(params.check_piece_size(65536), Ok(()));
-    /// assert_eq!(params.check_piece_size(4096), Err(Refused::PieceSize { asked: 65536, has: 4096 }));
+    /// assert_eq!(params.check_piece_size(4096), Err(ProviderError::PieceSize { asked: 65536, has: 4096 }));
     /// assert_eq!(PagePoolParams::default().check_piece_size(65536), Ok(()));
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Refused::PieceSize`], with the size that was asked for.
-    pub fn check_piece_size(&self, has: u32) -> Result<(), Refused> {
+    /// [`ProviderError::PieceSize`], with the size that was asked for.
+    pub fn check_piece_size(&self, has: u32) -> Result<(), ProviderError> {
         let by_order = u32::try_from((PAGE_SIZE as u64) << self.order.min(31)).unwrap_or(u32::MAX);
         let asked = match (self.rx_page_size, self.order) {
             (0, 0) => has,
@@ -108,7 +109,7 @@ impl PagePoolParams {
             (size, _) if size == has => by_order,
             (size, _) => size,
         };
-        if asked == has { Ok(()) } else { Err(Refused::PieceSize { asked, has }) }
+        if asked == has { Ok(()) } else { Err(ProviderError::PieceSize { asked, has }) }
     }
 
     /// Checks what does not depend on the provider.
@@ -182,7 +183,7 @@ impl fmt::Debug for PagePoolParams {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// EINVAL: flags nobody knows.
+    /// Flags nobody knows.
     #[error("pool flags {bits:#x} are unknown: use those of PoolFlags")]
     UnknownFlags {
         /// The bits that have no name.
@@ -191,25 +192,25 @@ pub enum PoolError {
     /// `DMA_MAP` without a device.
     #[error("DMA_MAP without a device: set `device`, or leave the flag out")]
     NoDevice,
-    /// EINVAL: a receive pool that the device would only read.
+    /// A receive pool that the device would only read.
     #[error("DMA_MAP with direction {direction:?}: a pool maps FromDevice or Bidirectional")]
     Direction {
         /// What was asked for.
         direction: DmaDirection,
     },
-    /// EINVAL: nothing is mapped that could be synced.
+    /// Nothing is mapped that could be synced.
     #[error("DMA_SYNC_DEV without DMA_MAP: set both, or leave both out")]
     SyncWithoutMap,
-    /// EINVAL: a sync of no bytes.
+    /// A sync of no bytes.
     #[error("DMA_SYNC_DEV with max_len 0: set max_len to what the device may write")]
     NothingToSync,
-    /// EINVAL: a size that no piece can have.
+    /// A size that no piece can have.
     #[error("rx_page_size {size} is not possible: use a power of two of at least 4096, or 0 for the provider's own")]
     RxPageSize {
         /// What was asked for.
         size: u32,
     },
-    /// EINVAL: order and `rx_page_size` ask for different things.
+    /// Order and `rx_page_size` ask for different things.
     #[error("rx_page_size {size} and order {order} ask for pieces of two sizes: leave one of them 0")]
     TwoSizes {
         /// As asked for.
@@ -249,7 +250,7 @@ pub enum PoolError {
     },
     /// The provider refused.
     #[error("the memory provider refused: {0}")]
-    Provider(#[from] Refused),
+    Provider(#[from] ProviderError),
     /// No memory for the pool itself.
     #[error("no memory for the pool: use a shorter ring")]
     NoMemory,
@@ -262,7 +263,30 @@ pub enum PoolError {
     },
 }
 
+impl PoolError {
+    /// Returns what `page_pool_create` returns. Linux has no refusal for a missing device, a range to sync that leaves the
+    /// memory, sizes that differ, and memory without syncs; EINVAL and EOPNOTSUPP are the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            PoolError::UnknownFlags { .. }
+            | PoolError::NoDevice
+            | PoolError::Direction { .. }
+            | PoolError::SyncWithoutMap
+            | PoolError::NothingToSync
+            | PoolError::RxPageSize { .. }
+            | PoolError::TwoSizes { .. }
+            | PoolError::SyncRange { .. }
+            | PoolError::PieceSize { .. } => EINVAL,
+            PoolError::NeverSynced | PoolError::ReadableUnsynced => EOPNOTSUPP,
+            PoolError::Provider(reason) => reason.errno(),
+            PoolError::NoMemory => ENOMEM,
+            #[cfg(netmem_backend = "linux")]
+            PoolError::Kernel { errno } => *errno,
+        }
+    }
+}
+
 /// Refuses an order that no page allocator serves. For providers.
-pub(crate) fn check_order(order: u32) -> Result<(), Refused> {
-    if order > MAX_ORDER { Err(Refused::Order { order, max: MAX_ORDER }) } else { Ok(()) }
+pub(crate) fn check_order(order: u32) -> Result<(), ProviderError> {
+    if order > MAX_ORDER { Err(ProviderError::Order { order, max: MAX_ORDER }) } else { Ok(()) }
 }

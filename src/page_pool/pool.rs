@@ -2,12 +2,14 @@
 
 use super::provider::Installed;
 use super::{
-    AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Readable, Received, Refused,
-    Stats,
+    AnyProvider, Batch, Frag, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, ProviderError, Readable,
+    Received, Stats,
 };
+use crate::Refused;
 use crate::assert::assert_not_impl_any;
 use crate::backend::{Backend, Host, Pool};
 use crate::dma::{DeviceId, DmaDirection};
+use crate::error::errno::EINVAL;
 use crate::memory::{Kind, PageOrIov, PoolId};
 use crate::mm::{MAX_ORDER, PAGE_SIZE};
 use core::fmt;
@@ -58,7 +60,7 @@ impl<K: PoolKind> PagePool<K> {
         let provider = provider.into();
         if let AnyProvider::NetIov(_) = provider {
             if !params.flags.contains(PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV) {
-                return Err(Refused::NeedsDma.into());
+                return Err(ProviderError::NeedsDma.into());
             }
         }
         let (provider, piece_size) = Installed::new(provider, &params)?;
@@ -73,7 +75,7 @@ impl<K: PoolKind> PagePool<K> {
         }
         params.check_range(piece_size)?;
         if params.rx_page_size != 0 && params.rx_page_size != piece_size {
-            return Err(Refused::PieceSize { asked: params.rx_page_size, has: piece_size }.into());
+            return Err(ProviderError::PieceSize { asked: params.rx_page_size, has: piece_size }.into());
         }
         let device = params.device.as_ref().filter(|_| params.flags.contains(PoolFlags::DMA_MAP));
         let device_needs_sync = device.is_some_and(|device| device.needs_sync());
@@ -211,7 +213,7 @@ impl<K: PoolKind> PagePool<K> {
     #[inline]
     #[doc(alias = "page_pool_dma_sync_for_cpu")]
     #[doc(alias = "page_pool_dma_sync_netmem_for_cpu")]
-    pub fn sync_for_cpu<H: Kind>(&self, buffer: Received<H>) -> Result<Frag<H>, OtherPool<H>> {
+    pub fn sync_for_cpu<H: Kind>(&self, buffer: Received<H>) -> Result<Frag<H>, Refused<SyncError, Received<H>>> {
         Ok(self.sync(buffer, false)?.into_frag())
     }
 
@@ -265,29 +267,30 @@ impl<K: PoolKind> PagePool<K> {
         &self,
         buffer: Received<H>,
         read: impl FnOnce(H::Bytes<'_>) -> R,
-    ) -> Result<(Frag<H>, R), OtherPool<H>> {
+    ) -> Result<(Frag<H>, R), Refused<SyncError, Received<H>>> {
         let (frag, received) = self.sync(buffer, true)?.into_parts();
         let result = read(frag.bytes_in(received));
         self.pool.sync_for_device(&frag);
         Ok((frag, result))
     }
 
-    /// The same as [`sync_for_cpu`](Self::sync_for_cpu), and keeps what lies around the bytes that were received: the whole buffer, and where they are in it.
-    /// Whoever gets it must not show what lies behind them.
+    /// Syncs as [`sync_for_cpu`](Self::sync_for_cpu) does, and keeps what lies around the bytes that were received. The caller
+    /// must not show what lies behind them.
     pub(crate) fn sync_in_place<H: Kind>(
         &self,
         buffer: Received<H>,
-    ) -> Result<(Frag<H>, core::ops::Range<u32>), OtherPool<H>> {
-        Ok(self.sync(buffer, false)?.into_parts())
+    ) -> Result<Received<H>, Refused<SyncError, Received<H>>> {
+        self.sync(buffer, false)
     }
 
     /// Syncs what was received, or `all` of the buffer.
     #[inline]
-    fn sync<H: Kind>(&self, buffer: Received<H>, all: bool) -> Result<Received<H>, OtherPool<H>> {
+    fn sync<H: Kind>(&self, buffer: Received<H>, all: bool) -> Result<Received<H>, Refused<SyncError, Received<H>>> {
         let start = if all { 0 } else { buffer.start() };
         let end = if all { buffer.frag().len() } else { start + buffer.len() };
         if !self.pool.sync_for_cpu(buffer.frag(), start..end) {
-            return Err(OtherPool(buffer));
+            let pp = buffer.borrow().pp();
+            return Err(Refused { reason: SyncError::OtherPool { pp }, back: buffer });
         }
         Ok(buffer)
     }
@@ -387,23 +390,23 @@ impl<K: PoolKind> fmt::Debug for PagePool<K> {
     }
 }
 
-/// The buffer is not of this pool; it comes back untouched.
-pub struct OtherPool<K: Kind>(
-    /// The buffer.
-    pub Received<K>,
-);
-
-impl<K: Kind> fmt::Debug for OtherPool<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OtherPool({:?})", self.0)
-    }
+/// Why a pool does not sync a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The buffer is not of this pool, which does not know the device that the buffer is mapped for.
+    #[error("the buffer is of pool {pp:?}, not of this one: sync it with the pool it was allocated from")]
+    OtherPool {
+        /// The pool that the buffer is of.
+        pp: Option<PoolId>,
+    },
 }
 
-impl<K: Kind> fmt::Display for OtherPool<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pp = self.0.frag().borrow().pp();
-        write!(f, "the buffer is of pool {pp:?}, not of this one: sync it with the pool it was allocated from")
+impl SyncError {
+    /// Returns EINVAL. Linux does not ask: it syncs an address of another device.
+    pub fn errno(&self) -> i32 {
+        match self {
+            SyncError::OtherPool { .. } => EINVAL,
+        }
     }
 }
-
-impl<K: Kind> core::error::Error for OtherPool<K> {}

@@ -3,6 +3,7 @@
 use super::{AreaError, FreeIov, Netmem, PagePoolParams};
 use crate::alloc::Arc;
 use crate::dma::DmaDirection;
+use crate::error::errno::{E2BIG, EBUSY, EINVAL, EOPNOTSUPP};
 use crate::memory::{Kind, NetIov, Page, PageOrIov, PoolId};
 use crate::mm::FreePage;
 use core::fmt;
@@ -73,7 +74,7 @@ impl MemoryKind for NetIov {
 /// it breaks.
 ///
 /// ```
-/// use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, Refill, Refused};
+/// use netmem::page_pool::{MemoryProvider, PagePool, PagePoolParams, Refill, ProviderError};
 /// use netmem::{mm::{FreePage, Zone, PAGE_SIZE}, Page};
 /// use std::sync::{Arc, Mutex};
 ///
@@ -83,8 +84,8 @@ impl MemoryKind for NetIov {
 /// impl MemoryProvider for SetAside {
 ///     type Kind = Page;
 ///
-///     fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
-///         if params.order == 0 { Ok(PAGE_SIZE as u32) } else { Err(Refused::Order { order: params.order, max: 0 }) }
+///     fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
+///         if params.order == 0 { Ok(PAGE_SIZE as u32) } else { Err(ProviderError::Order { order: params.order, max: 0 }) }
 ///     }
 ///
 ///     fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -120,8 +121,8 @@ pub trait MemoryProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Refused`], with the reason; there will be no pool, and no [`destroy`](Self::destroy).
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused>;
+    /// [`ProviderError`], with the reason; there will be no pool, and no [`destroy`](Self::destroy).
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError>;
 
     /// Fills `out`, up to what it wants; nothing when nothing is left.
     #[doc(alias = "alloc_netmems")]
@@ -171,8 +172,8 @@ pub trait MemoryProvider: Send + Sync {
 /// Why a provider does not serve a pool.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused {
-    /// E2BIG or EINVAL: an order that it does not have.
+pub enum ProviderError {
+    /// An order that it does not have.
     #[error("no memory of order {order}: use at most {max}")]
     Order {
         /// What was asked for.
@@ -180,7 +181,7 @@ pub enum Refused {
         /// What it has at most.
         max: u32,
     },
-    /// E2BIG, EINVAL or EOPNOTSUPP: pieces of a size that it does not have.
+    /// Pieces of a size that it does not have.
     #[error(
         "pieces of {asked} bytes were asked for and the provider has pieces of {has}: set rx_page_size or order to that"
     )]
@@ -190,10 +191,10 @@ pub enum Refused {
         /// What it has.
         has: u32,
     },
-    /// EOPNOTSUPP: the pool would not let the device reach it.
+    /// The pool would not let the device reach it.
     #[error("device memory needs a pool that maps and syncs: set DMA_MAP and DMA_SYNC_DEV")]
     NeedsDma,
-    /// EOPNOTSUPP: the memory was bound for receive only.
+    /// The memory was bound for receive only.
     #[error("the memory was bound for the device to write, and the pool is {direction:?}: use FromDevice")]
     Direction {
         /// What the pool asks for.
@@ -217,6 +218,24 @@ pub enum Refused {
     /// Anything else.
     #[error("{0}")]
     Other(&'static str),
+}
+
+impl ProviderError {
+    /// Returns what `page_pool_init` returns for the provider: EINVAL for an order that the page allocator has not; E2BIG
+    /// for a size that a dma-buf has not, where io_uring's provider returns EINVAL. Linux has no limit of pools and no
+    /// closed provider; EBUSY and EINVAL are the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            ProviderError::Order { .. }
+            | ProviderError::OtherDevice
+            | ProviderError::Closed
+            | ProviderError::Other(_) => EINVAL,
+            ProviderError::PieceSize { .. } => E2BIG,
+            ProviderError::NeedsDma | ProviderError::Direction { .. } => EOPNOTSUPP,
+            ProviderError::Busy { .. } => EBUSY,
+            ProviderError::Area(reason) => reason.errno(),
+        }
+    }
 }
 
 /// A pool that wants memory of kind `M`, as [`Refill`] sees it.
@@ -403,7 +422,7 @@ pub(crate) struct Installed {
 
 impl Installed {
     /// Asks the provider, and gives the size of its pieces.
-    pub(super) fn new(provider: AnyProvider, params: &PagePoolParams) -> Result<(Self, u32), Refused> {
+    pub(super) fn new(provider: AnyProvider, params: &PagePoolParams) -> Result<(Self, u32), ProviderError> {
         let size = either!(&provider, provider => provider.init(params))?;
         // From here on the provider is told of the end, also when the next call panics.
         let mut installed = Installed { provider, wants_sync: false };

@@ -2,7 +2,7 @@
 
 use super::{Frag, Netmem};
 use crate::assert::assert_not_impl_any;
-use crate::memory::{Kind, NetIov, Page, PageOrIov};
+use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov};
 use core::fmt;
 
 /// A buffer that the device has filled and the CPU has not looked at.
@@ -40,6 +40,12 @@ impl<K: Kind> Received<K> {
     )]
     pub fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Borrows the handle of the memory that the buffer is a part of (rule O4).
+    #[inline]
+    pub fn borrow(&self) -> NetmemRef<'_, K> {
+        self.frag.borrow()
     }
 
     /// The buffer, uncut and unsynced, for the pool.

@@ -6,8 +6,8 @@ use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::page_pool::{
-    BindingId, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, NoBindingId, PagePoolParams, PoolFlags,
-    Refill, Refused, carve,
+    BindingId, BindingIdError, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, PagePoolParams, PoolFlags,
+    ProviderError, Refill, carve,
 };
 use crate::sync::Lock;
 use core::fmt;
@@ -70,7 +70,7 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, DmabufError> {
-        let id = try_arc(BindingId::new()?).map_err(|NoMemory| NoBindingId::NoMemory)?;
+        let id = try_arc(BindingId::new()?).map_err(|NoMemory| BindingIdError::NoMemory)?;
         let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, &id)?;
         // The lowest offset is handed out first.
         free.reverse();
@@ -81,7 +81,7 @@ impl DmabufProvider {
             total: free.len(),
             free: Lock::new(free),
         };
-        Ok(try_arc(provider).map_err(|NoMemory| NoBindingId::NoMemory)?)
+        Ok(try_arc(provider).map_err(|NoMemory| BindingIdError::NoMemory)?)
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a net_iov of it
@@ -110,17 +110,17 @@ impl DmabufProvider {
 impl MemoryProvider for DmabufProvider {
     type Kind = NetIov;
 
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         if !params.flags.contains(PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV) {
-            return Err(Refused::NeedsDma);
+            return Err(ProviderError::NeedsDma);
         }
         if params.direction != DmaDirection::FromDevice {
-            return Err(Refused::Direction { direction: params.direction });
+            return Err(ProviderError::Direction { direction: params.direction });
         }
         params.check_piece_size(self.niov_size)?;
         match &params.device {
             Some(device) if device.id() == self.device => Ok(self.niov_size),
-            _ => Err(Refused::OtherDevice),
+            _ => Err(ProviderError::OtherDevice),
         }
     }
 

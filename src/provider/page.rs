@@ -3,7 +3,7 @@
 use crate::alloc::Arc;
 use crate::memory::Page;
 use crate::mm::{FreePage, PAGE_SIZE, Zone};
-use crate::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused, check_order};
+use crate::page_pool::{MemoryProvider, PagePoolParams, ProviderError, Refill, check_order};
 use core::fmt;
 
 /// Pages of a [`Zone`], of the order that the pool asks for: what a pool gets if nothing else is bound.
@@ -29,12 +29,12 @@ impl PageProvider {
 impl MemoryProvider for PageProvider {
     type Kind = Page;
 
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         check_order(params.order)?;
         let has = (PAGE_SIZE as u32) << params.order;
         // As in Linux: the page allocator gives what the order says, and a wish at bind time is for others.
         if params.rx_page_size != 0 && params.rx_page_size != has {
-            return Err(Refused::PieceSize { asked: params.rx_page_size, has });
+            return Err(ProviderError::PieceSize { asked: params.rx_page_size, has });
         }
         Ok(has)
     }

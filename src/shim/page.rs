@@ -1,8 +1,11 @@
 //! The page helpers. Each is one cast and one call, and nothing may be added: tests/shim/wrappers.rs reads this file.
 
 use super::{Puttable, netmem, page_pool};
+use crate::Refused;
 use crate::memory::{DmaAddr, NetmemDesc, NetmemRef, Page};
-use crate::page_pool::{Frag, Netmem, OtherPool, PagePool, Received, Shares};
+use crate::page_pool::ShareError;
+use crate::page_pool::SyncError;
+use crate::page_pool::{Frag, Netmem, PagePool, Received, Shares};
 
 /// One whole page, or block of pages, of the pool.
 #[inline]
@@ -62,9 +65,12 @@ pub fn page_pool_free_va(pool: impl super::PutVia, va: Frag<Page>) {
 ///
 /// # Errors
 ///
-/// The handle, when it is not the only one or `nr` is not 1 to 2^62 - 1.
+/// [`ShareError`], with the handle: it is not the only one, or `nr` is not 1 to 2^62 - 1.
 #[inline]
-pub fn page_pool_fragment_page(page: Netmem<Page>, nr: usize) -> Result<Shares<Page>, Netmem<Page>> {
+pub fn page_pool_fragment_page(
+    page: Netmem<Page>,
+    nr: usize,
+) -> Result<Shares<Page>, Refused<ShareError, Netmem<Page>>> {
     page_pool::page_pool_fragment_netmem(page, nr)
 }
 
@@ -116,7 +122,10 @@ pub fn page_pool_get_dma_addr(page: &Page) -> DmaAddr {
 ///
 /// The buffer, when it is of another pool.
 #[inline]
-pub fn page_pool_dma_sync_for_cpu(pool: &PagePool<Page>, page: Received<Page>) -> Result<Frag<Page>, OtherPool<Page>> {
+pub fn page_pool_dma_sync_for_cpu(
+    pool: &PagePool<Page>,
+    page: Received<Page>,
+) -> Result<Frag<Page>, Refused<SyncError, Received<Page>>> {
     page_pool::page_pool_dma_sync_netmem_for_cpu(pool, page)
 }
 

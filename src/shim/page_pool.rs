@@ -1,10 +1,11 @@
 //! The helpers of include/net/page_pool, for memory of any kind.
 
+use crate::Refused;
 use crate::dma::DmaDirection;
 use crate::memory::{DmaAddr, Kind, NetmemRef, PageOrIov};
-use crate::page_pool::{
-    Frag, Netmem, OtherPool, PagePool, PagePoolParams, PoolError, PoolKind, Received, Shares, Stats,
-};
+use crate::page_pool::ShareError;
+use crate::page_pool::SyncError;
+use crate::page_pool::{Frag, Netmem, PagePool, PagePoolParams, PoolError, PoolKind, Received, Shares, Stats};
 
 mod sealed {
     pub trait Sealed {}
@@ -170,9 +171,12 @@ pub fn page_pool_dev_alloc_netmem<K: PoolKind>(pool: &mut PagePool<K>, size: u32
 ///
 /// # Errors
 ///
-/// The handle, when it is not the only one or `nr` is not 1 to 2^62 - 1.
+/// [`ShareError`], with the handle: it is not the only one, or `nr` is not 1 to 2^62 - 1.
 #[inline]
-pub fn page_pool_fragment_netmem<K: Kind>(netmem: Netmem<K>, nr: usize) -> Result<Shares<K>, Netmem<K>> {
+pub fn page_pool_fragment_netmem<K: Kind>(
+    netmem: Netmem<K>,
+    nr: usize,
+) -> Result<Shares<K>, Refused<ShareError, Netmem<K>>> {
     netmem.share(nr)
 }
 
@@ -236,7 +240,7 @@ pub fn page_pool_get_dma_dir<K: PoolKind>(pool: &PagePool<K>) -> DmaDirection {
 pub fn page_pool_dma_sync_netmem_for_cpu<K: PoolKind, H: Kind>(
     pool: &PagePool<K>,
     netmem: Received<H>,
-) -> Result<Frag<H>, OtherPool<H>> {
+) -> Result<Frag<H>, Refused<SyncError, Received<H>>> {
     pool.sync_for_cpu(netmem)
 }
 

@@ -1,9 +1,11 @@
 //! The helpers of include/linux/skbuff.h that deal with frags.
 
+use crate::Refused;
 use crate::memory::{Kind, NetmemRef, Page};
 use crate::mm::FreePage;
 use crate::page_pool::{Frag, RangeError};
-use crate::skb::{MmFrag, Skb, SkbFrag, SkbFull};
+use crate::skb::AddFragError;
+use crate::skb::{MmFrag, Skb, SkbFrag};
 
 /// Bytes in a frag.
 #[inline]
@@ -132,9 +134,9 @@ pub fn skb_frag_fill_page_desc(page: FreePage, off: u32, size: u32) -> Result<Sk
 ///
 /// # Errors
 ///
-/// [`SkbFull`], with the frag.
+/// [`AddFragError`], with the frag.
 #[inline]
-pub fn skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), SkbFull> {
+pub fn skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
     skb.push_frag(frag)
 }
 
@@ -142,9 +144,9 @@ pub fn skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), SkbFull> {
 ///
 /// # Errors
 ///
-/// [`SkbFull`], with the frag.
+/// [`AddFragError`], with the frag.
 #[inline]
-pub fn __skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), SkbFull> {
+pub fn __skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
     skb.push_frag(frag)
 }
 
@@ -152,9 +154,9 @@ pub fn __skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), SkbFull>
 ///
 /// # Errors
 ///
-/// [`SkbFull`], with the frag.
+/// [`AddFragError`], with the frag.
 #[inline]
-pub fn __skb_fill_page_desc_noacc(skb: &mut Skb, frag: SkbFrag) -> Result<(), SkbFull> {
+pub fn __skb_fill_page_desc_noacc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
     skb.push_frag(frag)
 }
 
@@ -162,9 +164,9 @@ pub fn __skb_fill_page_desc_noacc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Sk
 ///
 /// # Errors
 ///
-/// [`SkbFull`], with the frag.
+/// [`AddFragError`], with the frag.
 #[inline]
-pub fn skb_add_rx_frag_netmem(skb: &mut Skb, frag: Frag) -> Result<(), SkbFull> {
+pub fn skb_add_rx_frag_netmem(skb: &mut Skb, frag: Frag) -> Result<(), Refused<AddFragError, SkbFrag>> {
     skb.add_rx_frag(frag)
 }
 
@@ -172,9 +174,9 @@ pub fn skb_add_rx_frag_netmem(skb: &mut Skb, frag: Frag) -> Result<(), SkbFull> 
 ///
 /// # Errors
 ///
-/// [`SkbFull`], with the frag.
+/// [`AddFragError`], with the frag.
 #[inline]
-pub fn skb_add_rx_frag(skb: &mut Skb, frag: Frag<Page>) -> Result<(), SkbFull> {
+pub fn skb_add_rx_frag(skb: &mut Skb, frag: Frag<Page>) -> Result<(), Refused<AddFragError, SkbFrag>> {
     skb_add_rx_frag_netmem(skb, frag.into())
 }
 

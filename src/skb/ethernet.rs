@@ -1,6 +1,8 @@
 //! [`check_frame`]: what a frame of Ethernet is, for every way into a driver and out of it. [`eth_get_headlen`]: where its
 //! headers end.
 
+use crate::error::errno::EINVAL;
+
 /// Bytes of an Ethernet header: two addresses and a type.
 pub const ETH_HLEN: u32 = 14;
 
@@ -9,9 +11,16 @@ pub const ETH_HLEN: u32 = 14;
 #[error(
     "a frame of {len} bytes ends within its Ethernet header, which has {ETH_HLEN}: drop it, and count it as too short"
 )]
-pub struct FrameTooShort {
+pub struct FrameError {
     /// Bytes of the frame.
     pub len: usize,
+}
+
+impl FrameError {
+    /// Returns EINVAL. Drivers of Linux drop such a frame.
+    pub fn errno(&self) -> i32 {
+        EINVAL
+    }
 }
 
 /// Checks that `len` bytes are a frame of Ethernet: it has a whole Ethernet header, without which nobody can tell what
@@ -29,9 +38,9 @@ pub struct FrameTooShort {
 ///
 /// # Errors
 ///
-/// [`FrameTooShort`] for fewer than [`ETH_HLEN`] bytes.
-pub const fn check_frame(len: usize) -> Result<(), FrameTooShort> {
-    if len < ETH_HLEN as usize { Err(FrameTooShort { len }) } else { Ok(()) }
+/// [`FrameError`] for fewer than [`ETH_HLEN`] bytes.
+pub const fn check_frame(len: usize) -> Result<(), FrameError> {
+    if len < ETH_HLEN as usize { Err(FrameError { len }) } else { Ok(()) }
 }
 
 /// Returns how many of the first `max` bytes of a frame are its headers: Ethernet, one VLAN tag, IPv4 or IPv6, TCP or UDP.

@@ -15,7 +15,7 @@ mod readable;
 
 #[doc(alias = "struct ethhdr")]
 pub use ethernet::ETH_HLEN;
-pub use ethernet::FrameTooShort;
+pub use ethernet::FrameError;
 #[doc(alias = "eth_type_trans")]
 #[doc(alias = "pskb_may_pull")]
 pub use ethernet::check_frame;
@@ -34,6 +34,6 @@ pub use packet::IpSummed;
 #[doc(alias = "kfree_skb")]
 #[doc(alias = "consume_skb")]
 pub use packet::Skb;
-pub use packet::{MAX_SKB_FRAGS, ReadError, SkbFull};
+pub use packet::{AddFragError, MAX_SKB_FRAGS, ReadError};
 #[doc(alias = "skb_frags_readable")]
 pub use readable::ReadableSkb;

@@ -2,8 +2,10 @@
 
 use super::checksum::Checksum;
 use super::{MmFrag, ReadableSkb, SkbFrag};
+use crate::Refused;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
+use crate::error::errno::{EFAULT, EMSGSIZE};
 use crate::memory::{Kind, Page};
 use crate::page_pool::{BoundFrag, Frag};
 use core::fmt;
@@ -71,26 +73,32 @@ enum Linear {
     Pool(Frag<Page>),
 }
 
-/// The skb holds as many frags as it can; the one that did not fit comes back.
-#[derive(Debug)]
-pub struct SkbFull(
-    /// What did not fit.
-    pub SkbFrag,
-);
-
-impl fmt::Display for SkbFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the skb holds {MAX_SKB_FRAGS} frags already; {} more bytes need another skb", self.0.len())
-    }
+/// Why a frag was not attached to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddFragError {
+    /// The packet has as many frags as it can have.
+    #[error("the skb holds {MAX_SKB_FRAGS} frags already; {len} more bytes need another skb")]
+    Full {
+        /// Bytes of the frag.
+        len: u32,
+    },
 }
 
-impl core::error::Error for SkbFull {}
+impl AddFragError {
+    /// Returns EMSGSIZE, as `skb_splice_from_iter` does. The helpers that attach a frag do not ask: they write behind the array.
+    pub fn errno(&self) -> i32 {
+        match self {
+            AddFragError::Full { .. } => EMSGSIZE,
+        }
+    }
+}
 
 /// Why bytes of an skb could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// EFAULT: the CPU cannot read that range.
+    /// The CPU cannot read that range.
     #[error("frag {frag}, bytes {start}..{end} of the packet, is device memory: receive it as device memory instead")]
     Unreadable {
         /// Which frag.
@@ -110,6 +118,15 @@ pub enum ReadError {
         /// How long the packet is.
         len: usize,
     },
+}
+
+impl ReadError {
+    /// Returns EFAULT, as `skb_copy_bits` does.
+    pub fn errno(&self) -> i32 {
+        match self {
+            ReadError::Unreadable { .. } | ReadError::Range { .. } => EFAULT,
+        }
+    }
 }
 
 impl Skb {
@@ -162,11 +179,11 @@ impl Skb {
     ///
     /// # Errors
     ///
-    /// [`SkbFull`], with the frag.
+    /// [`AddFragError`], with the frag.
     #[doc(alias = "skb_add_rx_frag_netmem")]
     #[doc(alias = "skb_add_rx_frag")]
     #[doc(alias = "skb_coalesce_rx_frag")]
-    pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>) -> Result<(), SkbFull>
+    pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>) -> Result<(), Refused<AddFragError, SkbFrag>>
     where
         Frag<K>: Into<Frag>,
     {
@@ -194,13 +211,13 @@ impl Skb {
     ///
     /// # Errors
     ///
-    /// [`SkbFull`], with the frag.
+    /// [`AddFragError`], with the frag.
     #[doc(alias = "skb_fill_netmem_desc")]
     #[doc(alias = "__skb_fill_netmem_desc")]
     #[doc(alias = "__skb_fill_page_desc")]
     #[doc(alias = "__skb_fill_page_desc_noacc")]
     #[doc(alias = "skb_fill_page_desc")]
-    pub fn push_frag(&mut self, frag: SkbFrag) -> Result<(), SkbFull> {
+    pub fn push_frag(&mut self, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
         self.push(frag)
     }
 
@@ -208,9 +225,9 @@ impl Skb {
     ///
     /// # Errors
     ///
-    /// [`SkbFull`], with the frag.
+    /// [`AddFragError`], with the frag.
     #[doc(alias = "skb_fill_page_desc")]
-    pub fn add_mm_frag(&mut self, frag: MmFrag) -> Result<(), SkbFull> {
+    pub fn add_mm_frag(&mut self, frag: MmFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
         self.push(SkbFrag::Mm(frag))
     }
 
@@ -218,10 +235,10 @@ impl Skb {
     ///
     /// # Errors
     ///
-    /// [`SkbFull`], with the frag.
+    /// [`AddFragError`], with the frag.
     #[doc(alias = "skb_add_rx_frag_netmem")]
     #[doc(alias = "zerocopy_fill_skb_from_devmem")]
-    pub fn add_bound_frag(&mut self, mut frag: BoundFrag) -> Result<(), SkbFull> {
+    pub fn add_bound_frag(&mut self, mut frag: BoundFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
         let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_mut());
         if let Some(SkbFrag::Bound(last)) = last {
             match last.try_merge(frag) {
@@ -232,8 +249,10 @@ impl Skb {
         self.push(SkbFrag::Bound(frag))
     }
 
-    fn push(&mut self, frag: SkbFrag) -> Result<(), SkbFull> {
-        let Some(slot) = self.frags.get_mut(self.nr_frags) else { return Err(SkbFull(frag)) };
+    fn push(&mut self, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
+        let Some(slot) = self.frags.get_mut(self.nr_frags) else {
+            return Err(Refused { reason: AddFragError::Full { len: frag.len() }, back: frag });
+        };
         *slot = Some(frag);
         self.nr_frags += 1;
         Ok(())

@@ -13,6 +13,8 @@ bitflags::bitflags! {
     }
 }
 
+use crate::error::errno::EINVAL;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ZcrxEvent {
@@ -31,12 +33,19 @@ impl ZcrxEvent {
     }
 }
 
-/// EINVAL: an event was armed that has not been fired.
+/// An event was armed that has not been fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} is still armed, or was not asked for at registration: arm it after it was fired")]
-pub struct NotFired {
+pub struct ArmError {
     /// Which.
     pub event: ZcrxEvent,
+}
+
+impl ArmError {
+    /// Returns EINVAL, as the event of the instance does.
+    pub fn errno(&self) -> i32 {
+        EINVAL
+    }
 }
 
 /// Who is to be told of what, and what he has not heard yet.
@@ -68,9 +77,9 @@ impl Events {
         Some(event)
     }
 
-    pub(super) fn arm(&mut self, event: ZcrxEvent) -> Result<(), NotFired> {
+    pub(super) fn arm(&mut self, event: ZcrxEvent) -> Result<(), ArmError> {
         if !self.fired.contains(event.mask()) {
-            return Err(NotFired { event });
+            return Err(ArmError { event });
         }
         self.fired.remove(event.mask());
         Ok(())

@@ -48,10 +48,10 @@ mod user;
 #[doc(alias = "io_uring_zcrx_area_reg")]
 #[doc(alias = "io_zcrx_area")]
 pub use area::UserArea;
-pub use error::{CopyError, PostError, RegisterError};
+pub use error::{CopyError, HandOutError, RegisterError};
 #[doc(alias = "zcrx_event_type")]
 pub use event::ZcrxEvent;
-pub use event::{NotFired, ZcrxEvents};
+pub use event::{ArmError, ZcrxEvents};
 #[doc(alias = "io_zcrx_ifq")]
 pub use owner::Zcrx;
 #[doc(alias = "io_uring_zcrx_ifq_reg")]

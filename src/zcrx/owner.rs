@@ -3,9 +3,10 @@
 use super::event::Events;
 use super::user::UserHome;
 use super::{
-    CompletionRing, CopyError, MAX_CQ_ENTRIES, NotFired, PostError, RefillRing, RegisterError, UserArea, ZcrxCqe,
+    ArmError, CompletionRing, CopyError, HandOutError, MAX_CQ_ENTRIES, RefillRing, RegisterError, UserArea, ZcrxCqe,
     ZcrxEvent, ZcrxEvents, ZcrxProvider, ZcrxStats, ZcrxUser,
 };
+use crate::Refused;
 use crate::alloc::{Arc, NoMemory};
 use crate::assert::assert_not_impl_any;
 use crate::dma::DmaDevice;
@@ -141,10 +142,10 @@ impl Zcrx {
     ///
     /// # Errors
     ///
-    /// [`PostError`], with the piece.
+    /// [`HandOutError`], with the piece.
     #[doc(alias = "io_zcrx_recv_frag")]
     #[doc(alias = "io_zcrx_queue_cqe")]
-    pub fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, PostError> {
+    pub fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, Refused<HandOutError, Frag<NetIov>>> {
         self.provider.post(frag)
     }
 
@@ -191,9 +192,9 @@ impl Zcrx {
     ///
     /// # Errors
     ///
-    /// [`NotFired`], when it has not been fired since it was last armed.
+    /// [`ArmError`], when it has not been fired since it was last armed.
     #[doc(alias = "ZCRX_CTRL_ARM_EVENT")]
-    pub fn arm(&self, event: ZcrxEvent) -> Result<(), NotFired> {
+    pub fn arm(&self, event: ZcrxEvent) -> Result<(), ArmError> {
         self.provider.with_events(|events| events.arm(event))
     }
 

@@ -6,13 +6,14 @@ use super::event::Events;
 use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::uapi::MAX_AREAS;
 use super::user::UserHome;
-use super::{CopyError, PostError, RegisterError, UserArea, ZcrxCqe, ZcrxEvent};
+use super::{CopyError, HandOutError, RegisterError, UserArea, ZcrxCqe, ZcrxEvent};
+use crate::Refused;
 use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::dma::{DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::mm::PAGE_SIZE;
-use crate::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, REFILL, Refill, Refused};
+use crate::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, ProviderError, REFILL, Refill};
 use crate::sync::Lock;
 use core::fmt;
 
@@ -247,18 +248,20 @@ impl ZcrxProvider {
     }
 
     /// Hands a piece to the program.
-    pub(super) fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, PostError> {
+    pub(super) fn post(&self, frag: Frag<NetIov>) -> Result<ZcrxCqe, Refused<HandOutError, Frag<NetIov>>> {
         let (cqe, surplus) = self.state.with(|state| {
             let index = frag.borrow().net_iov().index();
             let Some(at) = state.areas.iter().position(|area| area.is(frag.area_serial())) else {
-                return Err(PostError::NotOurs(frag));
+                return Err(Refused { reason: HandOutError::NotOurs, back: frag });
             };
-            let Some(slot) = state.areas[at].slots.get_mut(index) else { return Err(PostError::NotOurs(frag)) };
+            let Some(slot) = state.areas[at].slots.get_mut(index) else {
+                return Err(Refused { reason: HandOutError::NotOurs, back: frag });
+            };
             if slot.is_full() {
-                return Err(PostError::TooMany(frag));
+                return Err(Refused { reason: HandOutError::TooMany, back: frag });
             }
             if state.completions.room().map_err(|why| state.stats.note(why)).is_err() {
-                return Err(PostError::QueueFull(frag));
+                return Err(Refused { reason: HandOutError::QueueFull, back: frag });
             }
             let cqe = ZcrxCqe::piece(at, index, self.niov_shift, frag.offset(), frag.len());
             let surplus = slot.get(Held::Pool(frag.into_reference()));
@@ -389,20 +392,20 @@ impl MemoryProvider for ZcrxProvider {
     type Kind = NetIov;
 
     #[doc(alias = "io_pp_zc_init")]
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         if !params.flags.contains(PoolFlags::DMA_MAP | PoolFlags::DMA_SYNC_DEV) {
-            return Err(Refused::NeedsDma);
+            return Err(ProviderError::NeedsDma);
         }
         if params.direction != DmaDirection::FromDevice {
-            return Err(Refused::Direction { direction: params.direction });
+            return Err(ProviderError::Direction { direction: params.direction });
         }
         params.check_piece_size(self.niov_size())?;
         if self.state.with(|state| state.closed || state.uninstalled) {
-            return Err(Refused::Closed);
+            return Err(ProviderError::Closed);
         }
         match &params.device {
             Some(device) if device.id() == self.device.id() => Ok(self.niov_size()),
-            _ => Err(Refused::OtherDevice),
+            _ => Err(ProviderError::OtherDevice),
         }
     }
 

@@ -1,6 +1,8 @@
 //! [`ZcrxReceive`]: a packet on its way to a program's memory.
 
-use super::{CopyError, PostError, Zcrx};
+use super::{CopyError, HandOutError, Zcrx};
+use crate::Refused;
+use crate::error::errno::{EBUSY, EFAULT};
 use crate::memory::{Backing, NetIov};
 use crate::page_pool::Frag;
 use crate::skb::{MAX_SKB_FRAGS, Skb, SkbFrag};
@@ -49,10 +51,10 @@ pub struct ZcrxReceive {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ZcrxError {
-    /// ENOMEM, ENOSPC or EFAULT: it had to be copied and could not be.
+    /// It had to be copied and could not be.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// EFAULT: device memory that the program does not have.
+    /// Device memory that the program does not have.
     #[error("frag {frag} is device memory of somebody else's: receive the packet as what it is")]
     NotOurs {
         /// Which frag.
@@ -64,6 +66,18 @@ pub enum ZcrxError {
         /// Which frag.
         frag: usize,
     },
+}
+
+impl ZcrxError {
+    /// Returns what `io_zcrx_recv_skb` returns. It has no refusal for too many references, because its counter comes round;
+    /// EBUSY is the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            ZcrxError::Copy(reason) => reason.errno(),
+            ZcrxError::NotOurs { .. } => EFAULT,
+            ZcrxError::TooMany { .. } => EBUSY,
+        }
+    }
 }
 
 impl ZcrxReceive {
@@ -122,13 +136,13 @@ impl ZcrxReceive {
         }
         match split(frag) {
             Backing::NetIov(frag) => {
-                if let Err(refused) = zcrx.post(frag) {
-                    let error = match &refused {
-                        PostError::NotOurs(_) => ZcrxError::NotOurs { frag: at },
-                        PostError::TooMany(_) => ZcrxError::TooMany { frag: at },
-                        PostError::QueueFull(_) => CopyError::QueueFull.into(),
+                if let Err(Refused { reason, back }) = zcrx.post(frag) {
+                    let error = match reason {
+                        HandOutError::NotOurs => ZcrxError::NotOurs { frag: at },
+                        HandOutError::TooMany => ZcrxError::TooMany { frag: at },
+                        HandOutError::QueueFull => CopyError::QueueFull.into(),
                     };
-                    *slot = Some(SkbFrag::Pool(refused.into_frag().into()));
+                    *slot = Some(SkbFrag::Pool(back.into()));
                     return Err(error);
                 }
                 self.at += 1;

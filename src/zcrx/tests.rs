@@ -2,7 +2,8 @@
 
 use super::consumer::{Consumer, Group};
 use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
-use super::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats, ZcrxUser};
+use super::{HandOutError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats, ZcrxUser};
+use crate::Refused;
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::dma::plain::Plain;
@@ -59,7 +60,7 @@ fn both_rings_work_across_the_wrap() {
                             told.push_back(cqe);
                             posted += 1;
                         }
-                        Err(PostError::QueueFull(_)) => {
+                        Err(Refused { reason: HandOutError::QueueFull, .. }) => {
                             assert_eq!(told.len(), len as usize, "refused only when it is full");
                             full += 1;
                         }
@@ -173,11 +174,11 @@ fn pieces_of_a_net_iov_are_counted_up_to_a_limit() {
     zcrx.provider().set_user_refs(told, u32::MAX - 1);
     zcrx.post(second).unwrap();
     let refused = zcrx.post(third).unwrap_err();
-    assert!(matches!(refused, PostError::TooMany(_)), "{refused}");
+    assert!(refused.reason == HandOutError::TooMany, "{refused}");
     // Whoever is told is counted: one comes back, and one more can be handed out.
     drop(user.receive().unwrap());
     zcrx.flush();
-    zcrx.post(refused.into_frag()).unwrap();
+    zcrx.post(refused.back).unwrap();
     assert_eq!((zcrx.stats().returned, zcrx.stats().skipped(), zcrx.provider().with_user()), (1, 0, 1));
     zcrx.provider().set_user_refs(told, 2);
     while user.receive().unwrap().is_some() {}

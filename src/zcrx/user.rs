@@ -6,6 +6,7 @@ use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::assert::assert_not_impl_any;
 use crate::dma::piece::{Home, Owed};
+use crate::error::errno::ENOMEM;
 use crate::sync::Lock;
 use core::fmt;
 
@@ -47,12 +48,19 @@ pub struct ZcrxUser {
 
 assert_not_impl_any!(ZcrxUser: Clone, Copy, Default);
 
-/// ENOMEM: there is no memory to note that a piece comes back. The completion is still there.
+/// There is no memory to note that a piece comes back. The completion is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no memory to note one more piece beside {out}: drop some, or try again")]
 pub struct ReceiveError {
     /// How many pieces the program holds.
     pub out: usize,
+}
+
+impl ReceiveError {
+    /// Returns ENOMEM. It is the program's own; the kernel has no part in it.
+    pub fn errno(&self) -> i32 {
+        ENOMEM
+    }
 }
 
 /// What a program's end shares with its pieces.

@@ -3,7 +3,7 @@
 use super::rig::Host;
 use netmem::dma::{DmaDirection, DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{PAGE_SIZE, Zone};
-use netmem::netdev::{BadCompletion, Hardware, RxRing, TxHardware, TxRing};
+use netmem::netdev::{CompletionError, Hardware, RxRing, TxHardware, TxRing};
 use netmem::page_pool::PagePoolParams;
 use netmem::skb::Skb;
 use netmem::{Frag, Page, PagePool};
@@ -66,7 +66,7 @@ fn a_receive_that_goes_astray_writes_nowhere() {
         ring.kick();
         for _ in 0..8 {
             let completed = wait_for(&nic, || ring.complete());
-            assert!(matches!(completed, Err(BadCompletion::Failed { .. })), "{completed:?}");
+            assert!(matches!(completed, Err(CompletionError::Failed { .. })), "{completed:?}");
         }
         assert!(bytes.iter().all(|bytes| bytes.iter().all(|byte| *byte == 0x77)));
         assert_eq!((host.bus.stats().faults, nic.queue_stats(0).unwrap().faults), (8, 8));

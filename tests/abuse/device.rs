@@ -4,7 +4,7 @@ use super::rig::{FRAMES, Host, keep};
 use netmem::dma::{DmaDevice, DmaQueue, PeerError, PeerMemory};
 use netmem::mm::PAGE_SIZE;
 use netmem::netdev::{
-    BindOptions, Capabilities, Hardware, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp,
+    BindOptions, Capabilities, Hardware, NetDevice, PostError, QueueError, QueueMgmt, RxMemory, RxRing, Verdict, Xdp,
     XdpBuff,
 };
 use netmem::page_pool::{AnyProvider, Chunk, PagePoolParams, PoolError, PoolFlags};
@@ -143,14 +143,14 @@ fn counterfeit_buffers_are_not_posted() {
         [other.pool().alloc_frag(BUFFER).unwrap(), unmapped.alloc_frag(BUFFER).unwrap(), late.split_off(64).unwrap()]
     {
         let refused = ring.post(frag, None).unwrap_err();
-        assert_eq!(refused.reason, PostRefused::NotMapped);
-        let refused = ring.post(good.alloc_frag(BUFFER).unwrap(), Some(refused.payload)).unwrap_err();
-        assert_eq!((refused.reason, refused.payload.len()), (PostRefused::NotMapped, BUFFER));
+        assert_eq!(refused.reason, PostError::NotMapped);
+        let refused = ring.post(good.alloc_frag(BUFFER).unwrap(), Some(refused.back.payload)).unwrap_err();
+        assert_eq!((refused.reason, refused.back.payload.len()), (PostError::NotMapped, BUFFER));
     }
     assert_eq!(late.dma_addr(), late_addr, "an old number, where nothing is");
     for headroom in [BUFFER, BUFFER + 1, u32::MAX] {
         let refused = ring.post_behind(good.alloc_frag(BUFFER).unwrap(), headroom, None).unwrap_err();
-        assert!(matches!(refused.reason, PostRefused::Headroom { .. }));
+        assert!(matches!(refused.reason, PostError::Headroom { .. }));
     }
     assert_eq!(ring.posted(), 0);
     drop((ring, nic, unmapped, good, late));
@@ -170,7 +170,7 @@ fn pools_that_are_swapped_under_a_ring() {
     let buffer = completed(&nic, &mut ring).payload;
     let refused = pool.sync_for_cpu(buffer).unwrap_err();
     assert!(refused.to_string().contains("not of this one"));
-    let frag = wrong.sync_for_cpu(refused.0).unwrap();
+    let frag = wrong.sync_for_cpu(refused.back).unwrap();
     assert_eq!((frag.len() as usize, frag.bytes().len()), (FRAME, FRAME));
     let frag = frag.into_netmem().expect_err("what lies behind the frame was not received");
     drop((frag, ring, pool, wrong, nic));
@@ -225,7 +225,7 @@ fn queue_memory_that_is_started_elsewhere() {
     assert_eq!(first.poll(8, Some), 0);
     let theirs = second.queue_stop(0).unwrap();
     let refused = second.queue_start(0, memory).unwrap_err();
-    assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostRefused::NotMapped });
+    assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostError::NotMapped });
     for _ in 0..3 {
         assert_eq!(second.poll(8, Some), 0);
     }
@@ -425,7 +425,7 @@ fn a_ring_that_its_own_device_halts() {
     assert_eq!((ring.depth(), ring.room(), ring.posted()), (16, 0, 16));
     assert!(format!("{ring:?}").contains("posted: 16"), "{ring:?}");
     let refused = ring.post(pool.alloc_frag(BUFFER).unwrap(), None).unwrap_err();
-    assert_eq!(refused.reason, PostRefused::Halted);
+    assert_eq!(refused.reason, PostError::Halted);
     assert!(ring.complete().is_none());
     ring.halt();
     assert_eq!(ring.stop().count(), 0, "the device may have them still");
@@ -474,8 +474,8 @@ fn bindings_in_any_order() {
     let stale = bind(&mut first).unwrap();
     assert!(bind(&mut second).is_err_and(|error| error.to_string().contains("another device")));
     let refused = second.unbind(stale).unwrap_err();
-    assert!(refused.binding.is_bound());
-    let mut stale = refused.binding;
+    assert!(refused.back.is_bound());
+    let mut stale = refused.back;
     assert!(bind(&mut first).is_err(), "it is bound");
     let mine = {
         drop(replace(&mut stale, second.bind(0, other.dmabuf(32).into(), BindOptions::default()).unwrap()));

@@ -4,7 +4,7 @@ use super::rig::{FRAMES, Host};
 use netmem::devmem::{DmabufToken, Sock};
 use netmem::dma::{DmaMapping, DmaSlice, RxDescriptor};
 use netmem::mm::{PAGE_SIZE, Zone, get_page, page_address};
-use netmem::page_pool::{PagePoolParams, PoolId, Received, Refill, Refused, Shutdown};
+use netmem::page_pool::{PagePoolParams, PoolId, ProviderError, Received, Refill, Shutdown};
 use netmem::skb::{MmFrag, Skb, SkbFrag};
 use netmem::{
     DmaAddr, Frag, FreeIov, FreePage, MemoryProvider, NetIov, NetIovArea, Netmem, NetmemDesc, NetmemRef, Page,
@@ -140,7 +140,7 @@ fn an_area_for_another_device_is_refused() {
     struct Wrong(Mutex<Vec<FreeIov>>);
     impl MemoryProvider for Wrong {
         type Kind = NetIov;
-        fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
             Ok(PAGE_SIZE as u32)
         }
         fn alloc(&self, out: &mut Refill<'_, NetIov>) {

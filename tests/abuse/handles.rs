@@ -3,7 +3,7 @@
 use super::rig::{FRAMES, Host};
 use netmem::mm::{PAGE_SIZE, get_page};
 use netmem::netdev::{Napi, RxMemory};
-use netmem::page_pool::{AnyProvider, Batch, PagePoolParams};
+use netmem::page_pool::{AnyProvider, Batch, PagePoolParams, ShareError};
 use netmem::skb::Skb;
 use netmem::{Frag, Netmem, Page, PagePool};
 use std::mem::{ManuallyDrop, forget, replace, swap, take};
@@ -134,7 +134,9 @@ fn the_count_has_room() {
     let mut memory = pool.alloc().unwrap();
     const MOST: usize = 1 << 62;
     for n in [0, MOST, isize::MAX as usize, usize::MAX] {
-        memory = memory.share(n).map(|shares| shares.left()).expect_err("1 to 2^62 - 1");
+        let refused = memory.share(n).map(|shares| shares.left()).expect_err("1 to 2^62 - 1");
+        assert_eq!(refused.reason, ShareError::Count { n });
+        memory = refused.back;
     }
     let mut shares = memory.share(MOST - 1).unwrap();
     let one = shares.take().unwrap();

@@ -2,7 +2,7 @@
 
 use super::rig::{FRAMES, Host, keep};
 use netmem::mm::{FreePage, PAGE_SIZE, Zone};
-use netmem::page_pool::{InitCallback, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
+use netmem::page_pool::{InitCallback, PagePoolParams, PoolHooks, PoolId, ProviderError, Refill};
 use netmem::{MemoryProvider, NetmemRef, Page, PagePool};
 use netmem_sim::dma::{Bounce, DmaBus};
 use netmem_sim::kit::panics;
@@ -37,7 +37,7 @@ impl Trap {
 
 impl MemoryProvider for Trap {
     type Kind = Page;
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         self.step("init");
         Ok((PAGE_SIZE as u32) << params.order)
     }
@@ -272,7 +272,7 @@ fn a_refill_that_panics_has_synced_what_it_took() {
     struct Nodes([Arc<PageProvider>; 2]);
     impl MemoryProvider for Nodes {
         type Kind = Page;
-        fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+        fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
             self.0[0].init(params)
         }
         fn alloc(&self, out: &mut Refill<'_, Page>) {

@@ -4,7 +4,7 @@
 use super::rig::{FRAMES, Host};
 use netmem::dma::{DmaMapping, MapError, PeerError, PeerMemory};
 use netmem::mm::{FreePage, PAGE_SIZE, PageRef, get_page};
-use netmem::page_pool::{AnyProvider, InitCallback, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
+use netmem::page_pool::{AnyProvider, InitCallback, PagePoolParams, PoolHooks, PoolId, ProviderError, Refill};
 use netmem::provider::PageProvider;
 use netmem::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxProvider};
 use netmem::{Backing, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool};
@@ -36,7 +36,7 @@ impl Bag {
 
 impl MemoryProvider for Bag {
     type Kind = Page;
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         self.pages.init(params)
     }
     fn alloc(&self, out: &mut Refill<'_, Page>) {
@@ -254,10 +254,10 @@ fn other_memory_in_the_place_of_a_programs() {
     let loose = Altered::of(Iovs::with(iovs, true)).release(|_, iov| drop(iov)).into_arc();
     let mut pool = PagePool::<NetIov>::new(host.params(), loose).unwrap();
     let refused = zcrx.post(pool.alloc_frag(100).unwrap()).unwrap_err();
-    assert_eq!((refused.into_frag().len(), zcrx.provider().with_user()), (100, 0), "{there:?}");
+    assert_eq!((refused.back.len(), zcrx.provider().with_user()), (100, 0), "{there:?}");
     others.into_iter().flatten().for_each(|iov| zcrx.provider().release(iov));
     assert_eq!(zcrx.provider().available(), 0);
-    drop((pool, zcrx));
+    drop((refused, pool, zcrx));
     host.all_back();
 }
 

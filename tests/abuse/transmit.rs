@@ -193,8 +193,8 @@ fn packets_that_are_refused_come_back_whole() {
                 refused.reason,
                 TxError::OtherDevice { frag: 2 } | TxError::NotForTransmit { frag: 4 } | TxError::TooShort(_)
             ));
-            assert_eq!((refused.skb.len(), host.bus.stats().mapped(), ring.packets()), (len, mapped, 0));
-            refused.skb
+            assert_eq!((refused.back.len(), host.bus.stats().mapped(), ring.packets()), (len, mapped, 0));
+            refused.back
         });
     }
     // As many as the ring has descriptors for: 5 each of 32, and the seventh comes back.
@@ -205,7 +205,7 @@ fn packets_that_are_refused_come_back_whole() {
     }
     let refused = ring.send_netmem(packet(&host, &mut pool, &ours)).unwrap_err();
     assert!(matches!(refused.reason, TxError::Full { need: 5, room: 2 }));
-    kept.lock().unwrap().push(refused.skb);
+    kept.lock().unwrap().push(refused.back);
     let extra = get_page(kept.lock().unwrap()[0].frags().nth(1).unwrap().page().unwrap());
     assert_eq!(ring.stop().count(), 6);
     drop((kept, packets, pool, ours, dmabuf, nic));

@@ -11,19 +11,19 @@ const EXCEPTIONS: [(&str, &str); 3] = [
         "pub fn netmem::PagePool<K>::read_and_reuse<H: netmem::page_pool::Readable, R>\
          (&self, netmem::page_pool::Received<H>, \
          impl core::ops::function::FnOnce(<H as netmem::page_pool::Readable>::Bytes) -> R) \
-         -> core::result::Result<(netmem::Frag<H>, R), netmem::page_pool::OtherPool<H>>",
+         -> core::result::Result<(netmem::Frag<H>, R), netmem::Refused<netmem::page_pool::SyncError, netmem::page_pool::Received<H>>>",
         "the bytes are those of the memory, whose kind is H; K is the pool's",
     ),
     (
         "pub fn netmem_drivers::gve::netmem::Ring<H>::new(&mut H, usize, netmem::page_pool::pool::PagePool, \
          core::option::Option<netmem::page_pool::pool::PagePool<netmem::memory::page::Page>>, core::option::Option<netmem_drivers::gve::Filter>) \
-         -> core::result::Result<Self, netmem_drivers::port::RingError>",
+         -> core::result::Result<Self, netmem_drivers::port::PortError>",
         "a filter is given headers from the pool of pages, or bytes that were checked",
     ),
     (
         "pub fn netmem_drivers::gve::devmem::Ring<H>::new(&mut H, usize, netmem::page_pool::pool::PagePool, netmem::page_pool::pool::PagePool<netmem::memory::page::Page>, \
          core::option::Option<netmem_drivers::gve::Filter>) \
-         -> core::result::Result<Self, netmem_drivers::port::RingError> \
+         -> core::result::Result<Self, netmem_drivers::port::PortError> \
          where <H as netmem::netdev::hardware::Hardware>::Rx: netmem::netdev::device::UnreadableRx",
         "a filter is given headers from the pool of pages",
     ),

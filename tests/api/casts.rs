@@ -59,26 +59,26 @@ const EXCEPTIONS: [(&str, &str); 17] = [
     ),
     (
         "pub fn netmem::PagePool<K>::sync_for_cpu<H: netmem::Kind>(&self, netmem::page_pool::Received<H>) \
-         -> core::result::Result<netmem::Frag<H>, netmem::page_pool::OtherPool<H>>",
+         -> core::result::Result<netmem::Frag<H>, netmem::Refused<netmem::page_pool::SyncError, netmem::page_pool::Received<H>>>",
         "memory keeps its own kind, H; K is the pool's, and another pool's memory comes back as an error",
     ),
     (
         "pub fn netmem::shim::page_pool_dma_sync_netmem_for_cpu<K: netmem::page_pool::PoolKind, H: netmem::Kind>\
          (&netmem::PagePool<K>, netmem::page_pool::Received<H>) \
-         -> core::result::Result<netmem::Frag<H>, netmem::page_pool::OtherPool<H>>",
+         -> core::result::Result<netmem::Frag<H>, netmem::Refused<netmem::page_pool::SyncError, netmem::page_pool::Received<H>>>",
         "`PagePool::sync_for_cpu` under C's name",
     ),
     (
         "pub fn netmem::PagePool<K>::read_and_reuse<H: netmem::page_pool::Readable, R>\
          (&self, netmem::page_pool::Received<H>, \
          impl core::ops::function::FnOnce(<H as netmem::page_pool::Readable>::Bytes) -> R) \
-         -> core::result::Result<(netmem::Frag<H>, R), netmem::page_pool::OtherPool<H>>",
+         -> core::result::Result<(netmem::Frag<H>, R), netmem::Refused<netmem::page_pool::SyncError, netmem::page_pool::Received<H>>>",
         "as `PagePool::sync_for_cpu`",
     ),
     (
         "pub fn netmem::netdev::XdpBuff::receive<P: netmem::page_pool::PoolKind, K: netmem::Kind>\
          (&netmem::PagePool<P>, netmem::page_pool::Received<K>) \
-         -> core::result::Result<Self, netmem::netdev::XdpReceiveError<K>> \
+         -> core::result::Result<Self, netmem::Refused<netmem::netdev::XdpReceiveError, netmem::page_pool::Received<K>>> \
          where netmem::Frag: core::convert::From<netmem::Frag<K>>",
         "memory keeps its own kind, K: only a page is given as a packet, and what is none comes back; P is the pool's",
     ),

@@ -1,8 +1,9 @@
 //! A program that writes anything into both its rings, while its pool allocates, posts and copies.
 
 use crate::input::Input;
+use netmem::Refused;
 use netmem::page_pool::PagePoolParams;
-use netmem::zcrx::{PostError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
+use netmem::zcrx::{HandOutError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
 use netmem::{NetIov, PagePool};
 use netmem_sim::dma::{Coherent, DmaBus};
 use netmem_sim::kit::Vram;
@@ -67,7 +68,7 @@ pub(crate) fn drive(input: &mut impl Input) -> ZcrxStats {
                     match zcrx.post(frag) {
                         Ok(piece) if queue.len() < queue.capacity() => queue.push(piece),
                         Ok(_) => {}
-                        Err(PostError::QueueFull(frag)) => held.push(frag),
+                        Err(Refused { reason: HandOutError::QueueFull, back }) => held.push(back),
                         Err(error) => panic!("it is ours: {error}"),
                     }
                 }

@@ -291,7 +291,7 @@ impl Sut {
             Step::Share { slot, n, ok } => {
                 let held = match self.netmem(slot).share(n as usize) {
                     Ok(shares) => Held::Shares(shares),
-                    Err(memory) => Held::Netmem(memory),
+                    Err(refused) => Held::Netmem(refused.back),
                 };
                 assert_eq!(matches!(held, Held::Shares(_)), ok, "share");
                 self.put_back(slot, held);

@@ -1,7 +1,7 @@
 //! Why a driver does not start, or does not take an XDP program.
 
-use core::fmt;
-use netmem::netdev::{ConfigRefused, PostRefused, RestartError, Xdp};
+use netmem::netdev::RingError;
+use netmem::netdev::{ConfigError, PostError, RestartError};
 
 /// Why the driver did not start.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum DriverError {
         /// Which.
         queue: usize,
         /// Why.
-        reason: PostRefused,
+        reason: PostError,
     },
     /// No memory for the driver itself.
     #[error("no memory to note {queues} queues")]
@@ -57,38 +57,23 @@ pub enum DriverError {
         /// How many.
         queues: usize,
     },
-    /// No memory for a ring, or a depth that no ring has.
-    #[error("queue {queue}: no ring: its depth is not 1 to 32768, or there is no memory for it")]
+    /// There is no ring over the queue of the hardware.
+    #[error("queue {queue}: {reason}")]
     NoRing {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
+        /// Why there is no ring.
+        reason: RingError,
     },
 }
-
-/// Why an XDP program was not attached or detached. It comes back.
-#[derive(Debug)]
-pub struct XdpError {
-    /// Why.
-    pub reason: XdpRefused,
-    /// The program.
-    pub xdp: Option<Xdp>,
-}
-
-impl fmt::Display for XdpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl core::error::Error for XdpError {}
 
 /// Why an XDP program was not attached or detached.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum XdpRefused {
+pub enum XdpError {
     /// Memory of a provider is bound to a queue, or the device is going away.
     #[error(transparent)]
-    Config(#[from] ConfigRefused),
+    Config(#[from] ConfigError),
     /// A program sees a packet in one piece.
     #[error(
         "queue {queue} splits headers off, and a program sees packets in one piece: use queues without header split"

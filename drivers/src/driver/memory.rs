@@ -5,10 +5,9 @@ use super::plan::{Sizes, are_mapped_for, fill, has_some};
 use super::queue::RxQueue;
 use alloc::vec::Vec;
 use core::fmt;
+use netmem::Refused;
 use netmem::memory::Page;
-use netmem::netdev::{
-    Hardware, NetDevice, PostRefused, QueueError, QueueMgmt, RxMemory, RxQueueConfig, RxRing, StartError,
-};
+use netmem::netdev::{Hardware, NetDevice, PostError, QueueError, QueueMgmt, RxMemory, RxQueueConfig, RxRing};
 use netmem::page_pool::{AnyProvider, PagePool, Received};
 
 /// What a queue runs on.
@@ -59,7 +58,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
             return Err(QueueError::BufferSize { size, max });
         }
         let rings = self.hardware.rx_queue(queue).ok_or(QueueError::NoRings { queue })?;
-        let mut ring = RxRing::new(rings).ok_or(QueueError::NoMemory { queue })?;
+        let mut ring = RxRing::new(rings).map_err(|reason| QueueError::Ring { queue, reason })?;
         // Not kicked: the device does not have them before the queue starts.
         match fill(&mut ring, &mut memory, sizes, backlog) {
             (_, Some(reason)) => Err(QueueError::Post { queue, reason }),
@@ -91,23 +90,27 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         Ok(QueueMemory { ring: None, parked, memory, sizes: rx.sizes })
     }
 
-    fn queue_start(&mut self, queue: usize, mut memory: QueueMemory<H>) -> Result<(), StartError<QueueMemory<H>>> {
+    fn queue_start(
+        &mut self,
+        queue: usize,
+        mut memory: QueueMemory<H>,
+    ) -> Result<(), Refused<QueueError, QueueMemory<H>>> {
         let Some(rx) = self.queues.get_mut(queue) else {
-            return Err(StartError { reason: QueueError::NoRings { queue }, memory });
+            return Err(Refused { reason: QueueError::NoRings { queue }, back: memory });
         };
         if rx.ring.is_some() {
-            return Err(StartError { reason: QueueError::Device { what: "the queue runs already" }, memory });
+            return Err(Refused { reason: QueueError::Device { what: "the queue runs already" }, back: memory });
         }
         let ring = match memory.ring.take() {
             Some(ring) => Some(ring),
-            None => self.hardware.rx_queue(queue).and_then(RxRing::new),
+            None => self.hardware.rx_queue(queue).and_then(|rings| RxRing::new(rings).ok()),
         };
         let Some(mut ring) = ring else {
-            return Err(StartError { reason: QueueError::NoRings { queue }, memory });
+            return Err(Refused { reason: QueueError::NoRings { queue }, back: memory });
         };
         if !are_mapped_for(&memory.memory, ring.device().id()) {
-            let reason = QueueError::Post { queue, reason: PostRefused::NotMapped };
-            return Err(StartError { reason, memory: QueueMemory { ring: Some(ring), ..memory } });
+            let reason = QueueError::Post { queue, reason: PostError::NotMapped };
+            return Err(Refused { reason, back: QueueMemory { ring: Some(ring), ..memory } });
         }
         let QueueMemory { ring: _, parked, memory: pools, sizes } = memory;
         for (payload, header) in parked {
@@ -123,7 +126,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
             }
             Err(pools) => {
                 let memory = QueueMemory { ring: Some(ring), parked: Vec::new(), memory: pools, sizes };
-                Err(StartError { reason: QueueError::NoRings { queue }, memory })
+                Err(Refused { reason: QueueError::NoRings { queue }, back: memory })
             }
         }
     }

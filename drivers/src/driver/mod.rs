@@ -11,7 +11,7 @@ mod plan;
 mod queue;
 mod stats;
 
-pub use error::{DriverError, XdpError, XdpRefused};
+pub use error::{DriverError, XdpError};
 pub use memory::QueueMemory;
 pub use stats::RxStats;
 
@@ -20,9 +20,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use netmem::Refused;
 use netmem::memory::Page;
 use netmem::netdev::{
-    self, BindError, BindOptions, Binding, ConfigRefused, Hardware, HeaderSplit, Napi, NetDevice, RxKind, RxMemory,
+    self, BindError, BindOptions, Binding, ConfigError, Hardware, HeaderSplit, Napi, NetDevice, RxKind, RxMemory,
     RxRing, TxHardware, UnbindError, UnreadableRx, Xdp,
 };
 use netmem::page_pool::{AnyProvider, MemoryProvider};
@@ -87,7 +88,7 @@ impl<H: Hardware> Driver<H> {
     fn start_all(mut hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
         let count = config.len();
         let capabilities = hardware.capabilities();
-        let mut net = NetDevice::new(capabilities, count).ok_or(DriverError::NoMemory { queues: count })?;
+        let mut net = NetDevice::new(capabilities, count).map_err(|_| DriverError::NoMemory { queues: count })?;
         let (mut queues, mut memory) = (Vec::new(), Vec::new());
         for (queue, config) in config.into_iter().enumerate() {
             let QueueConfig { memory: pools, buffer_size, header_size } = config;
@@ -98,7 +99,7 @@ impl<H: Hardware> Driver<H> {
                 split.map_err(|_| DriverError::NoHeaderSplit { queue })?;
             }
             let hardware_queue = hardware.rx_queue(queue).ok_or(DriverError::NoQueue { queue })?;
-            let ring = RxRing::new(hardware_queue).ok_or(DriverError::NoRing { queue })?;
+            let ring = RxRing::new(hardware_queue).map_err(|reason| DriverError::NoRing { queue, reason })?;
             if !are_mapped_for(&pools, ring.device().id()) {
                 return Err(DriverError::OtherDevice { queue });
             }
@@ -138,7 +139,12 @@ impl<H: Hardware> Driver<H> {
     /// # Errors
     ///
     /// [`BindError`], with the reason and the provider. The queue goes on as before.
-    pub fn bind(&mut self, queue: usize, provider: AnyProvider, options: BindOptions) -> Result<Binding, BindError>
+    pub fn bind(
+        &mut self,
+        queue: usize,
+        provider: AnyProvider,
+        options: BindOptions,
+    ) -> Result<Binding, Refused<BindError, AnyProvider>>
     where
         H::Rx: UnreadableRx,
     {
@@ -155,7 +161,7 @@ impl<H: Hardware> Driver<H> {
         queue: usize,
         provider: Arc<dyn MemoryProvider<Kind = Page>>,
         options: BindOptions,
-    ) -> Result<Binding, BindError> {
+    ) -> Result<Binding, Refused<BindError, AnyProvider>> {
         netdev::bind_pages(self, queue, provider, options)
     }
 
@@ -164,7 +170,7 @@ impl<H: Hardware> Driver<H> {
     /// # Errors
     ///
     /// [`UnbindError`], with the reason and the binding.
-    pub fn unbind(&mut self, binding: Binding) -> Result<(), UnbindError> {
+    pub fn unbind(&mut self, binding: Binding) -> Result<(), Refused<UnbindError, Binding>> {
         netdev::unbind(self, binding)
     }
 
@@ -186,12 +192,12 @@ impl<H: Hardware> Driver<H> {
     /// the longest frame of the device does not fit a buffer. What was attached is attached still.
     #[doc(alias = "ndo_bpf")]
     #[doc(alias = "dev_xdp_attach")]
-    pub fn attach_xdp(&mut self, xdp: Option<Xdp>) -> Result<Option<Xdp>, XdpError> {
+    pub fn attach_xdp(&mut self, xdp: Option<Xdp>) -> Result<Option<Xdp>, Refused<XdpError, Option<Xdp>>> {
         if let (Some(reason), Some(_)) = ((0..self.queues.len()).find_map(|queue| self.hides(queue)), &xdp) {
-            return Err(XdpError { reason, xdp });
+            return Err(Refused { reason, back: xdp });
         }
         if let Err(reason) = self.net.set_xdp(xdp.is_some()) {
-            return Err(XdpError { reason: reason.into(), xdp });
+            return Err(Refused { reason: reason.into(), back: xdp });
         }
         // No program runs while queues restart: what has arrived is delivered as it is.
         let (new, old) = (xdp, self.xdp.take());
@@ -208,23 +214,23 @@ impl<H: Hardware> Driver<H> {
                 let _ = netdev::restart(self, queue);
             }
             self.xdp = old;
-            return Err(XdpError { reason: XdpRefused::Restart { queue, reason }, xdp: new });
+            return Err(Refused { reason: XdpError::Restart { queue, reason }, back: new });
         }
         self.xdp = new;
         Ok(old)
     }
 
     /// Why a program would not see the frames of a queue whole. It asks what the queue runs on, whatever the core has noted.
-    fn hides(&self, queue: usize) -> Option<XdpRefused> {
+    fn hides(&self, queue: usize) -> Option<XdpError> {
         let (memory, buffer) = (self.napi.memory(queue)?, self.queues[queue].sizes.buffer);
         if memory.headers.is_some() {
-            return Some(XdpRefused::HeaderSplit { queue });
+            return Some(XdpError::HeaderSplit { queue });
         }
         if memory.payload.is_unreadable() {
-            return Some(ConfigRefused::Bound { queue }.into());
+            return Some(ConfigError::Bound { queue }.into());
         }
         let max_frame = self.hardware.capabilities().max_frame;
-        (buffer < max_frame).then_some(XdpRefused::FrameSize { queue, max_frame, buffer })
+        (buffer < max_frame).then_some(XdpError::FrameSize { queue, max_frame, buffer })
     }
 
     /// Receives up to `budget` frames, over all queues, and refills the rings. Says how much of the budget was used: one

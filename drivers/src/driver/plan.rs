@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use netmem::Page;
 use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaQueue};
 use netmem::mm::PAGE_SIZE;
-use netmem::netdev::{PostRefused, QueueError, RxKind, RxMemory, RxQueueConfig, RxRing};
+use netmem::netdev::{PostError, QueueError, RxKind, RxMemory, RxQueueConfig, RxRing};
 use netmem::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams};
 
 /// How the driver makes memory for a queue.
@@ -92,12 +92,12 @@ pub(super) fn fill<Q: DmaQueue>(
     memory: &mut RxMemory,
     sizes: Sizes,
     spare: usize,
-) -> (u64, Option<PostRefused>) {
+) -> (u64, Option<PostError>) {
     let mut posted = 0;
     while ring.room() > spare {
         let Some((payload, header)) = alloc(memory, sizes) else { break };
         if let Err(refused) = ring.post_behind(payload, sizes.headroom, header) {
-            recycle(memory, refused.payload, refused.header);
+            recycle(memory, refused.back.payload, refused.back.header);
             return (posted, Some(refused.reason));
         }
         posted += 1;

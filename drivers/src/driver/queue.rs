@@ -16,7 +16,7 @@ use super::plan::{Plan, Sizes, fill};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use netmem::netdev::{
-    BadCompletion, Completed, Hardware, Poll, PostRefused, RxMemory, RxRing, Xdp, XdpBuff, XdpOutcome,
+    Completed, CompletionError, Hardware, Poll, PostError, RxMemory, RxRing, Xdp, XdpBuff, XdpOutcome,
 };
 use netmem::skb::{IpSummed, Skb, check_frame};
 
@@ -217,13 +217,14 @@ impl<H: Hardware> RxQueue<H> {
     }
 
     /// Counts a completion that does not fit, and loses the frame that it was part of.
-    fn refuse(&mut self, bad: BadCompletion, poll: &mut Poll<'_>) {
+    fn refuse(&mut self, bad: CompletionError, poll: &mut Poll<'_>) {
         match bad {
-            BadCompletion::Index { .. } => self.stats.bad_index += 1,
-            BadCompletion::PayloadLength { end_of_frame, .. } | BadCompletion::HeaderLength { end_of_frame, .. } => {
+            CompletionError::Index { .. } => self.stats.bad_index += 1,
+            CompletionError::PayloadLength { end_of_frame, .. }
+            | CompletionError::HeaderLength { end_of_frame, .. } => {
                 self.stats.bad_length += u64::from(self.lose(end_of_frame, poll));
             }
-            BadCompletion::Failed { end_of_frame, .. } => {
+            CompletionError::Failed { end_of_frame, .. } => {
                 self.stats.failed += u64::from(self.lose(end_of_frame, poll));
             }
             // Nothing of a frame: a buffer that is not out has no bytes.
@@ -240,7 +241,7 @@ impl<H: Hardware> RxQueue<H> {
 
     /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Returns why the
     /// ring refused one, if it did.
-    pub(super) fn refill(&mut self, index: usize, poll: &mut Poll<'_>) -> Option<PostRefused> {
+    pub(super) fn refill(&mut self, index: usize, poll: &mut Poll<'_>) -> Option<PostError> {
         let backlog = self.backlog();
         let (memory, ring) = (poll.memory(index)?, self.ring.as_mut()?);
         let (posted, refused) = fill(ring, memory, self.sizes, backlog);

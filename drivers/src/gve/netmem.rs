@@ -6,7 +6,7 @@
 //! [`gve::devmem`](super::devmem).
 
 use super::{BUF_SIZE, Filter, HEAD_SIZE, RX_COPYBREAK};
-use crate::port::{PortRing, PortStats, Refused, RingError, napi_consume_skb};
+use crate::port::{Lost, PortError, PortRing, PortStats, napi_consume_skb};
 use core::fmt;
 use netmem::memory::Page;
 use netmem::netdev::{Completed, Hardware, RxRing};
@@ -37,7 +37,7 @@ impl<H: Hardware> Ring<H> {
     ///
     /// # Errors
     ///
-    /// [`RingError`]. The pools are dropped then.
+    /// [`PortError`]. The pools are dropped then.
     #[doc(alias = "gve_rx_alloc_ring_dqo")]
     pub fn new(
         hardware: &mut H,
@@ -45,15 +45,15 @@ impl<H: Hardware> Ring<H> {
         pool: PagePool,
         headers: Option<PagePool<Page>>,
         filter: Option<Filter>,
-    ) -> Result<Self, RingError> {
+    ) -> Result<Self, PortError> {
         if page_pool_is_unreadable(&pool) {
-            return Err(RingError::Unreadable { queue });
+            return Err(PortError::Unreadable { queue });
         }
-        let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
-        let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
+        let rings = hardware.rx_queue(queue).ok_or(PortError::NoQueue { queue })?;
+        let ring = RxRing::new(rings).map_err(|reason| PortError::NoRing { queue, reason })?;
         let split = headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device().id()));
         if !pool.is_mapped_for(ring.device().id()) || !split {
-            return Err(RingError::OtherDevice { queue });
+            return Err(PortError::OtherDevice { queue });
         }
         let (ring, queue, stats) = (Some(ring), queue as u16, PortStats::default());
         let mut ring = Ring { ring, skb_head: None, skip: false, filter, queue, stats, pool, headers };
@@ -101,8 +101,8 @@ impl<H: Hardware> Ring<H> {
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, header) {
                 self.stats.refused = Some(refused.reason);
-                self.free_buffer(refused.payload);
-                refused.header.into_iter().for_each(|header| self.free_header(header));
+                self.free_buffer(refused.back.payload);
+                refused.back.header.into_iter().for_each(|header| self.free_header(header));
                 break;
             }
             posted += 1;
@@ -241,7 +241,7 @@ impl<H: Hardware> PortRing for Ring<H> {
                 }
                 Err(bad) => {
                     work += 1;
-                    if let Refused::Frame { end } = self.stats.refuse(bad, self.skip) {
+                    if let Lost::Frame { end } = self.stats.refuse(bad, self.skip) {
                         self.free_skb();
                         self.skip = !end;
                     }

@@ -6,7 +6,7 @@
 //! [`hns3::netmem`](super::netmem).
 
 use super::{BUF_SIZE, HEAD_SIZE, LOOK_AT, RX_HEAD_SIZE};
-use crate::port::{PortRing, PortStats, Refused, RingError, napi_consume_skb};
+use crate::port::{Lost, PortError, PortRing, PortStats, napi_consume_skb};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
@@ -51,21 +51,21 @@ impl<H: Hardware> Ring<H> {
     ///
     /// # Errors
     ///
-    /// [`RingError`]. The pools are dropped then.
+    /// [`PortError`]. The pools are dropped then.
     #[doc(alias = "hns3_init_ring")]
-    pub fn new(hardware: &mut H, queue: usize, pool: PagePool, headers: PagePool<Page>) -> Result<Self, RingError>
+    pub fn new(hardware: &mut H, queue: usize, pool: PagePool, headers: PagePool<Page>) -> Result<Self, PortError>
     where
         H::Rx: UnreadableRx,
     {
-        let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
-        let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
+        let rings = hardware.rx_queue(queue).ok_or(PortError::NoQueue { queue })?;
+        let ring = RxRing::new(rings).map_err(|reason| PortError::NoRing { queue, reason })?;
         if !pool.is_mapped_for(ring.device().id()) || !headers.is_mapped_for(ring.device().id()) {
-            return Err(RingError::OtherDevice { queue });
+            return Err(PortError::OtherDevice { queue });
         }
         let (mut reuse, mut reuse_heads, mut pages) = (Vec::new(), Vec::new(), VecDeque::new());
-        reuse.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
-        reuse_heads.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
-        pages.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
+        reuse.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
+        reuse_heads.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
+        pages.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
         let (ring, stats, queue) = (Some(ring), PortStats::default(), queue as u16);
         let (rest, skb, lost) = (None, None, false);
         let mut ring = Ring { ring, reuse, rest, pages, reuse_heads, skb, lost, queue, stats, pool, headers };
@@ -138,8 +138,8 @@ impl<H: Hardware> Ring<H> {
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, Some(header)) {
                 self.stats.refused = Some(refused.reason);
-                page_pool_put_full_netmem(&mut self.pool, refused.payload);
-                if let Some(header) = refused.header {
+                page_pool_put_full_netmem(&mut self.pool, refused.back.payload);
+                if let Some(header) = refused.back.header {
                     page_pool_put_full_page(&mut self.headers, header);
                 }
                 break;
@@ -294,7 +294,7 @@ impl<H: Hardware> PortRing for Ring<H> {
                 }
                 Err(bad) => {
                     work += 1;
-                    if let Refused::Frame { end } = self.stats.refuse(bad, self.lost) {
+                    if let Lost::Frame { end } = self.stats.refuse(bad, self.lost) {
                         self.free_skb();
                         self.lost = !end;
                     }

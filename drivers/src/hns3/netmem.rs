@@ -5,7 +5,7 @@
 //! is [`hns3::page`](super::page), stage (c) [`hns3::devmem`](super::devmem).
 
 use super::{BUF_SIZE, LOOK_AT, RX_HEAD_SIZE};
-use crate::port::{PortRing, PortStats, Refused, RingError, napi_consume_skb};
+use crate::port::{Lost, PortError, PortRing, PortStats, napi_consume_skb};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
@@ -46,20 +46,20 @@ impl<H: Hardware> Ring<H> {
     ///
     /// # Errors
     ///
-    /// [`RingError`]. The pool is dropped then.
+    /// [`PortError`]. The pool is dropped then.
     #[doc(alias = "hns3_init_ring")]
-    pub fn new(hardware: &mut H, queue: usize, pool: PagePool) -> Result<Self, RingError> {
+    pub fn new(hardware: &mut H, queue: usize, pool: PagePool) -> Result<Self, PortError> {
         if page_pool_is_unreadable(&pool) {
-            return Err(RingError::Unreadable { queue });
+            return Err(PortError::Unreadable { queue });
         }
-        let rings = hardware.rx_queue(queue).ok_or(RingError::NoQueue { queue })?;
-        let ring = RxRing::new(rings).ok_or(RingError::NoRing { queue })?;
+        let rings = hardware.rx_queue(queue).ok_or(PortError::NoQueue { queue })?;
+        let ring = RxRing::new(rings).map_err(|reason| PortError::NoRing { queue, reason })?;
         if !pool.is_mapped_for(ring.device().id()) {
-            return Err(RingError::OtherDevice { queue });
+            return Err(PortError::OtherDevice { queue });
         }
         let (mut reuse, mut pages) = (Vec::new(), VecDeque::new());
-        reuse.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
-        pages.try_reserve_exact(ring.depth()).map_err(|_| RingError::NoRing { queue })?;
+        reuse.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
+        pages.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
         let (ring, stats, queue) = (Some(ring), PortStats::default(), queue as u16);
         let mut ring = Ring { ring, reuse, rest: None, pages, skb: None, lost: false, queue, stats, pool };
         ring.alloc_rx_buffers();
@@ -121,7 +121,7 @@ impl<H: Hardware> Ring<H> {
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, None) {
                 self.stats.refused = Some(refused.reason);
-                page_pool_put_full_netmem(&mut self.pool, refused.payload);
+                page_pool_put_full_netmem(&mut self.pool, refused.back.payload);
                 break;
             }
             posted += 1;
@@ -234,7 +234,7 @@ impl<H: Hardware> PortRing for Ring<H> {
                 }
                 Err(bad) => {
                     work += 1;
-                    if let Refused::Frame { end } = self.stats.refuse(bad, self.lost) {
+                    if let Lost::Frame { end } = self.stats.refuse(bad, self.lost) {
                         self.free_skb();
                         self.lost = !end;
                     }

@@ -1,11 +1,11 @@
 //! A provider with something changed.
 
-use netmem::page_pool::{MemoryKind, MemoryProvider, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{MemoryKind, MemoryProvider, PagePoolParams, ProviderError, Refill};
 use std::fmt;
 use std::sync::Arc;
 
 type Free<P> = <<P as MemoryProvider>::Kind as MemoryKind>::Free;
-type Init<P> = Box<dyn Fn(&P, &PagePoolParams) -> Result<u32, Refused> + Send + Sync>;
+type Init<P> = Box<dyn Fn(&P, &PagePoolParams) -> Result<u32, ProviderError> + Send + Sync>;
 type Alloc<P> = Box<dyn Fn(&P, &mut Refill<'_, <P as MemoryProvider>::Kind>) + Send + Sync>;
 type Release<P> = Box<dyn Fn(&P, Free<P>) + Send + Sync>;
 type Asked<P, T> = Box<dyn Fn(&P) -> T + Send + Sync>;
@@ -17,7 +17,7 @@ type Asked<P, T> = Box<dyn Fn(&P) -> T + Send + Sync>;
 ///
 /// ```
 /// use netmem::mm::Zone;
-/// use netmem::page_pool::{PagePoolParams, Refused};
+/// use netmem::page_pool::{PagePoolParams, ProviderError};
 /// use netmem::provider::PageProvider;
 /// use netmem_sim::conformance::{self, Violation};
 /// use netmem_sim::kit::Altered;
@@ -56,7 +56,10 @@ impl<P: MemoryProvider + 'static> Altered<P> {
 
     /// Replaces [`MemoryProvider::init`].
     #[must_use]
-    pub fn init(mut self, init: impl Fn(&P, &PagePoolParams) -> Result<u32, Refused> + Send + Sync + 'static) -> Self {
+    pub fn init(
+        mut self,
+        init: impl Fn(&P, &PagePoolParams) -> Result<u32, ProviderError> + Send + Sync + 'static,
+    ) -> Self {
         self.init = Box::new(init);
         self
     }
@@ -106,7 +109,7 @@ impl<P: MemoryProvider + 'static> Altered<P> {
 impl<P: MemoryProvider> MemoryProvider for Altered<P> {
     type Kind = P::Kind;
 
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         (self.init)(&self.beneath, params)
     }
 

@@ -2,7 +2,7 @@
 
 use netmem::Page;
 use netmem::mm::{FreePage, PAGE_SIZE, Zone};
-use netmem::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{MemoryProvider, PagePoolParams, ProviderError, Refill};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
@@ -73,7 +73,7 @@ impl Bank {
 impl MemoryProvider for Bank {
     type Kind = Page;
 
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok((PAGE_SIZE as u32) << params.order)
     }
 

@@ -2,7 +2,7 @@
 
 use netmem::dma::{DmaDevice, DmaMapping, PeerError, PeerMemory};
 use netmem::mm::PAGE_SIZE;
-use netmem::page_pool::{MemoryProvider, PagePoolParams, Refill, Refused};
+use netmem::page_pool::{MemoryProvider, PagePoolParams, ProviderError, Refill};
 use netmem::{FreeIov, NetIov, NetIovArea, NetIovType};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,7 +127,7 @@ impl Iovs {
 impl MemoryProvider for Iovs {
     type Kind = NetIov;
 
-    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok(PAGE_SIZE as u32)
     }
 

@@ -4,6 +4,7 @@ use crate::alloc::Box;
 use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::alloc::{alloc_zeroed, dealloc};
+use crate::error::errno::{EINVAL, ENOMEM};
 use crate::memory::Page;
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SHIFT, PAGE_SIZE, PFMEMALLOC, PHYSICAL_BITS, PageRef, TAIL, page_size};
 use crate::sync::{AtomicUsize, Lock};
@@ -55,6 +56,16 @@ pub enum ZoneError {
         /// What was asked for.
         frames: usize,
     },
+}
+
+impl ZoneError {
+    /// Returns EINVAL and ENOMEM. A kernel makes no such thing.
+    pub fn errno(&self) -> i32 {
+        match self {
+            ZoneError::Size { .. } => EINVAL,
+            ZoneError::NoMemory { .. } => ENOMEM,
+        }
+    }
 }
 
 /// What the clones and the pages of a zone share.

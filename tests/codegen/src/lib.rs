@@ -1,9 +1,9 @@
 //! Pairs of functions, `page_*` and `netmem_*`, that must compile to the same instructions.
 #![no_std]
 
-use netmem::page_pool::{PagePool, Received, OtherPool};
+use netmem::page_pool::{PagePool, Received, ShareError, SyncError};
 use netmem::shim::*;
-use netmem::{DmaAddr, Frag, Netmem, NetmemDesc, NetmemRef, Page, Shares};
+use netmem::{Refused, DmaAddr, Frag, Netmem, NetmemDesc, NetmemRef, Page, Shares};
 
 macro_rules! pair {
     ($page:ident, $netmem:ident, ($($arg:ident: $of_page:ty => $of_netmem:ty),*) $(-> $out_page:ty => $out_netmem:ty)?, $wrapper:expr, $helper:expr) => {
@@ -43,7 +43,7 @@ pair!(page_alloc_frag, netmem_alloc_frag, (pool: &mut PagePool<Page> => &mut Pag
     page_pool_alloc_frag, page_pool_alloc_frag_netmem);
 pair!(page_alloc_any, netmem_alloc_any, (pool: &mut PagePool<Page> => &mut PagePool<Page>, size: u32 => u32) -> Option<Frag<Page>> => Option<Frag<Page>>,
     page_pool_alloc, page_pool_alloc_netmem);
-pair!(page_fragment, netmem_fragment, (memory: Netmem<Page> => Netmem<Page>, nr: usize => usize) -> Result<Shares<Page>, Netmem<Page>> => Result<Shares<Page>, Netmem<Page>>,
+pair!(page_fragment, netmem_fragment, (memory: Netmem<Page> => Netmem<Page>, nr: usize => usize) -> Result<Shares<Page>, Refused<ShareError, Netmem<Page>>> => Result<Shares<Page>, Refused<ShareError, Netmem<Page>>>,
     page_pool_fragment_page, page_pool_fragment_netmem);
 pair!(page_ref, netmem_ref, (memory: &Netmem<Page> => &Netmem<Page>) -> Netmem<Page> => Netmem<Page>,
     page_pool_ref_page, page_pool_ref_netmem);
@@ -53,5 +53,5 @@ pair!(page_dma_addr, netmem_dma_addr, (page: &Page => NetmemRef<'_, Page>) -> Dm
     page_pool_get_dma_addr, page_pool_get_dma_addr_netmem);
 pair!(page_desc, netmem_desc, (page: &Page => NetmemRef<'_, Page>) -> &NetmemDesc => &NetmemDesc,
     pp_page_to_nmdesc, netmem_to_nmdesc);
-pair!(page_sync, netmem_sync, (pool: &PagePool<Page> => &PagePool<Page>, buffer: Received<Page> => Received<Page>) -> Result<Frag<Page>, OtherPool<Page>> => Result<Frag<Page>, OtherPool<Page>>,
+pair!(page_sync, netmem_sync, (pool: &PagePool<Page> => &PagePool<Page>, buffer: Received<Page> => Received<Page>) -> Result<Frag<Page>, Refused<SyncError, Received<Page>>> => Result<Frag<Page>, Refused<SyncError, Received<Page>>>,
     page_pool_dma_sync_for_cpu, page_pool_dma_sync_netmem_for_cpu);

@@ -31,8 +31,8 @@ use netmem::dma::{
     RxDescriptor,
 };
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, compound_order, get_page, page_ref_count, page_to_pfn, put_page};
-use netmem::netdev::{PostRefused, RxRing};
-use netmem::page_pool::{Batch, PagePoolParams, PoolHooks, PoolId, Refill, Refused};
+use netmem::netdev::{PostError, RxRing};
+use netmem::page_pool::{Batch, PagePoolParams, PoolHooks, PoolId, ProviderError, Refill};
 use netmem::provider::PageProvider;
 use netmem::{
     DmaAddr, Frag, FreeIov, Kind, MemoryProvider, NetIov, NetIovArea, NetIovType, Netmem, NetmemRef, Page, PagePool,
@@ -137,7 +137,7 @@ struct Pages {
 
 impl MemoryProvider for Pages {
     type Kind = Page;
-    fn init(&self, params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, params: &PagePoolParams) -> Result<u32, ProviderError> {
         self.made.fetch_add(1, Relaxed);
         self.pages.init(params)
     }
@@ -776,7 +776,7 @@ fn a_post_against_the_drop_of_the_pool() {
         let owner = spawn(move || drop(pool));
         match ring.post(frag, None) {
             Ok(()) => {}
-            Err(refused) => assert_eq!(refused.reason, PostRefused::NotMapped),
+            Err(refused) => assert_eq!(refused.reason, PostError::NotMapped),
         }
         drop(ring);
         join(owner);
@@ -874,7 +874,7 @@ struct Unbound(loom::sync::Mutex<Vec<FreeIov>>, Bytes);
 
 impl MemoryProvider for Unbound {
     type Kind = NetIov;
-    fn init(&self, _params: &PagePoolParams) -> Result<u32, Refused> {
+    fn init(&self, _params: &PagePoolParams) -> Result<u32, ProviderError> {
         Ok(PAGE_SIZE as u32)
     }
     fn alloc(&self, out: &mut Refill<'_, NetIov>) {

@@ -1,0 +1,196 @@
+//! [`Refused`]: an error that gives back what was not taken. And the numbers of Linux's errors.
+//!
+//! Every reason is a type named `...Error`, with a method `errno` that returns what Linux 7.3 returns for the same refusal, as a
+//! positive number. Where Linux has no such refusal, `errno` returns the number that is nearest, and its documentation says
+//! so. Where there is only one reason the value alone is the error, as it is for `Arc::try_unwrap`.
+
+use core::error::Error;
+use core::fmt;
+
+/// The error of a call that took a value and refuses it: why, and the value.
+///
+/// The value comes back as it was, so nothing is lost or leaked when a call refuses. Rust drops it with the error if the caller
+/// does not take it out of [`back`](Self::back); for a handle that is the put.
+///
+/// ```
+/// use netmem::page_pool::{PagePool, PagePoolParams, ShareError};
+/// use netmem::{Netmem, Page, Refused, mm::Zone, provider::PageProvider};
+///
+/// let mut pool = PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(64)?))?;
+/// let memory = pool.alloc().expect("64 pages are free");
+/// let Refused { reason, back } = memory.share(0).expect_err("0 references are none");
+/// assert_eq!((reason, reason.errno()), (ShareError::Count { n: 0 }, 22));
+/// let memory: Netmem<Page> = back;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused<Reason, Back> {
+    /// Why the call refused. It tells the caller what to do instead.
+    pub reason: Reason,
+    /// The value that was not taken.
+    pub back: Back,
+}
+
+impl<Reason, Back> Refused<Reason, Back> {
+    /// Refuses `back`.
+    #[inline]
+    pub fn new(reason: impl Into<Reason>, back: Back) -> Self {
+        Refused { reason: reason.into(), back }
+    }
+}
+
+impl<Reason: fmt::Display, Back> fmt::Display for Refused<Reason, Back> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<Reason: Error, Back: fmt::Debug> Error for Refused<Reason, Back> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}
+
+/// The numbers of include/uapi/asm-generic/errno-base.h and errno.h, and the one of include/linux/errno.h that user space does
+/// not see.
+pub(crate) mod errno {
+    pub(crate) const EIO: i32 = 5;
+    pub(crate) const E2BIG: i32 = 7;
+    pub(crate) const EAGAIN: i32 = 11;
+    pub(crate) const ENOMEM: i32 = 12;
+    pub(crate) const EFAULT: i32 = 14;
+    pub(crate) const EBUSY: i32 = 16;
+    pub(crate) const EEXIST: i32 = 17;
+    pub(crate) const ENODEV: i32 = 19;
+    pub(crate) const EINVAL: i32 = 22;
+    pub(crate) const ENOSPC: i32 = 28;
+    pub(crate) const ERANGE: i32 = 34;
+    pub(crate) const ENODATA: i32 = 61;
+    pub(crate) const EMSGSIZE: i32 = 90;
+    pub(crate) const EOPNOTSUPP: i32 = 95;
+    pub(crate) const ENETDOWN: i32 = 100;
+    pub(crate) const ETOOSMALL: i32 = 525;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refused;
+    use crate::devmem::{ControlError, DontneedError, RecvError, TokenError};
+    use crate::dma::{DmaDirection, MapError, PeerError, TxMapError};
+    use crate::netdev::{
+        AdjustError, BindError, ConfigError, PostError, QueueError, RestartError, RingError, TxError, UnbindError,
+    };
+    use crate::page_pool::{
+        AreaError, BindingIdError, DmabufError, PoolError, ProviderError, ShareError, TxRangeError,
+    };
+    use crate::skb::{AddFragError, ReadError};
+    use crate::zcrx::{ArmError, CopyError, HandOutError, RegisterError, ZcrxError, ZcrxEvent};
+    use rustix::io::Errno;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    /// What each refusal is in Linux 7.3, with the function that returns it. The numbers are those of another crate.
+    #[test]
+    fn a_refusal_has_the_number_that_linux_returns() {
+        let unreadable = ReadError::Unreadable { frag: 0, start: 0, end: 1 };
+        let pool = |reason| QueueError::Pool { queue: 0, reason };
+        let table = [
+            // page_pool_init() and page_pool_create_percpu(), net/core/page_pool.c
+            (PoolError::UnknownFlags { bits: 1 << 31 }.errno(), Errno::INVAL, "page_pool_init: flags"),
+            (
+                PoolError::Direction { direction: DmaDirection::ToDevice }.errno(),
+                Errno::INVAL,
+                "page_pool_init: dma_dir",
+            ),
+            (PoolError::SyncWithoutMap.errno(), Errno::INVAL, "page_pool_init: DMA_SYNC_DEV"),
+            (PoolError::NothingToSync.errno(), Errno::INVAL, "page_pool_init: max_len"),
+            (PoolError::NoMemory.errno(), Errno::NOMEM, "page_pool_create_percpu: kzalloc_node"),
+            (PoolError::Provider(ProviderError::NeedsDma).errno(), Errno::OPNOTSUPP, "page_pool_init: mp_ops"),
+            (ProviderError::Order { order: 11, max: 10 }.errno(), Errno::INVAL, "page_pool_init: MAX_PAGE_ORDER"),
+            // net/core/devmem.c
+            (ProviderError::PieceSize { asked: 8192, has: 4096 }.errno(), Errno::TOOBIG, "mp_dmabuf_devmem_init"),
+            (DmabufError::Id(BindingIdError::NoMemory).errno(), Errno::NOMEM, "xa_alloc_cyclic"),
+            (DmabufError::Id(BindingIdError::AllInUse { count: 1 }).errno(), Errno::BUSY, "xa_alloc_cyclic"),
+            (AreaError::Misaligned { addr: 1, len: 1, size: 4096 }.errno(), Errno::INVAL, "net_devmem_bind_dmabuf"),
+            (AreaError::NoMemory { niovs: 1 }.errno(), Errno::NOMEM, "net_devmem_bind_dmabuf: niovs"),
+            (
+                TxRangeError::NotBound { offset: 0, len: 1, at: 0 }.errno(),
+                Errno::FAULT,
+                "zerocopy_fill_skb_from_devmem",
+            ),
+            // netif_mp_open_rxq() and netdev_rx_queue_restart(), net/core/netdev_rx_queue.c
+            (BindError::GoingAway.errno(), Errno::NODEV, "netdev_nl_bind_rx_doit"),
+            (BindError::NoQueueRestart.errno(), Errno::OPNOTSUPP, "netif_mp_open_rxq: ops lock"),
+            (BindError::QueueRange { queue: 2, queues: 2 }.errno(), Errno::RANGE, "netif_mp_open_rxq: index"),
+            (BindError::HeaderSplitOff { queue: 0 }.errno(), Errno::INVAL, "netif_mp_open_rxq: tcp-data-split"),
+            (BindError::HdsThreshold { queue: 0, threshold: 1 }.errno(), Errno::INVAL, "netif_mp_open_rxq: hds-thresh"),
+            (BindError::XdpAttached.errno(), Errno::EXIST, "netif_mp_open_rxq: dev_xdp_prog_count"),
+            (BindError::NoRxPageSize { size: 8192 }.errno(), Errno::OPNOTSUPP, "netif_mp_open_rxq: QCFG_RX_PAGE_SIZE"),
+            (BindError::AlreadyBound { queue: 0 }.errno(), Errno::EXIST, "netif_mp_open_rxq: mp_ops"),
+            (BindError::AfXdp { queue: 0 }.errno(), Errno::BUSY, "netif_mp_open_rxq: rxq->pool"),
+            (RestartError::OtherProvider.errno(), Errno::NODATA, "page_pool_check_memory_provider"),
+            (RestartError::Alloc(pool(PoolError::NoMemory)).errno(), Errno::NOMEM, "ndo_queue_mem_alloc"),
+            (BindError::from(RestartError::OtherProvider).errno(), Errno::NODATA, "netif_mp_open_rxq passes it on"),
+            (UnbindError::from(RestartError::OtherProvider).errno(), Errno::NODATA, "netif_mp_close_rxq: restart"),
+            (ConfigError::Bound { queue: 0 }.errno(), Errno::BUSY, "dev_xdp_attach"),
+            // io_uring/zcrx.c
+            (RegisterError::Entries { entries: 0 }.errno(), Errno::INVAL, "io_register_zcrx_ifq: rq_entries"),
+            (RegisterError::NotPages { offset: 1, len: 1 }.errno(), Errno::INVAL, "io_import_area: PAGE_MASK"),
+            (RegisterError::TooManyAreas.errno(), Errno::INVAL, "io_zcrx_append_area"),
+            (RegisterError::NoMemory.errno(), Errno::NOMEM, "io_zcrx_create_area"),
+            (ProviderError::Direction { direction: DmaDirection::ToDevice }.errno(), Errno::OPNOTSUPP, "io_pp_zc_init"),
+            (ProviderError::OtherDevice.errno(), Errno::INVAL, "io_pp_zc_init: dev"),
+            (HandOutError::NotOurs.errno(), Errno::FAULT, "io_zcrx_recv_frag"),
+            (HandOutError::QueueFull.errno(), Errno::NOSPC, "io_zcrx_recv_frag: io_zcrx_queue_cqe"),
+            (CopyError::NoBuffer.errno(), Errno::NOMEM, "io_zcrx_copy_chunk"),
+            (ZcrxError::from(CopyError::QueueFull).errno(), Errno::NOSPC, "io_zcrx_copy_chunk: io_zcrx_queue_cqe"),
+            (ZcrxError::NotOurs { frag: 0 }.errno(), Errno::FAULT, "io_zcrx_recv_frag"),
+            (ArmError { event: ZcrxEvent::Copy }.errno(), Errno::INVAL, "the event is armed"),
+            // tcp_recvmsg_dmabuf() and sock_devmem_dontneed(), net/ipv4/tcp.c and net/core/sock.c
+            (RecvError::Empty.errno(), Errno::AGAIN, "tcp_recvmsg_locked"),
+            (RecvError::Unreadable(unreadable).errno(), Errno::FAULT, "skb_copy_datagram_iter"),
+            (RecvError::HostFrag { len: 1 }.errno(), Errno::NODEV, "tcp_recvmsg_dmabuf: skb_frag_net_iov"),
+            (RecvError::from(TokenError::AllOut { limit: 1 }).errno(), Errno::BUSY, "tcp_xa_pool_refill"),
+            (DontneedError::Ragged { len: 7 }.errno(), Errno::INVAL, "sock_devmem_dontneed"),
+            (DontneedError::TooMany { ranges: 129 }.errno(), Errno::INVAL, "sock_devmem_dontneed"),
+            // net/core/skbuff.c, net/core/filter.c, the mapping helpers
+            (unreadable.errno(), Errno::FAULT, "skb_copy_bits"),
+            (AddFragError::Full { len: 1 }.errno(), Errno::MSGSIZE, "skb_splice_from_iter"),
+            (AdjustError { delta: 1, room: 0, len: 14 }.errno(), Errno::INVAL, "bpf_xdp_adjust_head"),
+            (TxMapError::NoRoom { len: 1 }.errno(), Errno::NOMEM, "dma_mapping_error"),
+            (TxError::Full { need: 1, room: 0 }.errno(), Errno::BUSY, "NETDEV_TX_BUSY"),
+            (TxError::OtherDevice { frag: 0 }.errno(), Errno::NODEV, "net_devmem_get_binding"),
+        ];
+        let wrong: Vec<_> = table.iter().filter(|(ours, theirs, _)| *ours != theirs.raw_os_error()).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        // User space has no name for it: include/linux/errno.h.
+        assert_eq!(RecvError::from(ControlError { left: 0 }).errno(), 525, "put_cmsg_notrunc");
+    }
+
+    /// Where Linux does not refuse, the number is the one that the documentation names.
+    #[test]
+    fn a_refusal_that_linux_has_not_has_the_nearest_number() {
+        let peer = PeerError { offset: 0, len: 1 };
+        for (ours, nearest) in [
+            (ShareError::NotAlone.errno(), Errno::BUSY),
+            (PostError::Halted.errno(), Errno::NETDOWN),
+            (PostError::Full.errno(), Errno::NOSPC),
+            (PoolError::NeverSynced.errno(), Errno::OPNOTSUPP),
+            (RingError::Depth { depth: 0 }.errno(), Errno::INVAL),
+            (MapError::NoRoom { len: 1 }.errno(), Errno::NOMEM),
+            (CopyError::Memory(peer).errno(), Errno::FAULT),
+            (QueueError::Device { what: "start" }.errno(), Errno::IO),
+        ] {
+            assert_eq!(ours, nearest.raw_os_error());
+        }
+    }
+
+    #[test]
+    fn an_error_says_why_and_gives_the_value_back() {
+        let refused = Refused { reason: RecvError::Empty, back: "value" };
+        assert_eq!(refused.to_string(), "nothing is queued: wait for a packet");
+        assert_eq!(refused.back, "value");
+        let refused: Refused<BindError, ()> = Refused::new(RestartError::OtherProvider, ());
+        assert_eq!(refused.reason, BindError::Restart(RestartError::OtherProvider));
+    }
+}
