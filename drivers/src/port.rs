@@ -117,7 +117,7 @@ pub enum PortError {
     /// The device has no such queue, or it runs.
     #[error("the device gives no receive queue {queue}: it has no such queue, or it runs already")]
     NoQueue {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// There is no ring over the queue of the hardware.
@@ -137,21 +137,21 @@ pub enum PortError {
     /// A pool's memory is not mapped for the device.
     #[error("queue {queue}: a pool is not mapped for this device: make it with PagePoolParams::for_device of this one")]
     OtherDevice {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// The ring refuses buffers of a pool.
     #[error("queue {queue}: {reason}")]
     Post {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
-        /// Why.
+        /// Why the ring refuses them.
         reason: PostError,
     },
     /// The memory cannot be read, and this stage reads it (rule P3).
     #[error("queue {queue}: its memory cannot be read by the CPU, and this stage of the port reads it: use `devmem`")]
     Unreadable {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
 }

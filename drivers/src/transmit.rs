@@ -47,7 +47,7 @@ pub enum TransmitError {
     /// The device has no such queue.
     #[error("the device has no transmit queue {queue} that is free: ask for as many as it has, once")]
     NoQueue {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// There is no ring over the queue of the hardware.

@@ -25,7 +25,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct DmabufCmsg {
     /// First byte, within the dma-buf. 0 for linear bytes.
     pub frag_offset: u64,
-    /// How many bytes.
+    /// Length in bytes.
     pub frag_size: u32,
     /// What to give back when they are not needed any more, never 0. 0 for linear bytes: they need no return.
     pub frag_token: u32,

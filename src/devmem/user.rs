@@ -69,7 +69,7 @@ assert_not_impl_any!(DevmemUser: Clone, Copy, AsMut<Sock>, core::ops::DerefMut);
 pub enum DevmemPart {
     /// The next `len` bytes are the next ones of the reader's buffer.
     Copied {
-        /// How many bytes.
+        /// Length in bytes.
         len: u32,
     },
     /// The next bytes are in a dma-buf.

@@ -66,7 +66,7 @@ pub enum MapError {
     Range {
         /// First byte.
         offset: usize,
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
         /// How large the memory is.
         size: usize,
@@ -74,7 +74,7 @@ pub enum MapError {
     /// The device has no address for it.
     #[error("the device has no addresses left for {len} bytes: map less")]
     NoRoom {
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
     },
 }

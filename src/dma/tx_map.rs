@@ -55,13 +55,13 @@ pub enum TxMapError {
     /// The device has no room.
     #[error("the device has no room to map {len} more bytes: send it again when packets have completed")]
     NoRoom {
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
     },
     /// The bytes are not the page's.
     #[error("{len} bytes that are not all in the block of the page: give bytes of that very page, less than 4 GiB")]
     OtherPage {
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
     },
     /// All pieces are used.

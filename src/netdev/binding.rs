@@ -84,7 +84,7 @@ pub enum QueueError {
     /// The hardware gives no further rings for the queue.
     #[error("the device has no rings for queue {queue}: it is gone, or the queue is being restarted already")]
     NoRings {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// There is no memory for the driver itself.
@@ -107,23 +107,23 @@ pub enum QueueError {
     /// No pool with that provider.
     #[error("no pool for queue {queue}: {reason}")]
     Pool {
-        /// Which queue.
+        /// The queue, from 0.
         queue: usize,
-        /// Why.
+        /// Why there is no pool.
         reason: PoolError,
     },
     /// The ring refuses buffers of that memory.
     #[error("queue {queue}: {reason}")]
     Post {
-        /// Which queue.
+        /// The queue, from 0.
         queue: usize,
-        /// Why.
+        /// Why the ring refuses them.
         reason: PostError,
     },
     /// A program reads what the queue receives.
     #[error("queue {queue}: an XDP program is attached and reads what is received: detach it, then bind")]
     Program {
-        /// Which queue.
+        /// The queue, from 0.
         queue: usize,
     },
     /// Buffers and memory do not go together.
@@ -139,13 +139,13 @@ pub enum QueueError {
         "queue {queue} was started without host memory, so there is nothing to go back to: give it a page provider"
     )]
     NoDefault {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// Headers would land in memory that nobody here can read.
     #[error("queue {queue} has no pool for headers, and payload memory that cannot be read: configure one")]
     NoHeaders {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// EIO: the hardware failed.
@@ -189,7 +189,7 @@ pub enum RestartError {
     /// It was not started on the new memory.
     #[error("the queue was not started: {reason}; {}", if *restored { "it goes on as before" } else { "it is stopped" })]
     Start {
-        /// Why.
+        /// Why it was not started.
         reason: QueueError,
         /// Whether it was started again on the old memory. If not it stays stopped, and its memory was freed.
         restored: bool,
@@ -221,21 +221,21 @@ pub enum BindError {
     /// There is no such queue.
     #[error("queue {queue} is out of range: the device has {queues}")]
     QueueRange {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
-        /// How many there are.
+        /// How many queues the device has.
         queues: usize,
     },
     /// Headers would land in the memory, too.
     #[error("queue {queue} does not split headers off (tcp-data-split): switch it on")]
     HeaderSplitOff {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// Short frames would land in the memory whole.
     #[error("queue {queue} leaves frames below {threshold} bytes whole (hds-thresh): set it to 0")]
     HdsThreshold {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
         /// What is set.
         threshold: u32,
@@ -246,19 +246,19 @@ pub enum BindError {
     /// The device has buffers of one size.
     #[error("the device has buffers of one size, and rx_page_size {size} was asked for: leave it 0")]
     NoRxPageSize {
-        /// What was asked for.
+        /// The size that was asked for, in bytes.
         size: u32,
     },
     /// Memory of a provider is bound to the queue.
     #[error("queue {queue} has memory of a provider bound: unbind it first")]
     AlreadyBound {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// An AF_XDP socket has the queue.
     #[error("queue {queue} is in use by AF_XDP: close the socket")]
     AfXdp {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// The queue was not restarted.

@@ -167,15 +167,15 @@ pub enum ConfigError {
     /// There is no such queue.
     #[error("queue {queue} is out of range: the device has {queues}")]
     QueueRange {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
-        /// How many there are.
+        /// How many queues the device has.
         queues: usize,
     },
     /// Memory is bound that would not work with it.
     #[error("queue {queue} has memory of a provider bound: unbind it first")]
     Bound {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// The device cannot split headers off.

@@ -97,7 +97,7 @@ pub enum CompletionError {
     /// No descriptor has that index.
     #[error("completion for descriptor {index} of a ring of {depth}: the device is broken or hostile")]
     Index {
-        /// The index it named.
+        /// The index that the completion names.
         index: usize,
         /// How many descriptors there are.
         depth: usize,
@@ -105,15 +105,15 @@ pub enum CompletionError {
     /// That descriptor is not with the device, or not any more.
     #[error("completion for descriptor {index}, generation {generation}, which is not out: reported twice?")]
     NotPosted {
-        /// The index it named.
+        /// The index that the completion names.
         index: usize,
-        /// The generation it named.
+        /// The generation that the completion names.
         generation: u16,
     },
     /// The device says that it failed. The buffer has gone back to its pool.
     #[error("the device failed to receive into descriptor {index}")]
     Failed {
-        /// The index it named.
+        /// The index that the completion names.
         index: usize,
         /// Whether it said that the frame ends here.
         end_of_frame: bool,
@@ -180,7 +180,7 @@ pub enum PostError {
     /// Nothing would be left for the device.
     #[error("{headroom} bytes of headroom leave nothing of a buffer of {len}: ask for less, or allocate larger ones")]
     Headroom {
-        /// What was asked for.
+        /// The headroom that was asked for, in bytes.
         headroom: u32,
         /// What the buffer has.
         len: u32,

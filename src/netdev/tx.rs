@@ -71,7 +71,7 @@ pub enum TxError {
     Map {
         /// Which piece: 0 is the linear part, 1 the first frag.
         piece: usize,
-        /// Why.
+        /// Why it was not mapped.
         source: TxMapError,
     },
     /// Device memory that came by receive.
@@ -80,13 +80,13 @@ pub enum TxError {
          a DmabufTxBinding"
     )]
     NotForTransmit {
-        /// Which frag.
+        /// The frag, from 0.
         frag: usize,
     },
     /// Device memory that another device can reach.
     #[error("frag {frag} is device memory that is bound to another device: bind it to the one that sends it")]
     OtherDevice {
-        /// Which frag.
+        /// The frag, from 0.
         frag: usize,
     },
     /// A checksum that would lie outside.
@@ -227,17 +227,17 @@ pub enum TxCompletionError {
     /// No packet has that index.
     #[error("completion for packet {index} of a ring of {depth}: the device is broken or hostile")]
     Index {
-        /// The index it named.
+        /// The index that the completion names.
         index: usize,
-        /// How many there are.
+        /// How many descriptors the ring has.
         depth: usize,
     },
     /// That packet is not with the device, or not any more.
     #[error("completion for packet {index}, generation {generation}, which is not out: reported twice?")]
     NotPosted {
-        /// The index it named.
+        /// The index that the completion names.
         index: usize,
-        /// The generation it named.
+        /// The generation that the completion names.
         generation: u16,
     },
 }

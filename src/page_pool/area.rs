@@ -20,7 +20,7 @@ pub enum AreaError {
     /// net_iovs are 4 KiB or a larger power of two.
     #[error("net_iovs of {size} bytes are not possible: use {PAGE_SIZE} or a larger power of two, at most 2 GiB")]
     Size {
-        /// What was asked for.
+        /// The size that was asked for, in bytes.
         size: usize,
     },
     /// The mapping does not divide into them.
@@ -38,13 +38,13 @@ pub enum AreaError {
     Offset {
         /// The offset of the first byte.
         base_virtual: usize,
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
     },
     /// No memory for the descriptors.
     #[error("no memory for {niovs} net_iovs: use larger ones, or map less")]
     NoMemory {
-        /// How many.
+        /// How many net_iovs there were to be.
         niovs: usize,
     },
 }

@@ -13,7 +13,7 @@ use crate::mm::PAGE_SIZE;
 pub struct Chunk {
     /// First byte, within the memory.
     pub offset: usize,
-    /// How many bytes.
+    /// Length in bytes.
     pub len: usize,
 }
 
@@ -29,7 +29,7 @@ pub enum DmabufError {
     /// Net_iovs of a size that no queue takes.
     #[error("net_iovs of {size} bytes are not possible: use a power of two from {MIN_NIOV} to {MAX_NIOV}")]
     NiovSize {
-        /// What was asked for.
+        /// The size that was asked for, in bytes.
         size: usize,
     },
     /// The binding got no number.
@@ -41,7 +41,7 @@ pub enum DmabufError {
     /// Two chunks share bytes: two packets would.
     #[error("chunk {chunk} shares bytes with chunk {other}: give each byte once")]
     Overlap {
-        /// Which chunk, from 0.
+        /// The chunk, from 0.
         chunk: usize,
         /// The one before it.
         other: usize,
@@ -49,17 +49,17 @@ pub enum DmabufError {
     /// A chunk could not be mapped.
     #[error("chunk {chunk}: {source}")]
     Map {
-        /// Which chunk, from 0.
+        /// The chunk, from 0.
         chunk: usize,
-        /// Why.
+        /// Why it was not mapped.
         source: MapError,
     },
     /// A chunk could not be cut into net_iovs.
     #[error("chunk {chunk}: {source}")]
     Area {
-        /// Which chunk, from 0.
+        /// The chunk, from 0.
         chunk: usize,
-        /// Why.
+        /// Why it was not cut.
         source: AreaError,
     },
 }

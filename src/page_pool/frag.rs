@@ -248,7 +248,7 @@ impl<K: Kind> Frag<K> {
 pub struct RangeError {
     /// First byte, within the range.
     pub start: u32,
-    /// How many bytes.
+    /// Length in bytes.
     pub len: u32,
     /// How many the range has.
     pub has: u32,

@@ -8,6 +8,42 @@
 //!
 //! Where Linux syncs a buffer for the device when it is put, here the consumer side does, when the buffer enters the
 //! cache: a put then touches no device and cannot race with the unmapping at shutdown.
+//!
+//! # Kinds
+//!
+//! A *kind* says what is known of the tag of a handle. Five traits are about kinds. All are sealed, so this table is complete.
+//!
+//! | trait | [`Page`](crate::Page) | [`NetIov`](crate::NetIov) | [`PageOrIov`](crate::PageOrIov) | says |
+//! | --- | --- | --- | --- | --- |
+//! | [`Kind`](crate::Kind) | yes | yes | yes | a handle may have this kind |
+//! | [`MemoryKind`] | yes | yes | no | a provider has memory of this kind (rule P1) |
+//! | [`PoolKind`] | yes | yes | yes | a pool may have this kind; it decides which providers the pool takes (rule P2) |
+//! | [`Readable`] | yes | no | yes, as an `Option` | a frag of this kind gives bytes (rule D1) |
+//! | [`RxKind`](crate::netdev::RxKind) | yes | no | yes | a driver may receive into this kind (rule P3) |
+//!
+//! # Names and numbers
+//!
+//! One name means one thing in the whole crate, and it is the kernel's where the kernel has one.
+//!
+//! | name | means |
+//! | --- | --- |
+//! | `get` | takes one more reference, and nothing else |
+//! | `borrow` | gives the borrowed handle ([`NetmemRef`](crate::NetmemRef)) of an owned value |
+//! | `from_raw`, `into_raw` | a value comes from C, or goes to C with its reference |
+//! | `as_raw` | shows the word or number of a value that is `Copy`; nothing is given up |
+//! | `id` | which pool or device it is: a value that is compared and has no order |
+//! | `user_id`, `number` | a number for people and for user space |
+//! | `size`, `piece_size` | bytes of a whole piece of memory, of one or of each that a pool has |
+//! | `len` | bytes of a range |
+//! | `inflight` | pieces that a pool has from its provider, as in Linux |
+//! | `in_use` | the part of them that is in no cache and no ring |
+//!
+//! | type | counts |
+//! | --- | --- |
+//! | `u32` | bytes and offsets within one piece, as C has them; lengths of rings in parameters; orders |
+//! | `usize` | references, pieces, queues and descriptors; bytes of a whole memory; DMA addresses |
+//! | `u64` | statistics, which only grow |
+//! | `i32` | NUMA nodes, because -1 is none; errno |
 
 mod area;
 mod batch;

@@ -195,7 +195,7 @@ pub enum PoolError {
     /// A receive pool that the device would only read.
     #[error("DMA_MAP with direction {direction:?}: a pool maps FromDevice or Bidirectional")]
     Direction {
-        /// What was asked for.
+        /// The direction that was asked for.
         direction: DmaDirection,
     },
     /// Nothing is mapped that could be synced.
@@ -207,7 +207,7 @@ pub enum PoolError {
     /// A size that no piece can have.
     #[error("rx_page_size {size} is not possible: use a power of two of at least 4096, or 0 for the provider's own")]
     RxPageSize {
-        /// What was asked for.
+        /// The size that was asked for, in bytes.
         size: u32,
     },
     /// Order and `rx_page_size` ask for different things.
@@ -245,7 +245,7 @@ pub enum PoolError {
     PieceSize {
         /// What it said.
         size: u32,
-        /// What was asked for.
+        /// The order that was asked for.
         order: u32,
     },
     /// The provider refused.

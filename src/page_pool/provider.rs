@@ -176,7 +176,7 @@ pub enum ProviderError {
     /// An order that it does not have.
     #[error("no memory of order {order}: use at most {max}")]
     Order {
-        /// What was asked for.
+        /// The order that was asked for.
         order: u32,
         /// What it has at most.
         max: u32,
@@ -206,7 +206,7 @@ pub enum ProviderError {
     /// It serves as many pools as it can.
     #[error("the provider serves {pools} pools and can serve no more: drop one, or make another provider")]
     Busy {
-        /// How many.
+        /// How many pools it serves.
         pools: usize,
     },
     /// It was taken off its queue, or its other end has closed.

@@ -101,7 +101,7 @@ pub enum ReadError {
     /// The CPU cannot read that range.
     #[error("frag {frag}, bytes {start}..{end} of the packet, is device memory: receive it as device memory instead")]
     Unreadable {
-        /// Which frag.
+        /// The frag, from 0.
         frag: usize,
         /// Where it starts in the packet.
         start: usize,

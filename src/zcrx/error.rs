@@ -14,13 +14,13 @@ pub enum RegisterError {
     /// A ring of no entries, or of too many.
     #[error("a refill ring of {entries} entries is not possible: ask for 1 to {MAX_RQ_ENTRIES}")]
     Entries {
-        /// What was asked for.
+        /// The number of entries that was asked for.
         entries: u32,
     },
     /// A completion ring of no entries, or of too many.
     #[error("a completion ring of {entries} entries is not possible: ask for 1 to {MAX_CQ_ENTRIES}")]
     CqEntries {
-        /// What was asked for.
+        /// The number of entries that was asked for.
         entries: u32,
     },
     /// Buffers of a size that there is not.
@@ -28,7 +28,7 @@ pub enum RegisterError {
         "buffers of {len} bytes are not possible: use a power of two from {PAGE_SIZE} to 2 GiB, or 0 for {PAGE_SIZE}"
     )]
     BufLen {
-        /// What was asked for.
+        /// The length that was asked for, in bytes.
         len: u32,
     },
     /// Events nobody knows.
@@ -42,13 +42,13 @@ pub enum RegisterError {
     NotPages {
         /// First byte of the area.
         offset: usize,
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
     },
     /// More than an offset can name.
     #[error("an area of {len} bytes is too large: an offset names at most 2^48, and an area at most 2^32 buffers")]
     TooLarge {
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
     },
     /// More areas than an instance has.
@@ -62,7 +62,7 @@ pub enum RegisterError {
     Overlap {
         /// First byte of the new area.
         offset: usize,
-        /// How many bytes.
+        /// Length in bytes.
         len: usize,
         /// The area that has some of them.
         area: usize,

@@ -37,7 +37,7 @@ impl ZcrxEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} is still armed, or was not asked for at registration: arm it after it was fired")]
 pub struct ArmError {
-    /// Which.
+    /// The event that was to be armed.
     pub event: ZcrxEvent,
 }
 

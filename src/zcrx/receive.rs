@@ -57,13 +57,13 @@ pub enum ZcrxError {
     /// Device memory that the program does not have.
     #[error("frag {frag} is device memory of somebody else's: receive the packet as what it is")]
     NotOurs {
-        /// Which frag.
+        /// The frag, from 0.
         frag: usize,
     },
     /// The program has 2^32 - 1 pieces of that net_iov.
     #[error("frag {frag} cannot be handed to the program: it has 2^32 - 1 pieces of that net_iov")]
     TooMany {
-        /// Which frag.
+        /// The frag, from 0.
         frag: usize,
     },
 }

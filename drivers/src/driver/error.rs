@@ -10,17 +10,17 @@ pub enum DriverError {
     /// The device has no such queue.
     #[error("the device has no receive queue {queue}: configure as many as it has")]
     NoQueue {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// A buffer would be too small or larger than the memory it comes from.
     #[error("queue {queue}: {what} buffers of {size} bytes are not possible: use 64 to {max}")]
     BufferSize {
-        /// Which queue.
+        /// The queue, from 0.
         queue: usize,
         /// "payload" or "header".
         what: &'static str,
-        /// What was asked for.
+        /// The size that was asked for, in bytes.
         size: u32,
         /// What the pool's memory allows.
         max: u32,
@@ -28,33 +28,33 @@ pub enum DriverError {
     /// A pool's memory is not mapped for the device.
     #[error("queue {queue}: a pool is not mapped for this device: make it with PagePoolParams::for_device of this one")]
     OtherDevice {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// The memory cannot be read, and the driver does not declare that this is fine (rule P3).
     #[error("queue {queue}: its memory cannot be read by the CPU: use a device that declares it, with Driver::new")]
     Unreadable {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// Headers are to be split off, and the device cannot.
     #[error("queue {queue}: the device cannot split headers off: configure no pool for headers")]
     NoHeaderSplit {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// The ring refuses buffers of a pool.
     #[error("queue {queue}: {reason}")]
     Post {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
-        /// Why.
+        /// Why the ring refuses them.
         reason: PostError,
     },
     /// No memory for the driver itself.
     #[error("no memory to note {queues} queues")]
     NoMemory {
-        /// How many.
+        /// How many queues it was to have.
         queues: usize,
     },
     /// There is no ring over the queue of the hardware.
@@ -79,7 +79,7 @@ pub enum XdpError {
         "queue {queue} splits headers off, and a program sees packets in one piece: use queues without header split"
     )]
     HeaderSplit {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
     },
     /// A program sees a frame in one piece, and the longest does not fit a buffer: it would vanish.
@@ -88,7 +88,7 @@ pub enum XdpError {
          one piece: lower the longest frame of the device (its MTU), or use larger buffers"
     )]
     FrameSize {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
         /// Bytes of the longest frame.
         max_frame: u32,
@@ -98,9 +98,9 @@ pub enum XdpError {
     /// A queue could not be restarted with headroom, or without. The others are as before.
     #[error("queue {queue}: {reason}")]
     Restart {
-        /// Which.
+        /// The queue, from 0.
         queue: usize,
-        /// Why.
+        /// Why it was not restarted.
         reason: RestartError,
     },
 }

@@ -47,13 +47,13 @@ pub enum ZoneError {
     /// No frames, or 2^31 or more.
     #[error("a zone of {frames} page frames is not possible: ask for at least 1 and fewer than 2^31")]
     Size {
-        /// What was asked for.
+        /// The number of page frames that was asked for.
         frames: usize,
     },
     /// The memory is not there.
     #[error("no memory for a zone of {frames} page frames ({} KiB): ask for fewer", frames * (PAGE_SIZE / 1024))]
     NoMemory {
-        /// What was asked for.
+        /// The number of page frames that was asked for.
         frames: usize,
     },
 }
