@@ -67,7 +67,6 @@ pub(crate) fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) 
             drop(full);
             continue;
         }
-        skb_mark_for_recycle(&mut skb);
         gro_receive(skb);
     }
     refill(r);

@@ -15,10 +15,6 @@ pub fn skb_frag_dma_map(map: &mut TxMap, i: usize, frag: &SkbFrag) -> Result<Dma
     map_frag(map, i, frag)
 }
 
-/// Nothing: the map notes what it mapped. C notes 0 for a net_iov, so that nobody unmaps it.
-#[inline]
-pub fn netmem_dma_unmap_addr_set(_map: &TxMap) {}
-
 /// Unmaps what a packet has mapped, which no net_iov ever is.
 #[inline]
 pub fn netmem_dma_unmap_page_attrs(map: TxMap) {

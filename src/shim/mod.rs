@@ -2,7 +2,7 @@
 //!
 //! A driver is ported helper by helper: as it is, with the page helpers of [`page`](self#functions); then with those for
 //! netmem; then with device memory switched on. `docs/porting.md` has the whole map, with how often drivers of Linux call
-//! what.
+//! what. A helper that would do nothing here has no function: the search for its name finds the type that makes it unnecessary.
 //!
 //! **The page helpers are thin wrappers**, as Jakub Kicinski asked: one cast from page to netmem and one call of the netmem
 //! helper. They live in one file, and a test holds that file to it. The allocators and getters are the `Page` case of the
@@ -19,7 +19,9 @@
 //! | `netmem_to_page()`, `NULL` with a warning | [`netmem_to_page`] gives an `Option` | the other arm must be written (rule C2) |
 //! | `__netmem_to_page()`, unchecked | [`__netmem_to_page`] takes a handle of kind `Page` | who has checked has the type to show for it |
 //! | `page_pool_dma_sync_for_cpu(pool, page, offset, size)` | takes [`Received`](crate::page_pool::Received) | before the sync there are no bytes (rule D2), and the range is known |
-//! | `skb_mark_for_recycle()` | does nothing | each frag knows where it goes back to |
+//! | `skb_mark_for_recycle()` | nothing, as [`SkbFrag`](crate::skb::SkbFrag) | each frag knows where it goes back to |
+//! | `xdp_rxq_info_reg_mem_model()`, `xdp_reg_page_pool()`, ... | nothing, as [`XdpBuff`](crate::netdev::XdpBuff) | a frame knows its pool |
+//! | `netmem_dma_unmap_addr_set()` | nothing, as [`TxMap`](crate::dma::TxMap) | the map notes what it mapped |
 #![forbid(unsafe_code)]
 
 mod dma;

@@ -209,8 +209,3 @@ pub fn skb_coalesce_rx_frag(skb: &mut Skb, frag: Frag) -> Result<(), Frag> {
 pub fn napi_build_skb(data: Frag<Page>) -> Skb {
     Skb::build(data)
 }
-
-/// Nothing: each frag of a packet knows where it goes back to. In C, forgetting this call leaks every page of the packet,
-/// and one flag for all frags is wrong when they differ.
-#[inline]
-pub fn skb_mark_for_recycle(_skb: &mut Skb) {}

@@ -1,23 +1,7 @@
-//! The helpers of include/net/xdp.h that have to do with pools, and those that bind a pool to a NAPI.
+//! The helpers of include/net/xdp.h that have to do with pools, and those that bind a pool to a NAPI. Those that tell a frame's
+//! queue which pool its frames are of have no function: a frame knows its pool ([`XdpBuff`]).
 
 use crate::netdev::{Napi, RxMemory, Verdict, XdpBuff};
-use crate::page_pool::{PagePool, PoolKind};
-
-/// Nothing: a frame knows its pool. In C a frame's queue names the memory model that it goes back to.
-#[inline]
-pub fn xdp_rxq_info_reg_mem_model<K: PoolKind>(_pool: &PagePool<K>) {}
-
-/// Nothing: a frame knows its pool.
-#[inline]
-pub fn xdp_rxq_info_attach_page_pool<K: PoolKind>(_pool: &PagePool<K>) {}
-
-/// Nothing: a frame knows its pool.
-#[inline]
-pub fn xdp_reg_page_pool<K: PoolKind>(_pool: &PagePool<K>) {}
-
-/// Nothing: the last frame that is out ends the pool.
-#[inline]
-pub fn xdp_unreg_page_pool<K: PoolKind>(_pool: &PagePool<K>) {}
 
 /// Returns a frame to its pool, from any context.
 #[inline]

@@ -121,9 +121,7 @@ impl<H: Hardware> Ring<H> {
         let header = page_pool_dma_sync_for_cpu(&self.headers, header).ok()?;
         let skb = if self.is_dropped(header.bytes()) { None } else { Skb::copy_from(header.bytes()) };
         self.free_header(header);
-        let mut skb = skb?;
-        skb_mark_for_recycle(&mut skb);
-        Some(skb)
+        skb
     }
 
     /// A first buffer with headers in it: copied if the frame is short, else the first frag of a new packet.
@@ -145,7 +143,6 @@ impl<H: Hardware> Ring<H> {
             return skb;
         }
         let mut skb = Skb::new();
-        skb_mark_for_recycle(&mut skb);
         // There is room: it is the first.
         skb_add_rx_frag_netmem(&mut skb, buffer).ok()?;
         Some(skb)

@@ -186,8 +186,7 @@ impl<H: Hardware> Ring<H> {
             self.stats.copied += 1;
             return copied.and_then(|()| Skb::copy_from(&linear[..whole]));
         }
-        let mut skb = Skb::copy_from(&linear[..head])?;
-        skb_mark_for_recycle(&mut skb);
+        let skb = Skb::copy_from(&linear[..head])?;
         self.add_frag(skb, buffer)
     }
 
@@ -219,7 +218,6 @@ impl<H: Hardware> Ring<H> {
             return None;
         };
         frag.advance(pull_len as u32);
-        skb_mark_for_recycle(&mut skb);
         // There is room: it is the first.
         skb_add_rx_frag_netmem(&mut skb, frag).ok()?;
         Some(skb)

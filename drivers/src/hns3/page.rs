@@ -158,7 +158,6 @@ impl<H: Hardware> Ring<H> {
             return None;
         };
         frag.advance(pull_len as u32);
-        skb_mark_for_recycle(&mut skb);
         // There is room: it is the first.
         skb_add_rx_frag(&mut skb, frag).ok()?;
         Some(skb)
