@@ -11,7 +11,6 @@
 //! | `PageProvider::new` | the `Arc` around a zone |
 //! | `DevmemUser::new` | the `Arc` that pieces return through |
 //! | `Xdp::new`, `on_tx`, `on_redirect` | a `Box` around each closure |
-//! | `SystemPools::new` | a `Vec` with a pool for each CPU |
 //!
 //! What the caller has allocated, such as the `Vec` of [`Napi::new`](crate::netdev::Napi::new), was the caller's to check.
 

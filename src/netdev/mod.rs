@@ -27,7 +27,6 @@ mod held;
 mod napi;
 mod ring;
 mod slots;
-mod system;
 mod tx;
 mod xdp;
 
@@ -63,9 +62,6 @@ pub use napi::Napi;
 pub use napi::{Poll, RxMemory};
 pub use ring::{Completed, CompletionError, PostError, RxBuffers, RxRing};
 pub use slots::RingError;
-#[doc(alias = "page_pool_create_percpu")]
-#[doc(alias = "system_page_pool")]
-pub use system::SystemPools;
 #[doc(alias = "netmem_tx")]
 #[doc(alias = "NETMEM_TX_NONE")]
 pub use tx::NetmemTx;

@@ -100,6 +100,7 @@ pub use params::{DEFAULT_RING, MAX_RING, PoolError, PoolFlags};
 #[doc(alias = "page_pool")]
 #[doc(alias = "page_pool_get")]
 #[doc(alias = "page_pool_destroy")]
+#[doc(alias = "page_pool_create_percpu")]
 pub use pool::PagePool;
 pub use pool::SyncError;
 #[doc(alias = "pp_memory_provider_params")]

@@ -106,8 +106,8 @@ impl<H: Hardware> Driver<H> {
             if pools.payload.is_unreadable() {
                 let provider = H::Rx::provider(pools.payload.provider().clone());
                 let provider = provider.map_err(|_| DriverError::Unreadable { queue })?;
-                // The queue is new, so nothing is bound to it.
-                let _ = net.started_on(queue, provider);
+                let started = net.started_on(queue, provider);
+                debug_assert!(started.is_ok(), "the queue is new, so nothing is bound to it");
             }
             let plan = Plan::new(&pools, ring.device().clone(), buffer_size, header_size);
             queues.push(RxQueue {
@@ -209,7 +209,8 @@ impl<H: Hardware> Driver<H> {
             let Err(reason) = netdev::restart(self, queue) else { continue };
             // The others as they were. Nothing is bound, so this is not refused; and they have what they need: the last
             // restart freed it.
-            let _ = self.net.set_xdp(old.is_some());
+            let undone = self.net.set_xdp(old.is_some());
+            debug_assert!(undone.is_ok(), "nothing is bound");
             for queue in 0..queue {
                 let _ = netdev::restart(self, queue);
             }

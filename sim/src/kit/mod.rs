@@ -12,7 +12,7 @@
 //! | [`Watched`] | a device that refuses to map when it is told to, and that keeps a log |
 //! | [`Frames`], [`Gate`], [`Silence`], [`generated`], [`udp`], [`FLOW`] | traffic that the test decides |
 //! | [`Polling`], [`wait_for`] | the end of a loop that polls, and of one that asks |
-//! | [`Rng`], [`panics`](fn@panics) | numbers that repeat in each run, and the message of a panic |
+//! | [`Rng`], [`panics()`](fn@panics) | numbers that repeat in each run, and the message of a panic |
 //!
 //! Every part panics where it cannot do its work, because that ends the test at the right line.
 //!
