@@ -220,28 +220,39 @@ fn the_pool_does_what_linux_does() {
     let config =
         ProptestConfig { cases: 1, failure_persistence: None, max_shrink_iters: 5_000, ..ProptestConfig::default() };
     let programs = Reference::sequential_strategy(LENGTH);
-    let mut count = 0;
-    // Making a program that fails shorter means making it fail a thousand times: one message will do, the last.
-    std::panic::set_hook(Box::new(|_| {}));
-    while STEPS.load(Relaxed) < steps {
-        count += 1;
-        // Each program has a seed of its own, so that one can be made again alone.
+    let (count, failed) = (AtomicU64::new(0), Mutex::new(None));
+    // Makes the next program and runs it. Each has a seed of its own, so that one can be made again alone.
+    let run = || {
+        let number = count.fetch_add(1, Relaxed) + 1;
         let mut bytes = [0x5a; 16];
-        bytes[..8].copy_from_slice(&(seed + count).to_le_bytes());
+        bytes[..8].copy_from_slice(&(seed + number).to_le_bytes());
         let mut runner = TestRunner::new_with_rng(config.clone(), TestRng::from_seed(RngAlgorithm::XorShift, &bytes));
         let outcome = runner.run(&programs, |(model, draws, seen)| {
             Test::test_sequential(config.clone(), model, draws, seen);
             Ok(())
         });
         if let Err(error) = outcome {
-            drop(std::panic::take_hook());
-            panic!(
-                "program {count} of seed {seed} (make it again with NETMEM_MODEL_SEED={}): {error}",
-                seed + count - 1
-            );
+            failed.lock().unwrap().get_or_insert((number, error.to_string()));
         }
-    }
+    };
+    // Making a program that fails shorter means making it fail a thousand times: one message will do, the last.
+    std::panic::set_hook(Box::new(|_| {}));
+    // Programs know nothing of each other, so as many run at once as there are processors for.
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while STEPS.load(Relaxed) < steps && failed.lock().unwrap().is_none() {
+                    run();
+                }
+            });
+        }
+    });
     drop(std::panic::take_hook());
+    if let Some((number, error)) = failed.into_inner().unwrap() {
+        let again = seed + number - 1;
+        panic!("program {number} of seed {seed} (make it again with NETMEM_MODEL_SEED={again}): {error}");
+    }
+    let count = count.into_inner();
     let seen = SEEN.lock().unwrap();
     println!("{} steps in {count} programs (seed {seed}):", STEPS.load(Relaxed));
     for (name, count) in &*seen {

@@ -3,7 +3,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 #[cfg(feature = "std")]
-extern crate netmem_sim as _;
+extern crate netmem_with_std as _;
 
 use netmem::mm::Zone;
 use netmem::page_pool::{PagePool, PagePoolParams};
