@@ -121,9 +121,9 @@
 //! fn refill<Q: DmaQueue>(ring: &mut RxRing<Q>, poll: &mut Poll<'_>) -> Option<()> {
 //!     // The consumer side, as &mut (N1, N2): only a poll lends it, and only with a budget (N3).
 //!     let memory = poll.memory(0)?;
-//!     let payload = memory.payload.alloc_frag(2048)?;
+//!     let payload = memory.payload_mut().alloc_frag(2048)?;
 //!     // A page, by the type of its pool (P2).
-//!     let header = memory.headers.as_mut()?.alloc_frag(256)?;
+//!     let header = memory.headers_mut()?.alloc_frag(256)?;
 //!     // Both are the device's now (O3).
 //!     ring.post(payload, Some(header)).ok()
 //! }
@@ -132,9 +132,9 @@
 //!     let memory = poll.memory(0)?;
 //!     // Checked against what was posted; neither has bytes yet (D2).
 //!     let Completed { payload, header, .. } = ring.complete()?.ok()?;
-//!     let header = memory.headers.as_ref()?.sync_for_cpu(header?).ok()?;
+//!     let header = memory.headers()?.sync_for_cpu(header?).ok()?;
 //!     // For a dma-buf this syncs nothing (D3).
-//!     let payload = memory.payload.sync_for_cpu(payload).ok()?;
+//!     let payload = memory.payload().sync_for_cpu(payload).ok()?;
 //!     // Headers can be read, whatever the payload is (D4).
 //!     println!("{:02x?}", header.bytes());
 //!     let mut skb = Skb::build(header);

@@ -307,7 +307,7 @@ fn p3_the_device_says_what_it_can() {
     let large = Gpu::of_chunks(rig.device(), &[Chunk { offset: 0, len: 64 << 20 }], 1 << 16);
     let mut driver = rig.driver(u64::MAX);
     let binding = driver.bind(1, large.dmabuf.clone().into(), BindOptions { rx_page_size: 1 << 16 }).unwrap();
-    assert_eq!(driver.napi().memory(1).unwrap().payload.piece_size(), 1 << 16);
+    assert_eq!(driver.napi().memory(1).unwrap().payload().piece_size(), 1 << 16);
     assert_eq!(large.used(), 64, "a refill, of which the ring has 32");
     driver.unbind(binding).unwrap();
     drop((driver, large));
@@ -318,7 +318,7 @@ fn p3_the_device_says_what_it_can() {
 fn p3_an_undeclared_device_takes_pages_only() {
     let rig = Rig::small();
     let mut device = rig.queue(true);
-    device.memory.payload = PagePool::new(rig.params(), rig.any()).unwrap();
+    *device.memory.payload_mut() = PagePool::new(rig.params(), rig.any()).unwrap();
     let error = Driver::readable(ReadableOnly(rig.nic(1)), vec![rig.queue(false), device]).unwrap_err();
     assert_eq!(error, DriverError::Unreadable { queue: 1 });
 
@@ -421,7 +421,7 @@ fn a_bind_that_fails_leaves_the_queue_as_it_was() {
     let mut faulty = Faulty { driver: rig.driver(u64::MAX), deaf: false, stop_fails: false, start_fails: 0 };
     let (mut oracle, mut kept) = (rig.oracle(), Vec::new());
     receive(&mut faulty.driver, &mut oracle, &mut kept, [5, 5]);
-    let pool = |faulty: &Faulty| faulty.driver.napi().memory(1).unwrap().payload.id();
+    let pool = |faulty: &Faulty| faulty.driver.napi().memory(1).unwrap().payload().id();
     let before = pool(&faulty);
     type Break<'a> = &'a dyn Fn(&mut Faulty);
     let cases: [(Break<'_>, BindError); 3] = [
@@ -628,7 +628,8 @@ fn a_program_sees_packets_first() {
         assert!(grown > 30 && dropped > 150, "{grown} {dropped}");
         let (sent, redirected) = (sent.load(Relaxed) as u64, redirected.load(Relaxed) as u64);
         assert_eq!((unsent, gone), (sent.div_ceil(3), sent - sent.div_ceil(3) + redirected));
-        let cached: u64 = (0..2).map(|queue| driver.napi().memory(queue).unwrap().payload.stats().recycle_cached).sum();
+        let cached: u64 =
+            (0..2).map(|queue| driver.napi().memory(queue).unwrap().payload().stats().recycle_cached).sum();
         assert!(cached > 0, "a drop recycles directly");
         // Not while a program is attached.
         let mut split = rig.driver(1);
@@ -772,7 +773,7 @@ fn restarts_in_a_row(order: u32, buffer_size: u32, lengths: std::ops::Range<usiz
     let nic = rig.nic(params, traffic);
     let params = PagePoolParams { order, max_len: 4096 << order, ..rig.params() };
     let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
-    let config = QueueConfig { buffer_size, ..QueueConfig::new(RxMemory { payload, headers: None }) };
+    let config = QueueConfig { buffer_size, ..QueueConfig::new(RxMemory::new(payload, None)) };
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     let (mut arrived, mut most) = (Vec::new(), 0);
     for _ in 0..60 {
@@ -946,7 +947,7 @@ fn a_program_does_not_see_frames_of_several_buffers() {
 fn a_queue_that_started_on_device_memory_is_bound() {
     let rig = Rig::small();
     let mut device = rig.queue(true);
-    device.memory.payload = PagePool::new(rig.params(), rig.any()).unwrap();
+    *device.memory.payload_mut() = PagePool::new(rig.params(), rig.any()).unwrap();
     let mut driver = Driver::new(rig.nic(u64::MAX), vec![rig.queue(false), device]).unwrap();
     assert_eq!(refused(&mut driver, &rig, 1), BindError::AlreadyBound { queue: 1 });
     assert_eq!(driver.net_device_mut().set_xdp(true), Err(ConfigError::Bound { queue: 1 }));

@@ -351,16 +351,16 @@ fn row_25_a_poll_with_budget_0_recycles() {
     let (_, pool) = world();
     let provider = AnyProvider::from(PageProvider::new(Zone::new(FRAMES).unwrap()));
     let payload = PagePool::<PageOrIov>::new(PagePoolParams::default(), provider).unwrap();
-    let mut napi = Napi::new(vec![RxMemory { payload, headers: Some(pool) }]);
+    let mut napi = Napi::new(vec![RxMemory::new(payload, Some(pool))]);
     let transmitted = napi.poll(64, |poll| {
-        let headers = poll.memory(0)?.headers.as_mut()?;
+        let headers = poll.memory(0)?.headers_mut()?;
         Some(Skb::build(whole(headers)))
     });
     napi.poll(0, |poll| {
         assert!(poll.memory(0).is_none(), "who asks for the consumer side is told");
         poll.recycle(transmitted.unwrap());
     });
-    let stats = napi.memory(0).unwrap().headers.as_ref().unwrap().stats();
+    let stats = napi.memory(0).unwrap().headers().unwrap().stats();
     assert_eq!((stats.recycle_cached, stats.recycle_ring), (0, 1), "the cache was not touched");
 }
 
@@ -370,10 +370,10 @@ fn row_26_a_pool_is_destroyed_under_a_live_napi() {
     let zone = Zone::new(FRAMES).unwrap();
     let provider = AnyProvider::from(PageProvider::new(zone.clone()));
     let payload = PagePool::<PageOrIov>::new(PagePoolParams::default(), provider).unwrap();
-    let mut napi = Napi::new(vec![RxMemory { payload, headers: None }]);
+    let mut napi = Napi::new(vec![RxMemory::new(payload, None)]);
     let skb = napi.poll(64, |poll| {
         let mut skb = Skb::new();
-        skb.add_rx_frag(poll.memory(0)?.payload.alloc_frag(1500)?).ok()?;
+        skb.add_rx_frag(poll.memory(0)?.payload_mut().alloc_frag(1500)?).ok()?;
         Some(skb)
     });
     // There is no pool to destroy but the one that is taken out, and no poll reaches that.
@@ -392,8 +392,11 @@ fn row_27_a_packet_is_recycled_directly_after_its_pool() {
     let skb = Skb::build(pool.alloc_frag(1500).unwrap());
     let provider = AnyProvider::from(PageProvider::new(Zone::new(FRAMES).unwrap()));
     let payload = PagePool::<PageOrIov>::new(PagePoolParams::default(), provider).unwrap();
-    let mut napi = Napi::new(vec![RxMemory { payload, headers: Some(pool) }]);
-    let pool = napi.poll(64, |poll| poll.memory(0)?.headers.take());
+    let mut napi = Napi::new(vec![RxMemory::new(payload, Some(pool))]);
+    // A poll lends the pool and does not give it: it can only be exchanged.
+    let other =
+        PagePool::<Page>::new(PagePoolParams::default(), PageProvider::new(Zone::new(FRAMES).unwrap())).unwrap();
+    let pool = napi.poll(64, |poll| Some(std::mem::replace(poll.memory(0)?.headers_mut()?, other)));
     drop(pool);
     assert_eq!(zone.free_frames(), FRAMES - 1);
     napi.poll(64, |poll| poll.recycle(skb));

@@ -137,7 +137,7 @@ fn a_hostile_device_is_refused_and_counted() {
         let RxStats { bad_index, not_posted, bad_length, .. } = stats;
         assert_eq!((bad_index, not_posted, bad_length), (100, 100, 200), "{stats:?}");
         assert_eq!((packets, stats.packets), (3800, 3800));
-        assert_eq!(driver.napi().memory(0).unwrap().payload.stats().recycle_ring_full, 0);
+        assert_eq!(driver.napi().memory(0).unwrap().payload().stats().recycle_ring_full, 0);
     }
     rig.assert_clean();
 }
@@ -626,8 +626,8 @@ fn an_early_drop_is_recycled_directly() {
     let mut driver = Driver::new(nic, vec![config]).unwrap();
     receive(&mut driver, Some);
     let memory = driver.napi().memory(0).unwrap();
-    assert_eq!(memory.payload.stats().recycle_ring, 0, "nothing went through the ring");
-    assert_eq!(memory.headers.as_ref().unwrap().stats().recycle_ring, 0);
+    assert_eq!(memory.payload().stats().recycle_ring, 0, "nothing went through the ring");
+    assert_eq!(memory.headers().unwrap().stats().recycle_ring, 0);
     drop(driver);
     rig.assert_clean();
 }
@@ -727,7 +727,7 @@ fn d5_a_buffer_lies_within_what_its_pool_syncs() {
     // A driver whose buffers do not fit does not start, and says why.
     let params = PagePoolParams { max_len: 1000, ..rig.params() };
     let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
-    let error = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap_err();
+    let error = Driver::new(nic, vec![QueueConfig::new(RxMemory::new(payload, None))]).unwrap_err();
     let reason = PostError::NotSynced { start: 0, end: 2048, from: 0, to: 1000 };
     assert_eq!(error, DriverError::Post { queue: 0, reason });
     assert!(error.to_string().contains("max_len"), "{error}");

@@ -119,7 +119,7 @@ fn calls_of_half(payload: impl FnOnce(Arc<dyn DmaDevice>) -> AnyProvider, packet
     let params = || PagePoolParams::for_device(device.clone(), 4096);
     let payload = PagePool::new(params(), payload(device.clone())).unwrap();
     let headers = PagePool::<Page>::new(params(), PageProvider::new(Zone::new(512).unwrap())).unwrap();
-    let memory = RxMemory { payload, headers: Some(headers) };
+    let memory = RxMemory::new(payload, Some(headers));
     let mut driver = Driver::new(nic, vec![QueueConfig::new(memory)]).unwrap();
     let (mut received, mut before) = (0, 0);
     while received < packets {

@@ -151,18 +151,18 @@ fn d4_what_is_readable_is_asked_per_range() {
 #[test]
 fn a_poll_recycles_into_any_of_its_pools() {
     let pools = pools();
-    let mut napi = Napi::new(vec![RxMemory { payload: pools.device, headers: Some(pools.host) }]);
+    let mut napi = Napi::new(vec![RxMemory::new(pools.device, Some(pools.host))]);
     napi.poll(1, |poll| {
         let memory = poll.memory(0).unwrap();
-        let headers = memory.headers.as_mut().unwrap();
+        let headers = memory.headers_mut().unwrap();
         let (head, extra) = (headers.alloc().unwrap(), headers.alloc().unwrap());
         let mut skb = Skb::build(head.into_frag().unwrap());
-        skb.add_rx_frag(memory.payload.alloc().unwrap().into_frag().unwrap()).unwrap();
+        skb.add_rx_frag(memory.payload_mut().alloc().unwrap().into_frag().unwrap()).unwrap();
         skb.add_rx_frag(extra.into_frag().unwrap()).unwrap();
         poll.recycle(skb);
     });
     let memory = napi.memory(0).unwrap();
-    assert_eq!((memory.payload.stats().recycle_cached, memory.payload.stats().recycle_ring), (1, 0));
-    let headers = memory.headers.as_ref().unwrap().stats();
+    assert_eq!((memory.payload().stats().recycle_cached, memory.payload().stats().recycle_ring), (1, 0));
+    let headers = memory.headers().unwrap().stats();
     assert_eq!((headers.recycle_cached, headers.recycle_ring), (2, 0));
 }

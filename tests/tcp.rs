@@ -181,7 +181,7 @@ fn stream_both_ways(bus: Arc<dyn DmaBus>, network: u32) -> Option<()> {
     let nic = Nic::start_duplex(NicParams::default(), bus.clone(), Box::new(tap), sink).unwrap();
     let params = PagePoolParams::for_device(bus.clone().driver_side(), 4096);
     let payload = PagePool::new(params, AnyProvider::from(PageProvider::new(zone.clone()))).unwrap();
-    let mut driver = Driver::new(nic, vec![QueueConfig::new(RxMemory { payload, headers: None })]).unwrap();
+    let mut driver = Driver::new(nic, vec![QueueConfig::new(RxMemory::new(payload, None))]).unwrap();
     let transmitter = Transmitter::new(driver.hardware(), 1, &zone).unwrap();
     let mut phy = Phy { driver, transmitter, zone: zone.clone(), received: VecDeque::new(), checked: 0 };
 

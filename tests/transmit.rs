@@ -208,7 +208,7 @@ fn what_is_received_is_sent_on_and_its_pages_are_recycled_directly() {
         assert!(rig.sent.frames() == frames_of(&mut *generated(5, 2000, size)), "every byte, in order");
         let stats = transmitter.stats(0).unwrap();
         assert_eq!((stats.packets, stats.failed, stats.bad_completions, stats.refused), (2000, 0, 0, 0));
-        let pool = driver.napi().memory(0).unwrap().payload.stats();
+        let pool = driver.napi().memory(0).unwrap().payload().stats();
         assert_eq!(pool.recycle_ring, pool.recycle_cache_full, "all went back through the poll: {pool:?}");
         assert!(pool.recycle_cached > 100, "{pool:?}");
         drop((transmitter, driver));
@@ -224,7 +224,7 @@ fn o3_a_verdict_sends_the_packet_and_the_driver_has_it_no_more() {
         let nic = rig.duplex(NicParams { max_frame: 2048, ..NicParams::default() }, generated(6, 1000, size));
         let params = PagePoolParams { direction: DmaDirection::Bidirectional, ..rig.params() };
         let payload = PagePool::new(params, AnyProvider::from(rig.pages())).unwrap();
-        let memory = RxMemory { payload, headers: None };
+        let memory = RxMemory::new(payload, None);
         let mut driver = Driver::new(nic, vec![QueueConfig::new(memory)]).unwrap();
         let transmitter = Arc::new(Mutex::new(Transmitter::new(driver.hardware(), 1, &rig.zone).unwrap()));
         let tx = transmitter.clone();

@@ -4,7 +4,7 @@ use netmem::netdev::Napi;
 
 fn keep(napi: &mut Napi) {
     let mut kept = None;
-    napi.poll(64, |poll| kept = poll.memory(0).and_then(|memory| memory.payload.alloc()));
+    napi.poll(64, |poll| kept = poll.memory(0).and_then(|memory| memory.payload_mut().alloc()));
     drop(kept);
 }
 

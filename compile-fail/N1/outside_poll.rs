@@ -8,7 +8,7 @@ use netmem::Netmem;
 use netmem::netdev::Napi;
 
 fn timer(napi: &Napi, memory: Netmem) -> Option<u64> {
-    let pool = &napi.memory(0)?.payload;
+    let pool = napi.memory(0)?.payload();
     pool.recycle_direct(memory);
     Some(pool.stats().recycle_ring)
 }

@@ -4,7 +4,8 @@ use netmem::PagePool;
 use netmem::netdev::RxMemory;
 
 fn queue(payload: PagePool, headers: Option<PagePool<netmem::Page>>) -> RxMemory {
-    RxMemory { payload, headers }
+    let queue: fn(PagePool, Option<PagePool<netmem::Page>>) -> RxMemory = RxMemory::new;
+    queue(payload, headers)
 }
 
 fn main() {}

@@ -12,7 +12,7 @@ use netmem::netdev::Napi;
 use netmem::page_pool::Batch;
 
 fn cpu_map_kthread(rx: &Napi, frames: &mut Batch) -> Option<usize> {
-    let pool = &rx.memory(0)?.payload;
+    let pool = rx.memory(0)?.payload();
     pool.recycle_bulk(frames);
     Some(pool.in_use())
 }

@@ -4,7 +4,7 @@ use netmem::dma::DmaQueue;
 use netmem::netdev::{self, RxRing};
 
 fn refill(napi: &mut netdev::Poll<'_>, ring: &mut RxRing<impl DmaQueue>) -> Option<()> {
-    let pool = &mut napi.memory(0)?.payload;
+    let pool = napi.memory(0)?.payload_mut();
     ring.post(pool.alloc_frag(2048)?, None).ok()
 }
 

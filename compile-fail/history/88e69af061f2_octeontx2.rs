@@ -12,7 +12,7 @@ use netmem::dma::DmaQueue;
 use netmem::netdev::{self, RxRing};
 
 fn refill(napi: &netdev::Napi, ring: &mut RxRing<impl DmaQueue>) -> Option<()> {
-    let pool = &mut napi.memory(0)?.payload;
+    let pool = napi.memory(0)?.payload_mut();
     ring.post(pool.alloc_frag(2048)?, None).ok()
 }
 

@@ -12,15 +12,50 @@ use core::marker::PhantomData;
 /// What one RX queue receives into.
 ///
 /// The headers' pool is a `PagePool<Page>`, so it cannot be given device memory (rule P2); the payload's takes either.
+///
+/// It lends its pools. A poll lends `&mut RxMemory`, so code inside a poll cannot take a pool out of its NAPI. It can exchange a
+/// pool for another one, which is as exclusive as the first.
 #[derive(Debug)]
 pub struct RxMemory {
-    /// Where payload goes; whole frames, when headers are not split off.
-    pub payload: PagePool,
-    /// Where headers go; `None` when they are not split off.
-    pub headers: Option<PagePool<Page>>,
+    payload: PagePool,
+    headers: Option<PagePool<Page>>,
 }
 
 impl RxMemory {
+    /// Makes the memory of a queue of two pools: one for payload, and one for headers if they are split off.
+    pub fn new(payload: PagePool, headers: Option<PagePool<Page>>) -> Self {
+        RxMemory { payload, headers }
+    }
+
+    /// Lends the pool that payload comes from; whole frames, when headers are not split off.
+    #[inline]
+    pub fn payload(&self) -> &PagePool {
+        &self.payload
+    }
+
+    /// Lends the consumer side of the pool that payload comes from (rule N1).
+    #[inline]
+    pub fn payload_mut(&mut self) -> &mut PagePool {
+        &mut self.payload
+    }
+
+    /// Lends the pool that headers come from; `None` when they are not split off.
+    #[inline]
+    pub fn headers(&self) -> Option<&PagePool<Page>> {
+        self.headers.as_ref()
+    }
+
+    /// Lends the consumer side of the pool that headers come from (rule N1); `None` when they are not split off.
+    #[inline]
+    pub fn headers_mut(&mut self) -> Option<&mut PagePool<Page>> {
+        self.headers.as_mut()
+    }
+
+    /// Takes the pools apart. A poll lends `&mut RxMemory`, so its pools cannot be taken from there.
+    pub fn into_parts(self) -> (PagePool, Option<PagePool<Page>>) {
+        (self.payload, self.headers)
+    }
+
     fn link(&mut self, napi: <Host as Backend>::Napi) {
         self.payload.link(napi);
         self.headers.iter_mut().for_each(|headers| headers.link(napi));
@@ -48,12 +83,12 @@ impl RxMemory {
 ///
 /// let provider = AnyProvider::from(PageProvider::new(Zone::new(64)?));
 /// let payload = PagePool::new(PagePoolParams::default(), provider)?;
-/// let mut napi = Napi::new(vec![RxMemory { payload, headers: None }]);
+/// let mut napi = Napi::new(vec![RxMemory::new(payload, None)]);
 ///
-/// let memory = napi.poll(64, |poll| poll.memory(0)?.payload.alloc()).expect("pages are free");
+/// let memory = napi.poll(64, |poll| poll.memory(0)?.payload_mut().alloc()).expect("pages are free");
 /// assert!(napi.poll(0, |poll| poll.memory(0).is_none()), "budget 0 lends no receive side");
-/// napi.poll(64, |poll| poll.memory(0).unwrap().payload.recycle_direct(memory));
-/// assert_eq!(napi.memory(0).unwrap().payload.stats().recycle_cached, 1);
+/// napi.poll(64, |poll| poll.memory(0).unwrap().payload_mut().recycle_direct(memory));
+/// assert_eq!(napi.memory(0).unwrap().payload().stats().recycle_cached, 1);
 ///
 /// // Taken out, the memory is no NAPI's.
 /// let memory = napi.detach(0).expect("it is there");
@@ -238,7 +273,7 @@ mod tests {
 
     fn memory(zone: &Zone) -> RxMemory {
         let provider = AnyProvider::from(PageProvider::new(zone.clone()));
-        RxMemory { payload: PagePool::new(PagePoolParams::default(), provider).unwrap(), headers: None }
+        RxMemory::new(PagePool::new(PagePoolParams::default(), provider).unwrap(), None)
     }
 
     #[test]
@@ -249,7 +284,7 @@ mod tests {
         napi.stop();
         assert!(napi.poll(1, |poll| poll.memory(0).is_none() && poll.budget() == 0));
         napi.poll(1, |poll| poll.recycle_frag(frag));
-        assert_eq!(napi.memory(0).unwrap().payload.stats().recycle_cached, 0);
+        assert_eq!(napi.memory(0).unwrap().payload().stats().recycle_cached, 0);
         napi.start();
         assert!(napi.poll(1, |poll| poll.memory(0).is_some()));
     }

@@ -44,7 +44,7 @@ fn ring(nic: &mut Nic, pool: &mut PagePool<Page>) -> RxRing<NicQueue, Page> {
 
 fn driver(host: &Host, traffic: Box<dyn Traffic>, headers: bool) -> Driver<Nic> {
     let payload = PagePool::new(host.params(), AnyProvider::from(host.pages())).unwrap();
-    let memory = RxMemory { payload, headers: headers.then(|| host.pool()) };
+    let memory = RxMemory::new(payload, headers.then(|| host.pool()));
     Driver::new(nic(host, traffic), vec![QueueConfig { buffer_size: BUFFER, ..QueueConfig::new(memory) }]).unwrap()
 }
 
@@ -346,7 +346,7 @@ fn an_engine_that_panics_stops_its_queues() {
     let bomb =
         DmabufProvider::bind(host.device(), Arc::new(Bomb(len)), &[Chunk { offset: 0, len }], PAGE_SIZE).unwrap();
     let payload = PagePool::new(host.params(), AnyProvider::from(bomb.clone())).unwrap();
-    let memory = RxMemory { payload, headers: Some(host.pool()) };
+    let memory = RxMemory::new(payload, Some(host.pool()));
     let config = QueueConfig { buffer_size: BUFFER, ..QueueConfig::new(memory) };
     let mut driver = Driver::new(nic(&host, frames(10)), vec![config]).unwrap();
     wait_for_the_end(driver.hardware());

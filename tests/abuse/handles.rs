@@ -46,21 +46,21 @@ fn pools_that_are_swapped_in_the_middle_of_a_poll() {
     let host = Host::new();
     let napi = || {
         let payload = PagePool::new(host.params(), AnyProvider::from(host.pages())).unwrap();
-        Napi::new(vec![RxMemory { payload, headers: Some(host.pool()) }])
+        Napi::new(vec![RxMemory::new(payload, Some(host.pool()))])
     };
     let (mut one, mut two) = (napi(), napi());
     let frag = one.poll(64, |poll| {
-        let frag = poll.memory(0).unwrap().payload.alloc_frag(100).unwrap();
+        let frag = poll.memory(0).unwrap().payload_mut().alloc_frag(100).unwrap();
         two.poll(64, |other| swap(poll.memory(0).unwrap(), other.memory(0).unwrap()));
-        let other = poll.memory(0).unwrap().payload.alloc_frag(100).unwrap();
+        let other = poll.memory(0).unwrap().payload_mut().alloc_frag(100).unwrap();
         poll.recycle_frag(other);
         frag
     });
     one.poll(64, |poll| poll.recycle_frag(frag));
-    assert_eq!(two.memory(0).unwrap().payload.stats().recycle_cached, 0, "it is not lent: by the ring");
+    assert_eq!(two.memory(0).unwrap().payload().stats().recycle_cached, 0, "it is not lent: by the ring");
     let stolen = one.poll(64, |poll| {
         let other = PagePool::new(host.params(), AnyProvider::from(host.pages())).unwrap();
-        replace(poll.memory(0).unwrap(), RxMemory { payload: other, headers: None })
+        replace(poll.memory(0).unwrap(), RxMemory::new(other, None))
     });
     std::thread::spawn(move || drop(stolen)).join().unwrap();
     drop((one, two));

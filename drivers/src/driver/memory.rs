@@ -53,7 +53,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         let (plan, backlog) = (&rx.plan, rx.backlog());
         let sizes = plan.sizes(config);
         let mut memory = plan.make(queue, config)?;
-        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload.piece_size());
+        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload().piece_size());
         if size > max {
             return Err(QueueError::BufferSize { size, max });
         }
@@ -68,7 +68,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
     }
 
     fn payload_pool(memory: &QueueMemory<H>) -> &PagePool {
-        &memory.memory.payload
+        memory.memory.payload()
     }
 
     fn queue_stop(&mut self, queue: usize) -> Result<QueueMemory<H>, QueueError> {

@@ -92,8 +92,8 @@ impl<H: Hardware> Driver<H> {
         let (mut queues, mut memory) = (Vec::new(), Vec::new());
         for (queue, config) in config.into_iter().enumerate() {
             let QueueConfig { memory: pools, buffer_size, header_size } = config;
-            check_size(queue, "payload", buffer_size, pools.payload.piece_size())?;
-            if let Some(headers) = &pools.headers {
+            check_size(queue, "payload", buffer_size, pools.payload().piece_size())?;
+            if let Some(headers) = pools.headers() {
                 check_size(queue, "header", header_size, headers.piece_size())?;
                 let split = net.set_header_split(queue, HeaderSplit::On { threshold: 0 });
                 split.map_err(|_| DriverError::NoHeaderSplit { queue })?;
@@ -103,8 +103,8 @@ impl<H: Hardware> Driver<H> {
             if !are_mapped_for(&pools, ring.device().id()) {
                 return Err(DriverError::OtherDevice { queue });
             }
-            if pools.payload.is_unreadable() {
-                let provider = H::Rx::provider(pools.payload.provider().clone());
+            if pools.payload().is_unreadable() {
+                let provider = H::Rx::provider(pools.payload().provider().clone());
                 let provider = provider.map_err(|_| DriverError::Unreadable { queue })?;
                 let started = net.started_on(queue, provider);
                 debug_assert!(started.is_ok(), "the queue is new, so nothing is bound to it");
@@ -224,10 +224,10 @@ impl<H: Hardware> Driver<H> {
     /// Why a program would not see the frames of a queue whole. It asks what the queue runs on, whatever the core has noted.
     fn hides(&self, queue: usize) -> Option<XdpError> {
         let (memory, buffer) = (self.napi.memory(queue)?, self.queues[queue].sizes.buffer);
-        if memory.headers.is_some() {
+        if memory.headers().is_some() {
             return Some(XdpError::HeaderSplit { queue });
         }
-        if memory.payload.is_unreadable() {
+        if memory.payload().is_unreadable() {
             return Some(ConfigError::Bound { queue }.into());
         }
         let max_frame = self.hardware.capabilities().max_frame;
@@ -311,8 +311,8 @@ impl<H: Hardware> Driver<H> {
                 queue.ready.into_iter().for_each(|skb| poll.recycle(skb));
                 for (payload, header) in queue.ring.into_iter().flat_map(RxRing::stop) {
                     if let Some(memory) = poll.memory(index) {
-                        memory.payload.recycle_received(payload);
-                        if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+                        memory.payload_mut().recycle_received(payload);
+                        if let (Some(header), Some(headers)) = (header, memory.headers_mut()) {
                             headers.recycle_received(header);
                         }
                     }

@@ -35,9 +35,9 @@ impl Plan {
             AnyProvider::Page(provider) => Some(provider.clone()),
             AnyProvider::NetIov(_) => None,
         };
-        let headers = pools.headers.as_ref().and_then(|headers| page(headers.provider()));
-        let payload = page(pools.payload.provider());
-        let piece = if payload.is_some() { pools.payload.piece_size() } else { PAGE_SIZE as u32 };
+        let headers = pools.headers().and_then(|headers| page(headers.provider()));
+        let payload = page(pools.payload().provider());
+        let piece = if payload.is_some() { pools.payload().piece_size() } else { PAGE_SIZE as u32 };
         let params = PagePoolParams::for_device(device, PAGE_SIZE as u32);
         Plan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
     }
@@ -75,14 +75,14 @@ impl Plan {
         }
         let headers = self.headers.as_ref().map(|headers| PagePool::<Page>::new(self.params.clone(), headers.clone()));
         let headers = headers.transpose().map_err(refused)?;
-        Ok(RxMemory { payload: PagePool::new(params, provider).map_err(refused)?, headers })
+        Ok(RxMemory::new(PagePool::new(params, provider).map_err(refused)?, headers))
     }
 }
 
 /// Returns whether the pools of a queue are mapped for this device.
 pub(super) fn are_mapped_for(memory: &RxMemory, device: DeviceId) -> bool {
-    let headers = memory.headers.as_ref().is_none_or(|headers| headers.is_mapped_for(device));
-    headers && memory.payload.is_mapped_for(device)
+    let headers = memory.headers().is_none_or(|headers| headers.is_mapped_for(device));
+    headers && memory.payload().is_mapped_for(device)
 }
 
 /// Posts buffers until the ring has room for no more than `spare`, or a pool has no more, or the ring refuses one. Returns how
@@ -107,14 +107,14 @@ pub(super) fn fill<Q: DmaQueue>(
 
 /// Both buffers of a descriptor, or none of them.
 fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>>)> {
-    let header = match &mut memory.headers {
+    let header = match memory.headers_mut() {
         Some(headers) => Some(headers.alloc_frag(sizes.header)?),
         None => None,
     };
-    match memory.payload.alloc_frag(sizes.buffer + sizes.headroom) {
+    match memory.payload_mut().alloc_frag(sizes.buffer + sizes.headroom) {
         Some(payload) => Some((payload, header)),
         None => {
-            if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+            if let (Some(header), Some(headers)) = (header, memory.headers_mut()) {
                 headers.recycle_frag(header);
             }
             None
@@ -130,8 +130,8 @@ pub(super) fn has_some(memory: &mut RxMemory, sizes: Sizes) -> bool {
 
 /// Gives both buffers of a descriptor back to the pools of the queue.
 fn recycle(memory: &mut RxMemory, payload: Frag, header: Option<Frag<Page>>) {
-    memory.payload.recycle_frag(payload);
-    if let (Some(header), Some(headers)) = (header, &mut memory.headers) {
+    memory.payload_mut().recycle_frag(payload);
+    if let (Some(header), Some(headers)) = (header, memory.headers_mut()) {
         headers.recycle_frag(header);
     }
 }

@@ -127,9 +127,9 @@ impl<H: Hardware> RxQueue<H> {
         self.frame = Frame::None;
         if check_frame(completed.payload.len() as usize).is_err() {
             self.stats.too_short += 1;
-            return memory.payload.recycle_received(completed.payload);
+            return memory.payload_mut().recycle_received(completed.payload);
         }
-        let Ok(buff) = XdpBuff::receive(&memory.payload, completed.payload) else {
+        let Ok(buff) = XdpBuff::receive(memory.payload(), completed.payload) else {
             self.stats.failed += 1;
             return;
         };
@@ -142,12 +142,12 @@ impl<H: Hardware> RxQueue<H> {
             }
             XdpOutcome::Dropped(frag) => {
                 self.stats.xdp_drop += 1;
-                memory.payload.recycle_frag(frag);
+                memory.payload_mut().recycle_frag(frag);
             }
             XdpOutcome::Sent | XdpOutcome::Redirected => self.stats.xdp_sent += 1,
             XdpOutcome::Unsent(frag) => {
                 self.stats.xdp_unsent += 1;
-                memory.payload.recycle_frag(frag);
+                memory.payload_mut().recycle_frag(frag);
             }
         }
     }
@@ -156,12 +156,12 @@ impl<H: Hardware> RxQueue<H> {
     fn add(&mut self, memory: &mut RxMemory, completed: Completed) {
         let Completed { payload, header, end_of_frame, csum_ok } = completed;
         let frame = core::mem::replace(&mut self.frame, Frame::Lost);
-        let header = match (header, &memory.headers) {
+        let header = match (header, memory.headers()) {
             (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
             _ => None,
         };
         // A buffer of other pools than this queue's would not come back from its ring; the frame would be lost with it.
-        let Ok(payload) = memory.payload.sync_for_cpu(payload) else {
+        let Ok(payload) = memory.payload().sync_for_cpu(payload) else {
             self.stats.failed += 1;
             return;
         };
@@ -173,10 +173,10 @@ impl<H: Hardware> RxQueue<H> {
                 self.stats.bad_length += 1;
                 return;
             }
-            (Frame::Lost, _) => return memory.payload.recycle_frag(payload),
+            (Frame::Lost, _) => return memory.payload_mut().recycle_frag(payload),
         };
         if payload.is_empty() {
-            memory.payload.recycle_frag(payload);
+            memory.payload_mut().recycle_frag(payload);
         } else if skb.add_rx_frag(payload).is_err() {
             self.stats.too_many_frags += 1;
             return;

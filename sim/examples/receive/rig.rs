@@ -147,8 +147,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
     // longer frames get larger buffers.
     let buffer_size = if args.max_frame > MAX_SKB_FRAGS * BUFFER { PAGE_SIZE } else { BUFFER } as u32;
     let queue = |memory| QueueConfig { buffer_size, ..QueueConfig::new(memory) };
-    let queues =
-        vec![queue(RxMemory { payload: host()?, headers: None }), queue(RxMemory { payload, headers: Some(headers) })];
+    let queues = vec![queue(RxMemory::new(host()?, None)), queue(RxMemory::new(payload, Some(headers)))];
     drop((pages, page_params));
 
     let params = NicParams {
@@ -191,9 +190,9 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
             driver,
             drops,
             own: Vec::new(),
-            payload: memory.payload.stats(),
-            headers: memory.headers.as_ref().map(|pool| pool.stats()),
-            outstanding: memory.payload.in_use() + memory.headers.as_ref().map_or(0, |pool| pool.in_use()),
+            payload: memory.payload().stats(),
+            headers: memory.headers().map(|pool| pool.stats()),
+            outstanding: memory.payload().in_use() + memory.headers().map_or(0, |pool| pool.in_use()),
             sent_to_be_dropped: line.by_rule(queue),
         });
     }

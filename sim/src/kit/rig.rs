@@ -133,7 +133,7 @@ impl Rig {
     #[must_use]
     #[track_caller]
     pub fn whole_frames(&self) -> RxMemory {
-        RxMemory { payload: self.open_pool(), headers: None }
+        RxMemory::new(self.open_pool(), None)
     }
 
     /// Makes memory for a receive queue whose device splits headers off: they go to host memory, and payload into the
@@ -145,7 +145,7 @@ impl Rig {
     #[must_use]
     #[track_caller]
     pub fn split_off(&self, payload: PagePool) -> RxMemory {
-        RxMemory { payload, headers: Some(self.pool()) }
+        RxMemory::new(payload, Some(self.pool()))
     }
 
     /// Starts a NIC that receives this traffic.
