@@ -21,7 +21,7 @@ pub(crate) const PAGE: &str = "docs/bugs.md";
 /// Where the run-time tests are.
 const TESTS: &str = "tests/history.rs";
 /// Where the models are.
-const MODELS: &str = "tests/loom/tests";
+const MODELS: &str = "tests/loom/tests/models";
 /// Where the changes are that the models must notice.
 const MUTANTS: &str = "tests/loom/mutants.sh";
 
