@@ -148,3 +148,20 @@ impl MemoryProvider for Iovs {
         self.syncs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::panics;
+    use super::Vram;
+    use netmem::dma::PeerMemory;
+
+    #[test]
+    fn an_access_that_leaves_the_memory_is_noticed() {
+        let vram = Vram(8);
+        let mut bytes = [1; 8];
+        vram.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [0; 8]);
+        assert!(panics(|| vram.write(1, &bytes)).contains("8 bytes at 1, of 8"));
+        assert!(panics(|| vram.read(usize::MAX, &mut [0])).contains("of 8"));
+    }
+}

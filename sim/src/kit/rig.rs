@@ -257,3 +257,41 @@ impl Polling {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::panics;
+    use super::{Account, Rig};
+    use crate::dma::Iommu;
+
+    /// Whatever a test forgets, the rig misses: else every test that ends with it would prove less.
+    #[test]
+    fn an_account_misses_what_is_in_use() {
+        let rig = Rig::new(Iommu::new(), 128).with_gpu(4);
+        assert_eq!(rig.account(), Account::default(), "the GPU's own mapping does not count");
+        let page = rig.zone.alloc(0).unwrap();
+        assert_eq!(rig.account(), Account { frames: 1, ..Account::default() });
+        assert!(panics(|| rig.assert_back()).contains("frames: 1"));
+        drop(page);
+        let mut pool = rig.gpu_pool();
+        let iov = pool.alloc().unwrap();
+        drop(pool);
+        assert_eq!(rig.account(), Account { niovs: 1, ..Account::default() });
+        drop(iov);
+        let mut pool = rig.pool();
+        let page = pool.alloc();
+        assert_eq!(rig.account(), Account { frames: 64, mapped: 64, ..Account::default() });
+        drop((page, pool));
+        rig.bus.fault(1);
+        rig.assert_back();
+        assert!(panics(|| rig.assert_clean()).contains("faults: 1"));
+    }
+
+    #[test]
+    fn memory_of_a_gpu_that_is_kept_is_missed() {
+        let rig = Rig::new(Iommu::new(), 1).with_gpu(4);
+        let dmabuf = rig.gpu().dmabuf.clone();
+        assert!(panics(|| rig.assert_clean()).contains("mappings of the GPU's memory"));
+        drop(dmabuf);
+    }
+}
