@@ -121,10 +121,11 @@ impl<K: Kind> Netmem<K> {
     /// Drops the reference. Returns the memory when it was the last.
     #[inline(always)]
     pub(crate) fn into_idle(self) -> Option<Idle<K>> {
-        let last = unref(self.desc(), 1);
-        let raw = self.into_word();
+        // Not dropped on any way out of here, also not when the count panics, as a model checker's does after a failure.
+        let this = ManuallyDrop::new(self);
+        let last = unref(this.desc(), 1);
         // SAFETY: that was the last reference, the count is 1 again, and the handle is gone.
-        last.then(|| unsafe { Idle::new(raw) })
+        last.then(|| unsafe { Idle::new(this.raw) })
     }
 
     /// Borrows the handle: a [`NetmemRef`] is `Copy`, and does not outlive this reference (rule O4).
