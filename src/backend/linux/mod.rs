@@ -31,12 +31,8 @@ unsafe impl Send for KernelNapi {}
 // SAFETY: the same.
 unsafe impl Sync for KernelNapi {}
 
-/// Returns the pool that memory is of.
-///
-/// # Safety
-///
-/// The memory is a pool's, and the caller has a reference to it. The pool lives as long as that reference.
-unsafe fn pool_of<K: Kind>(memory: NetmemRef<'_, K>) -> *mut ffi::PagePool {
+/// Returns the pool that memory is of. It lives as long as a reference to memory of it; null when the memory is no pool's.
+fn pool_of<K: Kind>(memory: NetmemRef<'_, K>) -> *mut ffi::PagePool {
     memory.desc().pp_ref().load(Relaxed).cast()
 }
 
@@ -47,9 +43,9 @@ impl Backend for Host {
 
     #[inline]
     fn put_idle<K: Kind>(idle: Idle<K>) {
-        // SAFETY: an idle piece is a pool's memory, and this value is its reference.
-        let pool = unsafe { pool_of(idle.memory()) };
-        // SAFETY: the memory has no references, and the caller gives it up. -1 syncs as much as the pool's parameters say.
+        let pool = pool_of(idle.memory());
+        // SAFETY: the memory is the pool's, it has no references, and the caller gives it up. -1 syncs as much as the pool's
+        // parameters say.
         unsafe { ffi::page_pool_put_unrefed_netmem(pool, idle.word().as_ptr().cast(), u32::MAX, false) }
     }
 
@@ -64,16 +60,14 @@ impl Backend for Host {
 
     #[inline]
     unsafe fn size<K: Kind>(memory: NetmemRef<'_, K>) -> u32 {
-        // SAFETY: promised by the caller.
-        let pool = unsafe { pool_of(memory) };
-        // SAFETY: the reference keeps the pool.
+        let pool = pool_of(memory);
+        // SAFETY: the memory is a pool's, says the caller, whose reference keeps the pool.
         unsafe { ffi::netmem_rs_pool_piece_size(pool) }
     }
 
     unsafe fn is_mapped_for<K: Kind>(memory: NetmemRef<'_, K>, device: DeviceId) -> bool {
-        // SAFETY: promised by the caller.
-        let pool = unsafe { pool_of(memory) };
-        // SAFETY: the reference keeps the pool.
+        let pool = pool_of(memory);
+        // SAFETY: the memory is a pool's, says the caller, whose reference keeps the pool.
         let mapped = unsafe { ffi::netmem_rs_pool_device(pool) };
         // SAFETY: the same. What a pool has mapped is unmapped when it is destroyed.
         ptr::addr_eq(mapped, device.as_ptr()) && !unsafe { ffi::netmem_rs_pool_is_destroyed(pool) }

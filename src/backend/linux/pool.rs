@@ -1,8 +1,9 @@
 //! [`Pool`]: the kernel's page_pool, with the consumer side in hand.
 
-use super::ffi;
+use super::{ffi, pool_of};
 use crate::backend::{self, Backend, Host, Mapping};
 use crate::dma::{DeviceId, DmaDirection};
+use crate::error::errno::EOPNOTSUPP;
 use crate::memory::{Kind, NetmemRef, PoolId, Raw};
 use crate::page_pool::{
     AnyProvider, Frag, Handles, Idle, Installed, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Stats,
@@ -10,7 +11,6 @@ use crate::page_pool::{
 use core::marker::PhantomData;
 use core::ops::Range;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering::Relaxed;
 
 /// What allocations here may do: GFP_ATOMIC and __GFP_NOWARN, because polls allocate and a shortage is no error.
 const GFP: ffi::Gfp = 0x820 | 0x2000;
@@ -38,17 +38,13 @@ unsafe impl<K: PoolKind> Sync for Pool<K> {}
 impl<K: PoolKind> Pool<K> {
     /// Returns whether memory is this pool's.
     fn owns<H: Kind>(&self, memory: NetmemRef<'_, H>) -> bool {
-        ptr::addr_eq(memory.desc().pp_ref().load(Relaxed), self.pool.as_ptr())
+        pool_of(memory) == self.pool.as_ptr()
     }
+}
 
-    /// Returns memory that the kernel has just allocated, or none.
-    ///
-    /// # Safety
-    ///
-    /// `word` came from an allocation of this pool.
-    unsafe fn word(word: ffi::NetmemWord) -> Option<Raw> {
-        NonNull::new(word.cast::<()>()).map(Raw::from_word)
-    }
+/// Returns the word of memory that the kernel has allocated, or none.
+fn allocated(word: ffi::NetmemWord) -> Option<Raw> {
+    NonNull::new(word.cast::<()>()).map(Raw::from_word)
 }
 
 impl<K: PoolKind> backend::Pool<K> for Pool<K> {
@@ -60,7 +56,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     ) -> Result<Self, PoolError> {
         // The kernel has trace points of its own, and prepares memory by C code.
         if params.hooks.is_some() || params.init_callback.is_some() {
-            return Err(PoolError::Kernel { errno: 95 });
+            return Err(PoolError::Kernel { errno: EOPNOTSUPP });
         }
         let device = params.device.as_ref().map(|device| device.id());
         let device = device.filter(|_| params.flags.contains(PoolFlags::DMA_MAP));
@@ -91,8 +87,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     fn alloc(&mut self) -> Option<Idle<K>> {
         // SAFETY: the pool lives, and `&mut Pool` is its consumer.
         let word = unsafe { ffi::page_pool_alloc_netmems(self.pool.as_ptr(), GFP) };
-        // SAFETY: the word is what the call returned.
-        let raw = unsafe { Self::word(word) }?;
+        let raw = allocated(word)?;
         // SAFETY: the memory is of kind `K` by the type's invariant; it has one reference, and nobody else has it.
         Some(unsafe { Idle::new(raw) })
     }
@@ -115,8 +110,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
         }
         // SAFETY: the pool lives, `&mut Pool` is its consumer, and the pointer is to a local variable.
         let word = unsafe { ffi::page_pool_alloc_frag_netmem(self.pool.as_ptr(), &mut offset, size, GFP) };
-        // SAFETY: the word is what the call returned.
-        let raw = unsafe { Self::word(word) }?;
+        let raw = allocated(word)?;
         // SAFETY: the memory is of kind `K` by the type's invariant; one of its references is the handle's.
         Some((unsafe { Netmem::new(raw) }, offset))
     }
@@ -256,14 +250,9 @@ unsafe impl Send for PoolMapping {}
 // SAFETY: `&PoolMapping` reads fields that do not change, and one atomic.
 unsafe impl Sync for PoolMapping {}
 
-/// Returns the pool of a frag. It lives as long as the frag does.
-fn pool_of<K: Kind>(frag: &Frag<K>) -> Option<NonNull<ffi::PagePool>> {
-    NonNull::new(frag.borrow().desc().pp_ref().load(Relaxed).cast())
-}
-
 impl Mapping for PoolMapping {
     fn of<K: Kind>(frag: &Frag<K>, device: DeviceId) -> Option<Self> {
-        let pool = pool_of(frag)?;
+        let pool = NonNull::new(pool_of(frag.borrow()))?;
         // SAFETY: the frag's reference keeps the pool.
         let mapped = unsafe { ffi::netmem_rs_pool_device(pool.as_ptr()) };
         if !ptr::addr_eq(mapped, device.as_ptr()) {
@@ -275,7 +264,7 @@ impl Mapping for PoolMapping {
 
     #[inline]
     fn is_of<K: Kind>(&self, frag: &Frag<K>) -> bool {
-        pool_of(frag) == Some(self.0)
+        pool_of(frag.borrow()) == self.0.as_ptr()
     }
 
     fn has_owner(&self) -> bool {

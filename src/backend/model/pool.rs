@@ -84,7 +84,7 @@ impl<K: PoolKind> Pool<K> {
     ///
     /// The memory, when it is another pool's.
     fn claim<H: Kind>(&self, idle: Idle<H>) -> Result<Idle<K>, Idle<H>> {
-        if !ptr::addr_eq(idle.desc().pp_ref().load(Relaxed), self.owner.0.as_ptr()) {
+        if idle.pool() != self.owner.0 {
             return Err(idle);
         }
         // SAFETY: it is this pool's, as was just seen.
@@ -95,7 +95,7 @@ impl<K: PoolKind> Pool<K> {
     #[inline]
     fn sync_idle(&self, idle: &Idle<K>, len: u32) {
         let Some(dma) = self.shared().dma.as_ref().filter(|dma| dma.sync) else { return };
-        debug_assert!(ptr::addr_eq(idle.pool().as_ptr(), self.owner.0.as_ptr()));
+        debug_assert_eq!(idle.pool(), self.owner.0);
         // SAFETY: nobody but the caller touches the memory, because it is idle. It is this pool's, because `hold`, `own` and the
         // fragment page are the only sources of an `Idle<K>` in this file; so it is mapped, because the owner has not left.
         unsafe { dma.sync_for_device(idle.desc(), len) }
@@ -116,12 +116,6 @@ impl<K: PoolKind> Pool<K> {
         self.sync_idle(&idle, u32::MAX);
         // INVARIANT: it is this pool's, and synced.
         self.cache.push(idle);
-    }
-
-    /// Takes the youngest piece out of the cache.
-    #[inline(always)]
-    fn pop(&mut self) -> Option<Idle<K>> {
-        self.cache.pop()
     }
 
     /// Fills the empty cache, from the ring or else from the provider, and takes one piece out.
@@ -145,7 +139,7 @@ impl<K: PoolKind> Pool<K> {
             AnyProvider::Page(provider) => provider.alloc(&mut Refill::new(self, REFILL)),
             AnyProvider::NetIov(provider) => provider.alloc(&mut Refill::new(self, REFILL)),
         }
-        self.pop()
+        self.cache.pop()
     }
 
     /// Moves memory from the ring to the cache, which is empty, and takes one piece out. It stops at the first page from
@@ -175,14 +169,14 @@ impl<K: PoolKind> Pool<K> {
                 Shared::release(idle.any());
             }
         }
-        let idle = self.pop()?;
+        let idle = self.cache.pop()?;
         self.stats.alloc_refill += 1;
         Some(idle)
     }
 
     /// Gives the memory of the cache back to the provider.
     fn empty_cache(&mut self) {
-        while let Some(idle) = self.pop() {
+        while let Some(idle) = self.cache.pop() {
             Shared::release(idle.any());
         }
     }
@@ -322,7 +316,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
 
     #[inline(always)]
     fn alloc(&mut self) -> Option<Idle<K>> {
-        match self.pop() {
+        match self.cache.pop() {
             Some(idle) => {
                 self.stats.alloc_fast += 1;
                 Some(idle)
