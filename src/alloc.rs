@@ -9,14 +9,12 @@
 //! | call | what |
 //! | --- | --- |
 //! | `PageProvider::new` | the `Arc` around a zone |
-//! | `DevmemUser::new` | the `Arc` that pieces return through |
 //! | `Xdp::new`, `on_tx`, `on_redirect` | a `Box` around each closure |
 //!
 //! What the caller has allocated, such as the `Vec` of [`Napi::new`](crate::netdev::Napi::new), was the caller's to check.
 
 pub(crate) use liballoc::alloc::{alloc_zeroed, dealloc};
 pub(crate) use liballoc::boxed::Box;
-pub(crate) use liballoc::collections::{BinaryHeap, TryReserveError, VecDeque};
 pub(crate) use liballoc::sync::Arc;
 #[cfg(test)]
 pub(crate) use liballoc::vec;

@@ -45,16 +45,14 @@
 //! | [`provider`] | pages, and a dma-buf that the CPU cannot read |
 //! | [`skb`] | packets whose frags may be unreadable |
 //! | [`netdev`] | [`Napi`](netdev::Napi), which lends the pools for a poll, the rings, binding, XDP, transmit |
-//! | [`devmem`] | how user space receives frags that nobody can copy to it: the end of a socket |
-//! | [`zcrx`] | memory that a program lent, and the two rings between it and the kernel |
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!
 //! Below [`mm`] and [`page_pool`] is one seam, `src/backend`: the functions that they ask of a kernel. Everything here runs over
 //! `model`, an engine in memory of this process; `--cfg netmem_backend="linux"` chooses the functions of a kernel instead.
 //!
-//! Two crates stand beside this one and use what it offers to everyone. `netmem-drivers` has a driver that never asks which
-//! kind of memory it has, and two ports. `netmem-sim` has what they are tried on: a NIC with real traffic, devices that make
+//! Three crates stand beside this one and use what it offers to everyone. `netmem-drivers` has a driver that never asks which
+//! kind of memory it has, and two ports. `netmem-consumers` has user space's end: a socket, and zcrx. `netmem-sim` has what they are tried on: a NIC with real traffic, devices that make
 //! DMA mistakes visible, and a suite for providers.
 //!
 //! # A tour
@@ -215,7 +213,6 @@ mod backend;
 mod error;
 mod sync;
 
-pub mod devmem;
 pub mod dma;
 pub mod memory;
 pub mod mm;
@@ -225,7 +222,6 @@ pub mod provider;
 pub mod rules;
 pub mod shim;
 pub mod skb;
-pub mod zcrx;
 
 pub use error::Refused;
 pub use memory::{Backing, DmaAddr, Kind, NetIov, NetIovArea, NetIovType, NetmemDesc, NetmemRef, Page, PageOrIov};

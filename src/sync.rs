@@ -2,9 +2,7 @@
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use core::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence,
-    };
+    pub(crate) use core::sync::atomic::{AtomicI32, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 
     /// Tells the processor that this thread waits for another one.
     #[inline]
@@ -100,7 +98,6 @@ mod imp {
             }
         };
     }
-    atomic!(AtomicBool, bool,);
     atomic!(AtomicI32, i32, fetch_add, fetch_sub);
     atomic!(AtomicIsize, isize, fetch_add, fetch_sub);
     atomic!(AtomicPtr<T>, *mut T,);

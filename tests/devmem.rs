@@ -2,17 +2,18 @@
 //! Rules C4, S1 and S4 where they are checked at run time. The numbers are worked out by hand from Linux 7.3's tcp.c and
 //! sock.c.
 
-use netmem::devmem::{
-    CMSG_SPACE, Control, ControlError, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
-    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, RecvError, Sock, TokenError,
-};
-use netmem::dma::{DmaDevice, DmaMapping, PieceError};
+use netmem::dma::{DmaDevice, DmaMapping};
 use netmem::mm::Zone;
 use netmem::page_pool::{AnyProvider, Chunk, MemoryProvider, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{MmFrag, ReadError, Skb};
-use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem::{Frag, NetIov, NetIovArea, NetIovType, Page};
+use netmem_consumers::PieceError;
+use netmem_consumers::devmem::{
+    CMSG_SPACE, Control, ControlError, DevmemCmsg, DevmemPart, DevmemPiece, DevmemUser, DmabufCmsg, DmabufToken,
+    DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, RecvError, Sock, TokenError,
+};
+use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem_drivers::{Driver, QueueConfig};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus, Iommu};

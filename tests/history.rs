@@ -10,8 +10,8 @@ use netmem::page_pool::{
 };
 use netmem::provider::PageProvider;
 use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
-use netmem::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
 use netmem::{Frag, FreeIov, MemoryProvider, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
+use netmem_consumers::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use netmem_sim::kit::{Altered, Iovs, Vram};
 use std::collections::{HashSet, VecDeque};

@@ -1,4 +1,4 @@
-//! There is no std in the crate, nor in that of the drivers, and `memory` needs nothing but core.
+//! There is no std in the crate, nor in those of the consumers and of the drivers, and `memory` needs nothing but core.
 
 use std::path::Path;
 use std::process::{Command, Output};

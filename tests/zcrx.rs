@@ -1,17 +1,18 @@
 //! zcrx: what a program gets, what it gives back and what happens when it lies, leaves or is slow. Rules C4, O3, O5 and S4
 //! where they are checked at run time.
 
-use netmem::dma::{DmaDevice, DmaDirection, PeerError, PeerMemory, PieceError};
+use netmem::dma::{DmaDevice, DmaDirection, PeerError, PeerMemory};
 use netmem::mm::Zone;
 use netmem::netdev::{Hardware, RxRing};
 use netmem::page_pool::{AnyProvider, Chunk, DmabufTxBinding, PagePoolParams, PoolError, ProviderError};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::Skb;
-use netmem::zcrx::{
+use netmem::{Frag, MemoryProvider, NetIov, Page, PagePool};
+use netmem_consumers::PieceError;
+use netmem_consumers::zcrx::{
     CopyError, HandOutError, RegisterError, UserArea, Zcrx, ZcrxCqe, ZcrxError, ZcrxEvent, ZcrxEvents, ZcrxParams,
     ZcrxPiece, ZcrxReceive, ZcrxRqe, ZcrxUser,
 };
-use netmem::{Frag, MemoryProvider, NetIov, Page, PagePool};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};

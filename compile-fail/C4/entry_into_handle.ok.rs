@@ -1,8 +1,8 @@
 //! allowed: an entry is a number, and stays one.
 
-use netmem::zcrx::ZcrxRqe;
+use netmem_consumers::zcrx::ZcrxRqe;
 
-fn take(entry: ZcrxRqe) -> netmem::zcrx::ZcrxRqe {
+fn take(entry: ZcrxRqe) -> netmem_consumers::zcrx::ZcrxRqe {
     entry.into()
 }
 

@@ -4,7 +4,7 @@
 //!
 //! What a program wrote into its refill ring, taken for memory. It may have written anything.
 
-use netmem::zcrx::ZcrxRqe;
+use netmem_consumers::zcrx::ZcrxRqe;
 
 fn take(entry: ZcrxRqe) -> netmem::Netmem<netmem::NetIov> {
     entry.into()

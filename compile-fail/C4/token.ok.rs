@@ -1,6 +1,6 @@
 //! allowed: a frag is one already.
 
-use netmem::devmem::DmabufToken;
+use netmem_consumers::devmem::DmabufToken;
 use netmem::{Frag, NetIov};
 
 fn give_back(from: Frag<NetIov>) -> Frag {

@@ -5,7 +5,7 @@
 //! A token that user space returns is taken for the frag it names. User space chose the number: it has to be looked up in
 //! the table of the socket that is asked.
 
-use netmem::devmem::DmabufToken;
+use netmem_consumers::devmem::DmabufToken;
 use netmem::{Frag, NetIov};
 
 fn give_back(from: DmabufToken) -> Frag {

@@ -2,7 +2,7 @@
 
 use netmem::skb::Skb;
 use netmem::Refused;
-use netmem::devmem::{EnqueueError, Sock};
+use netmem_consumers::devmem::{EnqueueError, Sock};
 
 fn receive(sock: &mut Sock, skb: Skb) -> Result<usize, Refused<EnqueueError, Skb>> {
     sock.queue(skb)?;

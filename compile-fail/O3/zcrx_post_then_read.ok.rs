@@ -1,6 +1,6 @@
 //! allowed: what was handed over is described by numbers.
 
-use netmem::zcrx::Zcrx;
+use netmem_consumers::zcrx::Zcrx;
 use netmem::{Frag, NetIov};
 
 fn receive(zcrx: &Zcrx, frag: Frag<NetIov>) -> u32 {

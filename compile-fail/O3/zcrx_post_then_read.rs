@@ -4,7 +4,7 @@
 //!
 //! A piece is handed to the program and used afterwards. The program may give it back, and the pool reuse it, in between.
 
-use netmem::zcrx::Zcrx;
+use netmem_consumers::zcrx::Zcrx;
 use netmem::{Frag, NetIov};
 
 fn receive(zcrx: &Zcrx, frag: Frag<NetIov>) -> u32 {

@@ -1,6 +1,6 @@
 //! allowed: what if it cannot is part of the call.
 
-use netmem::devmem::{RecvError, Sock};
+use netmem_consumers::devmem::{RecvError, Sock};
 
 fn receive<'a>(sock: &mut Sock, buffer: &'a mut [u8]) -> Result<&'a [u8], RecvError> {
     let len: usize = sock.recv(buffer)?;

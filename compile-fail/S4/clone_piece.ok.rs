@@ -1,6 +1,6 @@
 //! allowed: a second piece is a second completion.
 
-use netmem::zcrx::{ZcrxPiece, ZcrxUser};
+use netmem_consumers::zcrx::{ZcrxPiece, ZcrxUser};
 
 fn both(piece: ZcrxPiece, _user: &mut ZcrxUser) -> [ZcrxPiece; 2] {
     let second = _user.receive().unwrap().unwrap();

@@ -4,7 +4,7 @@
 //!
 //! A piece for each of two readers. Each would give it back, and the kernel was told of one.
 
-use netmem::zcrx::{ZcrxPiece, ZcrxUser};
+use netmem_consumers::zcrx::{ZcrxPiece, ZcrxUser};
 
 fn both(piece: ZcrxPiece, _user: &mut ZcrxUser) -> [ZcrxPiece; 2] {
     let second = piece.clone();

@@ -1,6 +1,6 @@
 //! allowed: the piece is shared, and returned by the last owner of the message.
 
-use netmem::devmem::DevmemPiece;
+use netmem_consumers::devmem::DevmemPiece;
 
 #[derive(Clone)]
 struct Message {

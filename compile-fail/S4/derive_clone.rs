@@ -4,7 +4,7 @@
 //!
 //! A message that can be copied, with a piece of device memory in it: each copy would return the token.
 
-use netmem::devmem::DevmemPiece;
+use netmem_consumers::devmem::DevmemPiece;
 
 #[derive(Clone)]
 struct Message {

@@ -1,6 +1,6 @@
 //! allowed: on one of the paths.
 
-use netmem::devmem::DevmemPiece;
+use netmem_consumers::devmem::DevmemPiece;
 
 fn done(piece: DevmemPiece, bad: bool) {
     if bad {

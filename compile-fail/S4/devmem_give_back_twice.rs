@@ -5,7 +5,7 @@
 //! A program returns a piece of device memory on two paths. The token may have been given again in between, and then it is
 //! another piece that goes.
 
-use netmem::devmem::DevmemPiece;
+use netmem_consumers::devmem::DevmemPiece;
 
 fn done(piece: DevmemPiece, bad: bool) {
     if bad {

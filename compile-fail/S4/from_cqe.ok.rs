@@ -1,6 +1,6 @@
 //! allowed: a piece is one already.
 
-use netmem::zcrx::{ZcrxCqe, ZcrxPiece};
+use netmem_consumers::zcrx::{ZcrxCqe, ZcrxPiece};
 
 fn piece(from: ZcrxPiece) -> ZcrxPiece {
     from.into()

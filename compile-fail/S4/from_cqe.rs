@@ -4,7 +4,7 @@
 //!
 //! A piece is made of a completion that was copied. Any copy names the same piece, so it would be there twice.
 
-use netmem::zcrx::{ZcrxCqe, ZcrxPiece};
+use netmem_consumers::zcrx::{ZcrxCqe, ZcrxPiece};
 
 fn piece(from: ZcrxCqe) -> ZcrxPiece {
     from.into()

@@ -1,6 +1,6 @@
 //! allowed: a piece is one already.
 
-use netmem::devmem::{DevmemPiece, DmabufCmsg};
+use netmem_consumers::devmem::{DevmemPiece, DmabufCmsg};
 
 fn piece(from: DevmemPiece) -> DevmemPiece {
     from.into()

@@ -4,7 +4,7 @@
 //!
 //! A piece is made of a control message, which is bytes: it can be read twice, or written by hand.
 
-use netmem::devmem::{DevmemPiece, DmabufCmsg};
+use netmem_consumers::devmem::{DevmemPiece, DmabufCmsg};
 
 fn piece(from: DmabufCmsg) -> DevmemPiece {
     from.into()

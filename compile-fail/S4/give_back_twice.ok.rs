@@ -1,6 +1,6 @@
 //! allowed: each piece once.
 
-use netmem::zcrx::ZcrxPiece;
+use netmem_consumers::zcrx::ZcrxPiece;
 
 fn done(piece: ZcrxPiece, other: ZcrxPiece) -> ZcrxPiece {
     let give_back: fn(ZcrxPiece) = ZcrxPiece::give_back;

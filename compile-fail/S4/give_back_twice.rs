@@ -5,7 +5,7 @@
 //! A program gives a piece back twice. The kernel counts pieces of a net_iov, so the second time it is another piece, which the
 //! program still reads while the next packet is written over it.
 
-use netmem::zcrx::ZcrxPiece;
+use netmem_consumers::zcrx::ZcrxPiece;
 
 fn done(piece: ZcrxPiece, other: ZcrxPiece) -> ZcrxPiece {
     let give_back: fn(ZcrxPiece) = ZcrxPiece::give_back;

@@ -1,6 +1,6 @@
 //! allowed: read it while it is held; dropping it gives it back.
 
-use netmem::zcrx::ZcrxPiece;
+use netmem_consumers::zcrx::ZcrxPiece;
 
 fn first_byte(piece: ZcrxPiece) -> u8 {
     let mut byte = [0];

@@ -4,7 +4,7 @@
 //!
 //! A program reads a piece that it has given back. By then the device may write the next packet there.
 
-use netmem::zcrx::ZcrxPiece;
+use netmem_consumers::zcrx::ZcrxPiece;
 
 fn first_byte(piece: ZcrxPiece) -> u8 {
     let mut byte = [0];

@@ -1,6 +1,6 @@
 //! allowed: a socket that no program has pieces of.
 
-use netmem::devmem::{DevmemUser, Sock};
+use netmem_consumers::devmem::{DevmemUser, Sock};
 
 fn swap(one: &mut DevmemUser, other: &mut Sock) {
     let exchange: fn(&mut Sock, &mut Sock) = std::mem::swap;

@@ -1,18 +1,10 @@
 //! Rule C4: memory, handles and addresses are made of nothing. Every impl here is forbidden.
 
-use crate::zcrx::ZcrxRqe;
-use crate::devmem::DmabufToken;
-use crate::{DmaAddr, Frag, NetIov, Netmem, NetmemDesc, NetmemRef, Page};
+use crate::{DmaAddr, NetIov, Netmem, NetmemDesc, NetmemRef, Page};
 use zerocopy::{FromZeros, IntoBytes, Maybe, TryFromBytes, invariant::Alignment};
 
 impl From<usize> for NetmemRef<'_> {
     fn from(_: usize) -> Self {
-        unimplemented!()
-    }
-}
-
-impl From<DmabufToken> for Frag {
-    fn from(_: DmabufToken) -> Self {
         unimplemented!()
     }
 }
@@ -57,10 +49,4 @@ unsafe impl TryFromBytes for NetIov {
 
 unsafe impl IntoBytes for NetmemDesc {
     fn only_derive_is_allowed_to_implement_this_trait() {}
-}
-
-impl From<ZcrxRqe> for Netmem<NetIov> {
-    fn from(_: ZcrxRqe) -> Self {
-        unimplemented!()
-    }
 }

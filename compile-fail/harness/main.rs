@@ -135,33 +135,31 @@ fn counterfactual() {
             continue;
         }
         let impls = suite.counterfactual(rule.name);
-        let source = match std::fs::read_to_string(&impls) {
-            Ok(source) => source,
-            Err(error) => {
-                complaints.push(format!(
-                    "{}: {error}: write the impls that rule {} forbids, or mark its cases `lifted by: nothing (why)`",
-                    impls.display(),
-                    rule.name
-                ));
-                continue;
-            }
-        };
+        let [crate_, consumers] = impls.each_ref().map(|impls| std::fs::read_to_string(impls).ok());
+        let names: Vec<_> = impls.iter().filter(|impls| impls.exists()).map(|it| it.display().to_string()).collect();
+        let names = names.join(" and ");
+        if names.is_empty() {
+            complaints.push(format!(
+                "{}: missing: write the impls that rule {} forbids, or mark its cases `lifted by: nothing (why)`",
+                impls[0].display(),
+                rule.name
+            ));
+            continue;
+        }
         let package = package::Package::new(&format!("counterfactual/{}", rule.name));
-        let outcome = package.check(&package.copy_crate(&source), &cases);
+        let outcome = package.check(&package.copy_crate(crate_.as_deref(), consumers.as_deref()), &cases);
         let before = complaints.len();
-        if outcome.library() {
+        if outcome.libraries(consumers.is_some()) {
             complaints.extend(cases.iter().filter(|(id, _)| !outcome.binary(id)).map(|(_, path)| {
                 format!(
-                    "{}: still refused with the impls of {}: add the impl it asks for there, or find out what else is \
+                    "{}: still refused with the impls of {names}: add the impl it asks for there, or find out what else is \
                      in its way",
-                    path.display(),
-                    impls.display()
+                    path.display()
                 )
             }));
         } else {
             complaints.push(format!(
-                "{}: the crate does not compile with these impls in it: the crate has changed, or two impls overlap",
-                impls.display()
+                "{names}: the crate does not compile with these impls in it: the crate has changed, or two impls overlap"
             ));
         }
         if complaints.len() > before {

@@ -25,9 +25,10 @@ impl Outcome {
         self.compiled.contains(&("bin".to_owned(), id.to_owned()))
     }
 
-    /// Whether the crate itself did.
-    pub(crate) fn library(&self) -> bool {
-        self.compiled.contains(&("lib".to_owned(), "netmem".to_owned()))
+    /// Whether the crate itself did, and `netmem-consumers` if there are impls in it.
+    pub(crate) fn libraries(&self, consumers: bool) -> bool {
+        let compiled = |name: &str| self.compiled.contains(&("lib".to_owned(), name.to_owned()));
+        compiled("netmem") && (!consumers || compiled("netmem_consumers"))
     }
 }
 
@@ -60,26 +61,38 @@ impl Package {
         Package { dir }
     }
 
-    /// Copies the crate, with `impls` as a module of its root and with asserts that assert nothing.
-    pub(crate) fn copy_crate(&self, impls: &str) -> PathBuf {
+    /// Copies the crate and `netmem-consumers`, each with its impls as a module of its root, and with asserts that assert
+    /// nothing.
+    pub(crate) fn copy_crate(&self, impls: Option<&str>, consumers: Option<&str>) -> PathBuf {
         let copy = self.dir.join("netmem");
         let mut files = BTreeMap::new();
         // What lies beside the source may be included in it.
-        for name in ["src", "docs", "README.md", "RFC.md"] {
+        for name in ["src", "docs", "README.md", "RFC.md", "consumers/src"] {
             collect(&repository().join(name), Path::new(name), &mut files);
         }
-        let root = files.get_mut(Path::new("src/lib.rs")).expect("the crate has a src/lib.rs");
-        root.extend_from_slice(b"\nmod counterfactual;\n");
-        files.insert("src/counterfactual.rs".into(), impls.into());
-        let asserts = files.insert("src/assert.rs".into(), NO_ASSERTS.into());
-        assert!(asserts.is_some(), "the crate has no src/assert.rs: say here where its negative asserts come from");
-        files.insert("Cargo.toml".into(), library_manifest(&manifest(repository())).into());
+        for (folder, impls) in [("src", impls), ("consumers/src", consumers)] {
+            let Some(impls) = impls else { continue };
+            let folder = Path::new(folder);
+            let root = files.get_mut(&folder.join("lib.rs")).expect("a crate has a src/lib.rs");
+            root.extend_from_slice(b"\nmod counterfactual;\n");
+            files.insert(folder.join("counterfactual.rs"), impls.into());
+        }
+        for asserts in ["src/assert.rs", "consumers/src/assert.rs"] {
+            let there = files.insert(asserts.into(), NO_ASSERTS.into());
+            assert!(there.is_some(), "there is no {asserts}: say here where the crate's negative asserts come from");
+        }
+        let root = format!("[workspace]\nmembers = [\"consumers\"]\n\n{}", library_manifest(&manifest(repository())));
+        files.insert("Cargo.toml".into(), root.into());
+        let consumers = library_manifest(&manifest(&repository().join("consumers")));
+        files.insert("consumers/Cargo.toml".into(), consumers.into());
         for (path, content) in &files {
             write(&copy.join(path), content);
         }
-        // A module that is gone from the crate must not live on here.
+        // A module that is gone from a crate must not live on here.
         let mut there = BTreeMap::new();
-        collect(&copy.join("src"), Path::new("src"), &mut there);
+        for name in ["src", "consumers/src"] {
+            collect(&copy.join(name), Path::new(name), &mut there);
+        }
         for path in there.keys().filter(|path| !files.contains_key(*path)) {
             fs::remove_file(copy.join(path)).expect("an old file can be removed");
         }
@@ -90,11 +103,13 @@ impl Package {
     pub(crate) fn check(&self, netmem: &Path, binaries: &BTreeMap<String, PathBuf>) -> Outcome {
         let dir = self.dir.join("cases");
         let own = manifest(package());
+        let consumers = netmem.join("consumers");
         let zerocopy = own.lines().find(|line| line.starts_with("zerocopy = ")).unwrap_or_default();
         let mut manifest = format!(
             "[package]\nname = \"cases\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
              [profile.dev]\ndebug = false\nincremental = false\n\n\
-             [dependencies]\nnetmem = {{ path = {netmem:?} }}\n{zerocopy}\n",
+             [dependencies]\nnetmem = {{ path = {netmem:?} }}\n\
+             netmem-consumers = {{ path = {consumers:?} }}\n{zerocopy}\n",
         );
         for (id, path) in binaries {
             manifest += &format!("\n[[bin]]\nname = {id:?}\npath = {:?}\n", package().join(path));
@@ -126,12 +141,12 @@ impl Package {
     }
 }
 
-/// The sections of a manifest that matter to who depends on the crate, as a workspace of its own. Lints stay behind:
+/// The sections of a manifest that matter to who depends on the crate. Lints stay behind:
 /// what is forbidden need not be tidy.
 fn library_manifest(manifest: &str) -> String {
     let keep =
         BTreeSet::from(["workspace.package", "workspace.dependencies", "package", "lib", "features", "dependencies"]);
-    let mut kept = String::from("[workspace]\n\n");
+    let mut kept = String::new();
     let mut keeping = false;
     for line in manifest.lines() {
         if let Some(section) = line.strip_prefix('[') {

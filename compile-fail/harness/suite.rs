@@ -68,6 +68,9 @@ pub(crate) const HISTORY: &str = "history";
 /// The file that says of each bug where it went.
 pub(crate) const ROWS: &str = "rows.tsv";
 
+/// How the name ends of a file of impls that are forbidden in `netmem-consumers`.
+const CONSUMERS: &str = ".consumers.rs";
+
 /// Where this program is.
 const HARNESS: &str = "harness";
 
@@ -117,8 +120,9 @@ impl Suite {
         for (folder, path) in files() {
             let name = file_name(&path);
             let stem = if folder == "counterfactual" {
-                if !name.strip_suffix(".rs").is_some_and(|rule| RULES.iter().any(|known| known.name == rule)) {
-                    complaints.push(format!("{}: not named after a rule: C1.rs, D1.rs, ...", path.display()));
+                let rule = name.strip_suffix(CONSUMERS).or(name.strip_suffix(".rs"));
+                if !rule.is_some_and(|rule| RULES.iter().any(|known| known.name == rule)) {
+                    complaints.push(format!("{}: not named after a rule: C1.rs, D1{CONSUMERS}, ...", path.display()));
                 }
                 continue;
             } else if let Some(stem) = name.strip_suffix(".ok.rs").or(name.strip_suffix(".stderr")) {
@@ -157,9 +161,9 @@ impl Suite {
         self.cases.iter().filter(move |case| case.header.rule == rule)
     }
 
-    /// The impls that a rule forbids.
-    pub(crate) fn counterfactual(&self, rule: &str) -> PathBuf {
-        Path::new("counterfactual").join(rule).with_extension("rs")
+    /// The impls that a rule forbids, in the crate and in `netmem-consumers`: one file at least is there.
+    pub(crate) fn counterfactual(&self, rule: &str) -> [PathBuf; 2] {
+        [".rs", CONSUMERS].map(|end| Path::new("counterfactual").join(format!("{rule}{end}")))
     }
 
     /// Everything that can be checked by reading.
@@ -221,10 +225,9 @@ impl Suite {
                 )),
                 _ => {}
             }
-            let impls = self.counterfactual(rule.name);
-            if impls.exists() && !self.of(rule.name).any(|case| case.header.is_liftable()) {
-                complaints.push(format!("{}: lifts no case; remove it", impls.display()));
-            }
+            let is_lifted = self.of(rule.name).any(|case| case.header.is_liftable());
+            let impls = self.counterfactual(rule.name).into_iter().filter(|impls| impls.exists() && !is_lifted);
+            complaints.extend(impls.map(|impls| format!("{}: lifts no case; remove it", impls.display())));
         }
         complaints
     }

@@ -13,7 +13,6 @@
 
 mod device_id;
 mod mapping;
-pub(crate) mod piece;
 #[cfg(test)]
 pub(crate) mod plain;
 mod queue;
@@ -22,7 +21,6 @@ mod tx_queue;
 
 pub use device_id::DeviceId;
 pub use mapping::{DmaMapping, MapError, PeerError, PeerMemory};
-pub use piece::PieceError;
 pub use queue::{DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 #[doc(alias = "skb_frag_dma_map")]
 #[doc(alias = "dma_map_single")]

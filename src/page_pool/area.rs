@@ -92,8 +92,7 @@ pub(crate) struct AreaBox {
     niovs: NonNull<[NetIov]>,
 }
 
-/// How many areas there have been: the serial of the next one. [`ZcrxProvider`](crate::zcrx::ZcrxProvider) knows
-/// its net_iovs by it. Unlike the address of an area, a serial is not used again. 64 bits do not come round: at one area a
+/// How many areas there have been: the serial of the next one. A provider knows its net_iovs by it. Unlike the address of an area, a serial is not used again. 64 bits do not come round: at one area a
 /// nanosecond they last 584 years.
 static AREAS: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 
@@ -303,8 +302,8 @@ impl FreeIov {
         self.container().binding.as_ref().is_some_and(|own| Arc::ptr_eq(own, binding))
     }
 
-    /// The serial of the area that it is part of: no other area's, ever.
-    pub(crate) fn area_serial(&self) -> u64 {
+    /// Returns the serial number of the area that it is part of. No other area has this number, before or after.
+    pub fn area_serial(&self) -> u64 {
         self.container().serial
     }
 

@@ -289,12 +289,6 @@ impl BoundFrag {
         Ok(())
     }
 
-    /// What is left behind the first `len` bytes; `None` when that is nothing.
-    pub(crate) fn skip(self, len: u32) -> Option<Self> {
-        let left = self.len.checked_sub(len).filter(|&left| left != 0)?;
-        Some(BoundFrag { offset: self.offset + len, len: left, ..self })
-    }
-
     /// Takes in the frag that begins where this one ends, in the same net_iov.
     ///
     /// # Errors

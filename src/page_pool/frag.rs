@@ -96,10 +96,10 @@ impl<K: Kind> Frag<K> {
         if self.offset != 0 || self.len != self.netmem.size() { Err(self) } else { Ok(self.netmem) }
     }
 
-    /// Gives up the range and keeps the reference, to put it, or to keep the memory by it. What the range covered is nobody's
-    /// until the memory is back in its pool: it is not for whoever might ask the reference for bytes.
+    /// Gives up the range and keeps the reference, for a put that takes it in one value. Bytes outside the range must not come
+    /// back by it.
     #[inline]
-    pub(crate) fn into_reference(self) -> Netmem<K> {
+    pub(crate) fn into_memory(self) -> Netmem<K> {
         self.netmem
     }
 
@@ -287,8 +287,16 @@ impl Frag<NetIov> {
         unsafe { Host::binding_and_area(self.borrow().net_iov()) }
     }
 
-    /// The number of the area that the memory is part of: no other area's, ever.
-    pub(crate) fn area_serial(&self) -> u64 {
+    /// Gives up the range and keeps the reference: to put it, or to keep the memory by it. No bytes come back by that, because
+    /// memory of this kind has none for the CPU (rule D1).
+    #[inline]
+    pub fn into_reference(self) -> Netmem<NetIov> {
+        self.netmem
+    }
+
+    /// Returns the serial number of the area that the memory is part of: a [`FreeIov`](super::FreeIov) of the area has
+    /// [the same](super::FreeIov::area_serial), and one of another area never has it.
+    pub fn area_serial(&self) -> u64 {
         self.binding_and_area().1
     }
 }

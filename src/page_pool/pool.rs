@@ -195,13 +195,13 @@ impl<K: PoolKind> PagePool<K> {
     #[inline]
     #[doc(alias = "page_pool_free_va")]
     pub fn recycle_frag<H: Kind>(&mut self, frag: Frag<H>) {
-        self.pool.recycle(frag.into_reference(), u32::MAX);
+        self.pool.recycle(frag.into_memory(), u32::MAX);
     }
 
     /// [`recycle_direct`](Self::recycle_direct) for a buffer that came back from the device and that nobody has looked at.
     #[inline]
     pub fn recycle_received<H: Kind>(&mut self, buffer: Received<H>) {
-        self.pool.recycle(buffer.into_reference(), u32::MAX);
+        self.pool.recycle(buffer.into_memory(), u32::MAX);
     }
 
     /// Shows the CPU what the device wrote, and gives the bytes that were received: syncs [`len`](Received::len) bytes

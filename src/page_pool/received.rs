@@ -69,10 +69,10 @@ impl<K: Kind> Received<K> {
         frag
     }
 
-    /// Gives up the buffer and keeps the reference, to put it. As [`Frag::into_reference`], it leads to no byte.
+    /// Gives up the buffer and keeps the reference, to put it. As [`Frag::into_memory`], it leads to no byte.
     #[inline]
-    pub(crate) fn into_reference(self) -> Netmem<K> {
-        self.frag.into_reference()
+    pub(crate) fn into_memory(self) -> Netmem<K> {
+        self.frag.into_memory()
     }
 
     /// The whole buffer, and which bytes of it were received: after the pool's sync, or to be posted again.

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`PageProvider`] | the page allocator: what a pool gets if nothing else is bound | pages |
 //! | [`DmabufProvider`] | another device's, shared as a dma-buf and bound for receive | net_iovs |
-//! | [`ZcrxProvider`](crate::zcrx::ZcrxProvider) | a program's, lent through io_uring | net_iovs |
+//! | `ZcrxProvider` of `netmem-consumers` | a program's, lent through io_uring | net_iovs |
 //!
 //! Memory to transmit from is bound as a [`DmabufTxBinding`](crate::page_pool::DmabufTxBinding). The crate `netmem-sim` has
 //! more: a provider of huge pages, a device that exports memory, and `conformance`, which tests providers, these and yours.

@@ -100,7 +100,7 @@ where
 
     #[inline]
     fn put(self, pool: impl PutVia, sync_len: u32) {
-        pool.put(self.into_reference(), sync_len);
+        pool.put(self.into_memory(), sync_len);
     }
 }
 
@@ -119,7 +119,7 @@ where
 
     #[inline]
     fn put(self, pool: impl PutVia, sync_len: u32) {
-        pool.put(self.into_reference(), sync_len);
+        pool.put(self.into_memory(), sync_len);
     }
 }
 

@@ -65,18 +65,6 @@ impl SkbFrag {
         self.len() == 0
     }
 
-    /// What is left behind the first `len` bytes; `None` when that is nothing.
-    pub(crate) fn skip(self, len: u32) -> Option<SkbFrag> {
-        match self {
-            SkbFrag::Pool(mut frag) => frag.split_off(len).filter(|rest| !rest.is_empty()).map(SkbFrag::Pool),
-            SkbFrag::Mm(MmFrag { page, offset, len: whole }) => {
-                let left = whole.checked_sub(len).filter(|&left| left != 0)?;
-                Some(SkbFrag::Mm(MmFrag { page, offset: offset + len, len: left }))
-            }
-            SkbFrag::Bound(frag) => frag.skip(len).map(SkbFrag::Bound),
-        }
-    }
-
     /// Narrows the range to `len` of its bytes, from its `start`th on.
     ///
     /// # Errors
@@ -167,14 +155,15 @@ mod tests {
     use crate::mm::Zone;
 
     #[test]
-    fn what_is_left_behind_a_skip() {
+    fn what_is_left_of_a_narrowed_frag() {
         let zone = Zone::new(1).expect("a page");
         let mut page = zone.alloc(0).expect("a page");
         page.bytes_mut()[105] = 0x77;
-        let frag = SkbFrag::Mm(MmFrag::new(page, 100, 10).expect("inside"));
-        let frag = frag.skip(5).expect("five are left");
+        let mut frag = SkbFrag::Mm(MmFrag::new(page, 100, 10).expect("inside"));
+        frag.narrow(5, 5).expect("five are left");
         assert_eq!((frag.offset(), frag.len(), frag.bytes().expect("host memory")[0]), (105, 5, 0x77));
-        assert!(frag.skip(5).is_none());
+        assert!(frag.narrow(5, 1).is_err());
+        drop(frag);
         assert_eq!(zone.free_frames(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! An [`Skb`] has a linear part, which the CPU can always read, and up to [`MAX_SKB_FRAGS`] frags, each of which it may
 //! or may not. Readability is asked per range and not per packet (rule D4): the headers of a packet whose payload is in
 //! device memory stay readable and writable. Bytes of a frag, copy and checksum included, come as `Option` or `Result`
-//! (rule S1). Dropping an skb returns everything it holds, on any thread. [`devmem`](crate::devmem) is how user space
+//! (rule S1). Dropping an skb returns everything it holds, on any thread. `netmem_consumers::devmem` is how user space
 //! receives frags that nobody can copy to it.
 #![forbid(unsafe_code)]
 

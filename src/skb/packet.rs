@@ -281,9 +281,9 @@ impl Skb {
         core::mem::replace(&mut self.frags, [const { None }; MAX_SKB_FRAGS]).into_iter().flatten()
     }
 
-    /// Hands the first frag to `edit`, which gives what stays of it; a frag of which nothing stays leaves the packet.
-    /// `None` when there is no frag.
-    pub(crate) fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
+    /// Hands the first frag to `edit`, which returns the rest of it; a frag without a rest leaves the packet.
+    /// Returns `None` when there is no frag.
+    pub fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
         let (rest, result) = edit(self.frags[0].take()?);
         if rest.is_none() {
             self.frags.rotate_left(1);
@@ -398,8 +398,12 @@ impl Skb {
         Ok(())
     }
 
-    /// Whether the CPU can read `start..end`, or why not.
-    pub(crate) fn readable(&self, start: usize, end: usize) -> Result<(), ReadError> {
+    /// Checks that the CPU can read `start..end`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], with the frag that the CPU cannot read, or with the range that leaves the packet.
+    pub fn readable(&self, start: usize, end: usize) -> Result<(), ReadError> {
         self.walk(start, end, |_| {})
     }
 
@@ -462,7 +466,7 @@ mod tests {
         }
         assert_eq!(skb.edit_first_frag(|frag| (None, frag.len())), Some(1));
         assert_eq!((skb.nr_frags(), skb.data_len(), zone.free_frames()), (2, 5, 1));
-        assert_eq!(skb.edit_first_frag(|frag| (frag.skip(1), ())), Some(()));
+        assert_eq!(skb.edit_first_frag(|mut frag| (frag.narrow(1, 1).is_ok().then_some(frag), ())), Some(()));
         assert_eq!((skb.nr_frags(), skb.data_len()), (2, 4));
         let page = zone.alloc(0).expect("the one that came back");
         skb.add_mm_frag(MmFrag::new(page, 0, 9).expect("inside")).expect("17 fit");

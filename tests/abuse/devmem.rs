@@ -1,12 +1,13 @@
 //! Device memory in user space's hands: tokens, sockets, rings, bindings, pieces. Rules C4, O3, O5, D1 and S4.
 
 use super::rig::{FRAMES, Host, keep};
-use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemPart, DevmemUser, DmabufToken, RecvError, Sock};
-use netmem::dma::{PeerError, PeerMemory, PieceError};
+use netmem::dma::{PeerError, PeerMemory};
 use netmem::mm::PAGE_SIZE;
 use netmem::skb::{Skb, SkbFrag};
-use netmem::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxPiece, ZcrxReceive, ZcrxRqe};
 use netmem::{Frag, NetIov, PagePool};
+use netmem_consumers::PieceError;
+use netmem_consumers::devmem::{CMSG_SPACE, Control, DevmemCmsg, DevmemPart, DevmemUser, DmabufToken, RecvError, Sock};
+use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams, ZcrxPiece, ZcrxReceive, ZcrxRqe};
 use netmem_sim::kit::Vram;
 use std::mem::{swap, take};
 use std::sync::{Arc, Mutex};

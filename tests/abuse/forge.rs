@@ -1,7 +1,6 @@
 //! Making memory, handles and addresses out of nothing. Rules C4 and O5.
 
 use super::rig::{FRAMES, Host};
-use netmem::devmem::{DmabufToken, Sock};
 use netmem::dma::{DmaMapping, DmaSlice, RxDescriptor};
 use netmem::mm::{PAGE_SIZE, Zone, get_page, page_address};
 use netmem::page_pool::{PagePoolParams, PoolId, ProviderError, Received, Refill, Shutdown};
@@ -10,6 +9,7 @@ use netmem::{
     DmaAddr, Frag, FreeIov, FreePage, MemoryProvider, NetIov, NetIovArea, Netmem, NetmemDesc, NetmemRef, Page,
     PagePool, PageRef, Shares,
 };
+use netmem_consumers::devmem::{DmabufToken, Sock};
 use netmem_sim::dma::{DmaBus, Iommu};
 use netmem_sim::kit::{Vram, net_iovs};
 use static_assertions::assert_not_impl_any;

@@ -1,4 +1,4 @@
-//! rustdoc's JSON of the three crates, made once, in a build directory of its own.
+//! rustdoc's JSON of the four crates, made once, in a build directory of its own.
 
 use public_api::PublicApi;
 use rustdoc_types::{Crate, FORMAT_VERSION, Id};
@@ -25,15 +25,19 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// The packages, and where their API is written down: the proposal first.
-const PACKAGES: [(&str, &str); 3] =
-    [("netmem", "docs/api.txt"), ("netmem-drivers", "docs/api-drivers.txt"), ("netmem-sim", "docs/api-sim.txt")];
+const PACKAGES: [(&str, &str); 4] = [
+    ("netmem", "docs/api.txt"),
+    ("netmem-consumers", "docs/api-consumers.txt"),
+    ("netmem-drivers", "docs/api-drivers.txt"),
+    ("netmem-sim", "docs/api-sim.txt"),
+];
 
 /// The API of the proposal, or nothing where this toolchain's JSON is of another format: then it says so.
 pub(crate) fn api() -> Option<&'static Api> {
     apis()?.first()
 }
 
-/// The APIs of all three, that of the proposal first.
+/// The APIs of all four, that of the proposal first.
 pub(crate) fn apis() -> Option<&'static [Api]> {
     static APIS: OnceLock<Result<Vec<Api>, String>> = OnceLock::new();
     match APIS.get_or_init(|| PACKAGES.iter().map(|(package, golden)| make(package, golden)).collect()) {

@@ -1,4 +1,4 @@
-//! docs/api.txt, api-drivers.txt and api-sim.txt are the public APIs: what changes there is seen by whoever reads the change.
+//! docs/api.txt, api-consumers.txt, api-drivers.txt and api-sim.txt are the public APIs: what changes there is seen by whoever reads the change.
 
 use crate::json::{Api, apis, root};
 use rustdoc_types::{Attribute, Id};

@@ -1,9 +1,9 @@
 //! Tokens of device memory that user space returns, and the reads that give them out.
 
-use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, Messages, RecvError, Sock};
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::DmabufProvider;
 use netmem::skb::Skb;
+use netmem_consumers::devmem::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, Messages, RecvError, Sock};
 use netmem_sim::dma::{Coherent, DmaBus};
 use netmem_sim::kit::{Gpu, Rng};
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use crate::input::Input;
 use netmem::Refused;
 use netmem::page_pool::PagePoolParams;
-use netmem::zcrx::{HandOutError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
 use netmem::{NetIov, PagePool};
+use netmem_consumers::zcrx::{HandOutError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats};
 use netmem_sim::dma::{Coherent, DmaBus};
 use netmem_sim::kit::Vram;
 use std::collections::BTreeSet;

@@ -12,7 +12,7 @@ use netmem::netdev::{BindOptions, Binding, RxMemory};
 use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::skb::{MAX_SKB_FRAGS, Skb};
-use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
+use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams};
 use netmem_drivers::{Driver, QueueConfig, RxStats};
 use netmem_sim::dma::DmaBus;
 use netmem_sim::nic::{Hostile, Nic, NicParams};

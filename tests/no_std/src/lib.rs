@@ -27,7 +27,9 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The driver, which has no std either.
+/// The end of a socket, which has no std either.
+pub use netmem_consumers::devmem::Sock;
+/// The driver, which has none.
 pub use netmem_drivers::Driver;
 
 /// Uses the pool, so that it is linked.

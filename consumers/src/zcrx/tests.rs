@@ -3,13 +3,13 @@
 use super::consumer::{Consumer, Group};
 use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::{HandOutError, UserArea, Zcrx, ZcrxCqe, ZcrxParams, ZcrxRqe, ZcrxStats, ZcrxUser};
-use crate::Refused;
 use crate::alloc::Arc;
 use crate::alloc::Vec;
-use crate::dma::plain::Plain;
-use crate::dma::{PeerError, PeerMemory};
-use crate::memory::NetIov;
-use crate::page_pool::{PagePool, PagePoolParams, REFILL};
+use netmem::Refused;
+use netmem::dma::{PeerError, PeerMemory};
+use netmem::memory::NetIov;
+use netmem::page_pool::{PagePool, PagePoolParams, REFILL};
+use netmem_sim::dma::{Coherent, DmaBus};
 use std::collections::VecDeque;
 
 struct Ram(usize);
@@ -26,7 +26,7 @@ impl PeerMemory for Ram {
 const NIOVS: u32 = 200;
 
 fn instance(rq_entries: u32, cq_entries: u32, start: u32) -> (Zcrx, ZcrxUser, PagePool<NetIov>) {
-    let device = Arc::new(Plain::new());
+    let device = Arc::new(Coherent::new()).driver_side();
     let params = ZcrxParams { cq_entries, ..ZcrxParams::new(device.clone(), rq_entries) };
     let area = UserArea::whole(Arc::new(Ram((NIOVS as usize) << 12)));
     let (zcrx, user) = Zcrx::register_at(params, area, start).unwrap();

@@ -19,7 +19,7 @@
 //! use netmem::provider::DmabufProvider;
 //! use netmem_sim::Memfd;
 //! use netmem::skb::Skb;
-//! use netmem::devmem::{CMSG_SPACE, Control, DevmemCmsg, DmabufToken, RecvError, Sock};
+//! use netmem_consumers::devmem::{CMSG_SPACE, Control, DevmemCmsg, DmabufToken, RecvError, Sock};
 //! use std::sync::Arc;
 //! use zerocopy::IntoBytes;
 //!

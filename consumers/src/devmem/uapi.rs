@@ -3,9 +3,9 @@
 
 use crate::assert::assert_not_impl_any;
 use crate::devmem::DevmemPiece;
-use crate::memory::{NetIov, NetmemRef, PageOrIov};
-use crate::page_pool::{Frag, Netmem};
 use core::mem::offset_of;
+use netmem::memory::{NetIov, NetmemRef, PageOrIov};
+use netmem::page_pool::{Frag, Netmem};
 use static_assertions::{const_assert, const_assert_eq};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Numbers, and nothing else (rule C4): every pattern of bytes is one.
 ///
 /// ```
-/// use netmem::devmem::DmabufCmsg;
+/// use netmem_consumers::devmem::DmabufCmsg;
 /// use zerocopy::{FromBytes, IntoBytes};
 ///
 /// let told = DmabufCmsg { frag_offset: 8192, frag_size: 1448, frag_token: 1, dmabuf_id: 7, flags: 0 };
@@ -29,7 +29,7 @@ pub struct DmabufCmsg {
     pub frag_size: u32,
     /// What to give back when they are not needed any more, never 0. 0 for linear bytes: they need no return.
     pub frag_token: u32,
-    /// Which dma-buf: [`DmabufProvider::id`](crate::provider::DmabufProvider::id). 0 for linear bytes.
+    /// Which dma-buf: [`DmabufProvider::id`](netmem::provider::DmabufProvider::id). 0 for linear bytes.
     pub dmabuf_id: u32,
     /// Not used yet, 0.
     pub flags: u32,

@@ -5,8 +5,8 @@ use super::{CompletionRing, RefillRing, UserArea, ZcrxPiece};
 use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
 use crate::assert::assert_not_impl_any;
-use crate::dma::piece::{Home, Owed};
-use crate::error::errno::ENOMEM;
+use crate::errno::ENOMEM;
+use crate::piece::{Home, Owed};
 use crate::sync::Lock;
 use core::fmt;
 
@@ -21,7 +21,7 @@ use core::fmt;
 /// ```
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem_sim::Memfd;
-/// use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
+/// use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Coherent::new()).driver_side();

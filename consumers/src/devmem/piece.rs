@@ -3,9 +3,9 @@
 use super::uapi::{DmabufCmsg, DmabufToken};
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
-use crate::dma::PeerMemory;
-use crate::dma::piece::{Home, Owed, PieceError};
+use crate::piece::{Home, Owed, PieceError};
 use core::fmt;
+use netmem::dma::PeerMemory;
 use static_assertions::assert_impl_all;
 
 /// Where the pieces of a socket go: the tokens of those that were dropped.
@@ -14,13 +14,13 @@ pub(super) type Tokens = Home<Owed<u32>>;
 /// A piece of a packet in device memory. It is returned once, because it is a value (rule S4).
 ///
 /// [`DevmemUser::recv`](super::DevmemUser::recv) makes it, and nothing else does. Dropping it is what returns it, as
-/// dropping a [`Netmem`](crate::Netmem) is the put: an early return loses no memory. [`give_back`](Self::give_back) is the
+/// dropping a [`Netmem`](netmem::Netmem) is the put: an early return loses no memory. [`give_back`](Self::give_back) is the
 /// same with a name. Its token reaches the kernel with the next [`recv`](super::DevmemUser::recv) or
 /// [`settle`](super::DevmemUser::settle), because a system call for each piece would be slow. `forget` leaks the piece
 /// until the socket is closed.
 ///
 /// ```compile_fail,E0382
-/// # fn twice(piece: netmem::devmem::DevmemPiece) {
+/// # fn twice(piece: netmem_consumers::devmem::DevmemPiece) {
 /// piece.give_back();
 /// piece.give_back(); // by then the token may be another piece's
 /// # }
@@ -39,7 +39,7 @@ impl DevmemPiece {
         DevmemPiece { told, home }
     }
 
-    /// Returns which dma-buf it is in: [`DmabufProvider::id`](crate::provider::DmabufProvider::id).
+    /// Returns which dma-buf it is in: [`DmabufProvider::id`](netmem::provider::DmabufProvider::id).
     pub fn dmabuf_id(&self) -> u32 {
         self.told.dmabuf_id
     }

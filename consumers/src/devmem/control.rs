@@ -1,7 +1,7 @@
 //! [`Control`]: the control messages of one read.
 
 use super::uapi::{DmabufCmsg, SCM_DEVMEM_DMABUF, SCM_DEVMEM_LINEAR, SOL_SOCKET};
-use crate::error::errno::ETOOSMALL;
+use crate::errno::ETOOSMALL;
 use static_assertions::const_assert_eq;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

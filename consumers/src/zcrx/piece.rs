@@ -4,15 +4,15 @@ use super::user::UserHome;
 use super::{ZcrxCqe, ZcrxRqe};
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
-use crate::dma::PeerError;
-use crate::dma::piece::PieceError;
+use crate::piece::PieceError;
 use core::fmt;
+use netmem::dma::PeerError;
 use static_assertions::assert_impl_all;
 
 /// A piece of a packet in memory that the program lent. It is given back once, because it is a value (rule S4).
 ///
 /// [`ZcrxUser::receive`](super::ZcrxUser::receive) makes it, and nothing else does. Dropping it is what gives it back,
-/// as dropping a [`Netmem`](crate::Netmem) is the put: an early return loses no memory.
+/// as dropping a [`Netmem`](netmem::Netmem) is the put: an early return loses no memory.
 /// [`give_back`](Self::give_back) is the same with a name. It never fails: if the refill ring is full, the entry waits for
 /// the next call of `receive` or [`settle`](super::ZcrxUser::settle). `forget` leaks the piece until the instance is closed.
 ///
@@ -22,7 +22,7 @@ use static_assertions::assert_impl_all;
 /// ([`not_held`](super::ZcrxStats::not_held)).
 ///
 /// ```compile_fail,E0382
-/// # fn twice(piece: netmem::zcrx::ZcrxPiece) {
+/// # fn twice(piece: netmem_consumers::zcrx::ZcrxPiece) {
 /// piece.give_back();
 /// piece.give_back(); // it would be another piece
 /// # }
@@ -36,7 +36,7 @@ assert_not_impl_any!(ZcrxPiece: Clone, Copy, Default, From<ZcrxCqe>, From<ZcrxRq
 assert_impl_all!(ZcrxPiece: Send, Sync);
 
 impl ZcrxPiece {
-    /// The value of a completion that was just taken out of the ring, and [lent](crate::dma::piece::Owed::lend).
+    /// The value of a completion that was just taken out of the ring, and [lent](crate::piece::Owed::lend).
     pub(super) fn new(cqe: ZcrxCqe, home: Arc<UserHome>) -> Self {
         ZcrxPiece { cqe, home }
     }

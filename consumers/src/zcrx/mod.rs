@@ -24,7 +24,7 @@
 //! that it was not given.
 //!
 //! **References.** Linux counts each piece that the program has twice: in `user_refs` of the net_iov and in its
-//! `pp_ref_count`. Here a net_iov has the same `user_refs` and one [`Netmem`](crate::Netmem) for all of them, which is
+//! `pp_ref_count`. Here a net_iov has the same `user_refs` and one [`Netmem`](netmem::Netmem) for all of them, which is
 //! the proof that the pool may not reuse it. It is given up when `user_refs` goes to 0.
 //!
 //! **Closing.** The provider keeps handles of pools that keep the provider. [`Zcrx`] ends that: dropping it takes back

@@ -2,10 +2,10 @@
 
 use super::uapi::MAX_AREAS;
 use super::{MAX_CQ_ENTRIES, MAX_RQ_ENTRIES};
-use crate::dma::{MapError, PeerError};
-use crate::error::errno::{EBUSY, EFAULT, EINVAL, ENOMEM, ENOSPC, ERANGE};
-use crate::mm::PAGE_SIZE;
-use crate::page_pool::AreaError;
+use crate::errno::{EBUSY, EFAULT, EINVAL, ENOMEM, ENOSPC, ERANGE};
+use netmem::dma::{MapError, PeerError};
+use netmem::mm::PAGE_SIZE;
+use netmem::page_pool::AreaError;
 
 /// Why a program's memory was not registered. Nothing stays mapped.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,14 +3,14 @@
 use super::piece::{DevmemPiece, Tokens};
 use super::uapi::{DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 use super::{CMSG_SPACE, Control, DevmemCmsg, DontneedError, RecvError, Sock};
-use crate::Refused;
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::devmem::EnqueueError;
-use crate::dma::piece::{Home, Owed};
-use crate::skb::{MAX_SKB_FRAGS, Skb};
+use crate::piece::{Home, Owed};
 use core::fmt;
+use netmem::Refused;
+use netmem::skb::{MAX_SKB_FRAGS, Skb};
 use zerocopy::IntoBytes;
 
 /// How many messages one read asks for: those of a packet with all its frags.
@@ -32,7 +32,7 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// use netmem::provider::DmabufProvider;
 /// use netmem_sim::Memfd;
 /// use netmem::skb::Skb;
-/// use netmem::devmem::{DevmemPart, DevmemUser, Sock};
+/// use netmem_consumers::devmem::{DevmemPart, DevmemUser, Sock};
 /// use std::sync::Arc;
 ///
 /// // A packet: 4 bytes of it in host memory, 5 in the GPU's.
@@ -186,7 +186,7 @@ fn fill(ranges: &mut [DmabufToken; MAX_DONTNEED_TOKENS], tokens: &mut Vec<u32>) 
 
 impl Drop for DevmemUser {
     /// Closes the socket: what the program holds goes back to its pool, and its pieces are not read any more
-    /// ([`PieceError::Closed`](crate::dma::PieceError::Closed)).
+    /// ([`PieceError::Closed`](crate::PieceError::Closed)).
     fn drop(&mut self) {
         // Before the socket's own drop, which gives the memory away.
         self.home.close();

@@ -6,10 +6,11 @@
 
 use crate::alloc::TryReserveError;
 use crate::alloc::Vec;
-use crate::dma::{PeerError, PeerMemory};
-use crate::error::errno::{EFAULT, ENODEV};
-use crate::sync::{AtomicBool, Lock};
+use crate::errno::{EFAULT, ENODEV};
+use crate::sync::Lock;
+use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};
+use netmem::dma::{PeerError, PeerMemory};
 
 /// Numbers that came back with the values that were dropped, and that the kernel has not been told yet.
 ///

@@ -4,10 +4,10 @@ use super::RegisterError;
 use super::uapi::AREA_SHIFT;
 use crate::alloc::Arc;
 use crate::alloc::Vec;
-use crate::dma::{DmaDevice, DmaMapping, PeerMemory};
-use crate::memory::{NetIov, NetIovArea, NetIovType};
-use crate::mm::PAGE_SIZE;
-use crate::page_pool::{FreeIov, Netmem};
+use netmem::dma::{DmaDevice, DmaMapping, PeerMemory};
+use netmem::memory::{NetIov, NetIovArea, NetIovType};
+use netmem::mm::PAGE_SIZE;
+use netmem::page_pool::{FreeIov, Netmem};
 
 /// A range of memory that a program lends: `struct io_uring_zcrx_area_reg`.
 #[derive(Clone)]

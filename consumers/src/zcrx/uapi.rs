@@ -2,8 +2,8 @@
 
 use super::ZcrxPiece;
 use crate::assert::assert_not_impl_any;
-use crate::memory::NetIov;
-use crate::page_pool::{Frag, Netmem};
+use netmem::memory::NetIov;
+use netmem::page_pool::{Frag, Netmem};
 use static_assertions::{const_assert, const_assert_eq};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -39,7 +39,7 @@ assert_not_impl_any!(ZcrxRqe: Into<ZcrxPiece>, TryInto<ZcrxPiece>, Into<Netmem<N
 /// number never becomes a piece in another way (rule S4).
 ///
 /// ```
-/// use netmem::zcrx::ZcrxCqe;
+/// use netmem_consumers::zcrx::ZcrxCqe;
 /// use zerocopy::{FromBytes, IntoBytes};
 ///
 /// let told = ZcrxCqe { len: 1448, off: 3 << 48 | 8192, ..ZcrxCqe::default() };

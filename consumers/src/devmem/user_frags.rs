@@ -2,10 +2,10 @@
 
 use crate::alloc::BinaryHeap;
 use crate::alloc::Vec;
-use crate::error::errno::{EBUSY, ENOMEM};
-use crate::memory::NetIov;
-use crate::page_pool::Frag;
+use crate::errno::{EBUSY, ENOMEM};
 use core::cmp::Reverse;
+use netmem::memory::NetIov;
+use netmem::page_pool::Frag;
 
 /// How many tokens a socket can have out, and the highest number of one.
 pub const MAX_TOKENS: u32 = i32::MAX as u32;

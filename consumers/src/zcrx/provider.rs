@@ -7,15 +7,15 @@ use super::ring::{CompletionRing, Completions, NoRoom, RefillRing};
 use super::uapi::MAX_AREAS;
 use super::user::UserHome;
 use super::{CopyError, HandOutError, RegisterError, UserArea, ZcrxCqe, ZcrxEvent};
-use crate::Refused;
 use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
-use crate::dma::{DmaDevice, DmaDirection, PeerMemory};
-use crate::memory::NetIov;
-use crate::mm::PAGE_SIZE;
-use crate::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, ProviderError, REFILL, Refill};
 use crate::sync::Lock;
 use core::fmt;
+use netmem::Refused;
+use netmem::dma::{DmaDevice, DmaDirection, PeerMemory};
+use netmem::memory::NetIov;
+use netmem::mm::PAGE_SIZE;
+use netmem::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, ProviderError, REFILL, Refill};
 
 /// Net_iovs of a program's memory, for the pools of one device.
 ///

@@ -6,14 +6,14 @@ use super::{
     ArmError, CompletionRing, CopyError, HandOutError, MAX_CQ_ENTRIES, RefillRing, RegisterError, UserArea, ZcrxCqe,
     ZcrxEvent, ZcrxEvents, ZcrxProvider, ZcrxStats, ZcrxUser,
 };
-use crate::Refused;
 use crate::alloc::{Arc, NoMemory};
 use crate::assert::assert_not_impl_any;
-use crate::dma::DmaDevice;
-use crate::memory::NetIov;
-use crate::mm::PAGE_SIZE;
-use crate::page_pool::Frag;
 use core::fmt;
+use netmem::Refused;
+use netmem::dma::DmaDevice;
+use netmem::memory::NetIov;
+use netmem::mm::PAGE_SIZE;
+use netmem::page_pool::Frag;
 
 /// What a program asks for: `struct io_uring_zcrx_ifq_reg`.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl fmt::Debug for ZcrxParams {
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem::page_pool::{PagePool, PagePoolParams};
 /// use netmem_sim::Memfd;
-/// use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
+/// use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use netmem::NetIov;
 /// use std::sync::Arc;
 ///
@@ -206,7 +206,7 @@ impl Zcrx {
 
 impl Drop for Zcrx {
     /// Takes back what the program has, to its pools. Nothing is handed to it any more, and its pieces are not read any
-    /// more ([`PieceError::Closed`](crate::dma::PieceError::Closed)).
+    /// more ([`PieceError::Closed`](crate::PieceError::Closed)).
     #[doc(alias = "io_zcrx_scrub")]
     fn drop(&mut self) {
         // Before the memory is somebody else's.

@@ -13,7 +13,7 @@ bitflags::bitflags! {
     }
 }
 
-use crate::error::errno::EINVAL;
+use crate::errno::EINVAL;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

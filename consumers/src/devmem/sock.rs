@@ -3,13 +3,13 @@
 use super::control::{Control, ControlError, DevmemCmsg};
 use super::uapi::{DmabufCmsg, DmabufToken, MAX_DONTNEED_FRAGS, MAX_DONTNEED_TOKENS};
 use super::user_frags::{MAX_TOKENS, TokenError, UserFrags};
-use crate::Refused;
 use crate::alloc::VecDeque;
 use crate::assert::assert_not_impl_any;
-use crate::error::errno::{EAGAIN, EINVAL, ENODEV, ENOMEM};
-use crate::memory::{Backing, NetIovType};
-use crate::skb::{ReadError, Skb, SkbFrag};
+use crate::errno::{EAGAIN, EINVAL, ENODEV, ENOMEM};
 use core::fmt;
+use netmem::Refused;
+use netmem::memory::{Backing, NetIovType};
+use netmem::skb::{ReadError, Skb, SkbFrag};
 use static_assertions::assert_impl_all;
 use zerocopy::FromBytes;
 
@@ -428,9 +428,11 @@ impl Entry {
         let mut gone = linear;
         while gone < len {
             let most = u32::try_from(len - gone).unwrap_or(u32::MAX);
-            let Some(less) = self.skb.edit_first_frag(|frag| {
+            let Some(less) = self.skb.edit_first_frag(|mut frag| {
                 let less = most.min(frag.len());
-                (frag.skip(less), less)
+                let left = frag.len() - less;
+                // The rest of the range is inside it.
+                (frag.narrow(less, left).is_ok_and(|()| left != 0).then_some(frag), less)
             }) else {
                 break;
             };

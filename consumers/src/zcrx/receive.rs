@@ -1,12 +1,12 @@
 //! [`ZcrxReceive`]: a packet on its way to a program's memory.
 
 use super::{CopyError, HandOutError, Zcrx};
-use crate::Refused;
-use crate::error::errno::{EBUSY, EFAULT};
-use crate::memory::{Backing, NetIov};
-use crate::page_pool::Frag;
-use crate::skb::{MAX_SKB_FRAGS, Skb, SkbFrag};
+use crate::errno::{EBUSY, EFAULT};
 use core::fmt;
+use netmem::Refused;
+use netmem::memory::{Backing, NetIov};
+use netmem::page_pool::Frag;
+use netmem::skb::{MAX_SKB_FRAGS, Skb, SkbFrag};
 
 /// A packet that is being handed to a program that receives by [zcrx](crate::zcrx).
 ///
@@ -17,9 +17,9 @@ use core::fmt;
 /// ```
 /// use netmem_sim::dma::{Coherent, DmaBus};
 /// use netmem_sim::Memfd;
-/// use netmem::zcrx::{UserArea, Zcrx, ZcrxParams};
+/// use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams};
 /// use netmem::skb::Skb;
-/// use netmem::zcrx::ZcrxReceive;
+/// use netmem_consumers::zcrx::ZcrxReceive;
 /// use std::sync::Arc;
 ///
 /// let device = Arc::new(Coherent::new()).driver_side();

@@ -5,9 +5,9 @@ use super::uapi::{ZcrxCqe, ZcrxRqe};
 use crate::alloc::Box;
 use crate::alloc::Vec;
 use crate::alloc::{Arc, NoMemory, try_arc};
-use crate::sync::{AtomicU32, AtomicU64};
 use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 /// The longest refill ring that there is.
 pub const MAX_RQ_ENTRIES: u32 = 32768;
