@@ -76,16 +76,15 @@ fn a_frame_that_ends_within_its_ethernet_header_is_dropped() {
 fn what_it_needs_of_the_shim_is_what_the_c_driver_calls() {
     let c = include_str!("../docs/porting/plain-ring.c.txt");
     let port = include_str!("../sim/examples/plain.rs").split("// A program that uses it.").next().unwrap();
-    for helper in [
-        "page_pool_create",
-        "page_pool_dev_alloc_frag",
-        "page_pool_dma_sync_for_cpu",
-        "skb_add_rx_frag",
-        "page_pool_put_full_page",
-        "page_pool_destroy",
-    ] {
+    for helper in ["page_pool_create", "page_pool_dma_sync_for_cpu", "skb_add_rx_frag", "page_pool_destroy"] {
         assert!(c.contains(&format!("{helper}(")) && port.contains(helper), "{helper}");
     }
+    // A put says by the borrow whether it may recycle directly, or it is a drop.
+    for (c_call, rust) in [("page, true)", ".pool.recycle_received("), ("page, false)", "drop(buffer)")] {
+        assert!(c.contains("page_pool_put_full_page(") && c.contains(c_call) && port.contains(rust), "{rust}");
+    }
+    // One name for what differs by how it waits.
+    assert!(c.contains("page_pool_dev_alloc_frag(") && port.contains("page_pool_alloc_frag("));
     // Each frag knows where it goes back to.
     assert!(c.contains("skb_mark_for_recycle(") && !port.contains("skb_mark_for_recycle"));
     // C's address of a buffer is the ring's business here.

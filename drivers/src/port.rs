@@ -8,7 +8,6 @@
 use crate::RxStats;
 use netmem::netdev::{CompletionError, PostError, RingError};
 use netmem::page_pool::{PagePool, PoolKind, Stats};
-use netmem::shim::page_pool_recycle_direct_netmem;
 use netmem::skb::{Skb, SkbFrag, check_frame};
 
 /// One receive ring of a port, whatever its stage: what NAPI polls.
@@ -160,7 +159,7 @@ pub enum PortError {
 pub(super) fn napi_consume_skb<K: PoolKind>(pool: &mut PagePool<K>, mut skb: Skb) {
     for frag in skb.take_frags() {
         if let SkbFrag::Pool(frag) = frag {
-            page_pool_recycle_direct_netmem(pool, frag);
+            pool.recycle_frag(frag);
         }
     }
 }

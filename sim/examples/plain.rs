@@ -42,7 +42,7 @@ pub(crate) fn open(device: Arc<dyn DmaDevice>, zone: &Zone, queue: NicQueue) -> 
 /// Posts buffers until the ring is full or the pool has no more.
 fn refill(r: &mut Ring) {
     while r.ring.room() != 0 {
-        let Some(buffer) = page_pool_dev_alloc_frag(&mut r.pool, 2048) else { break };
+        let Some(buffer) = page_pool_alloc_frag(&mut r.pool, 2048) else { break };
         // The address is the ring's business: it is that of the buffer that it takes.
         r.ring.post(buffer, None).expect("there is room, and the pool is the device's");
     }
@@ -58,7 +58,8 @@ pub(crate) fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) 
         // A bad length, or a failure: the buffer has gone back to the pool.
         let Ok(completed) = completion else { continue };
         if check_frame(completed.payload.len() as usize).is_err() {
-            page_pool_put_full_page(&mut r.pool, completed.payload);
+            // C: page_pool_put_full_page(pool, page, true). The borrow of the pool is the flag.
+            r.pool.recycle_received(completed.payload);
             continue;
         }
         let frag = page_pool_dma_sync_for_cpu(&r.pool, completed.payload).expect("it is of this pool");
@@ -77,7 +78,8 @@ pub(crate) fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) 
 pub(crate) fn close(r: Ring) {
     // Stops the device, and gives back what it had. Before that there is nothing to put.
     for (buffer, _) in r.ring.stop() {
-        page_pool_put_full_page(&r.pool, buffer);
+        // C: page_pool_put_full_page(pool, page, false). The buffer knows its pool.
+        drop(buffer);
     }
     page_pool_destroy(r.pool);
 }

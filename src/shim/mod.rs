@@ -13,7 +13,10 @@
 //! | in C | here | why |
 //! | --- | --- | --- |
 //! | `gfp` | nothing | pools allocate as NAPI does, and never wait |
-//! | `allow_direct` | `&mut PagePool` or `&PagePool` as the first argument ([`PutVia`]) | direct recycling needs the consumer side in hand (rule N1): the borrow is the flag |
+//! | `page_pool_put_full_page(pool, page, true)` | [`page_pool_recycle_direct`], as C calls it, too | direct recycling needs the consumer side in hand (rule N1): `&mut PagePool` is the flag |
+//! | `page_pool_put_full_page(pool, page, false)` | [`page_pool_put_full_page`] takes the page alone | a handle knows its pool; without the consumer side no byte is synced |
+//! | a put of a part of a page | `drop`, [`page_pool_free_va`] or [`PagePool::recycle_frag`](crate::PagePool::recycle_frag) | a [`Frag`](crate::Frag) is a reference with its range |
+//! | `page_pool_dev_alloc_pages()` beside `page_pool_alloc_pages()` | one function; the search for the other name finds it | so do all names that differ by what types make unnecessary |
 //! | `&offset`, `&size` | [`Frag`](crate::Frag) | an offset without its reference is how ranges are mixed up |
 //! | `unref(n)` | [`page_pool_unref_netmem`] takes [`Shares`](crate::Shares) | nobody drops a reference that he does not hold (rule O2) |
 //! | `netmem_to_page()`, `NULL` with a warning | [`netmem_to_page`] gives an `Option` | the other arm must be written (rule C2) |

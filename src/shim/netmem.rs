@@ -1,8 +1,9 @@
 //! The helpers of include/net/netmem.h.
 
 use crate::memory::{Kind, NetIov, NetmemDesc, NetmemRef, Page, PoolId};
-use crate::mm::{self, PageRef, Zone};
-use core::ptr::NonNull;
+use crate::mm::{PageRef, Zone};
+
+pub use crate::mm::{netmem_address, netmem_is_pfmemalloc};
 
 /// The cast of the thread: page to netmem. There is none back; see [`netmem_to_page`].
 #[inline]
@@ -57,16 +58,4 @@ pub fn netmem_to_nmdesc<K: Kind>(netmem: NetmemRef<'_, K>) -> &NetmemDesc {
 #[inline]
 pub fn netmem_get_pp<K: Kind>(netmem: NetmemRef<'_, K>) -> Option<PoolId> {
     netmem.pp()
-}
-
-/// Where the CPU finds the first byte; `None` for a net_iov. An address, not bytes: these come from a frag.
-#[inline]
-pub fn netmem_address(netmem: NetmemRef<'_>) -> Option<NonNull<u8>> {
-    mm::netmem_address(netmem)
-}
-
-/// Whether it came from the reserve that memory reclaim lives on.
-#[inline]
-pub fn netmem_is_pfmemalloc(netmem: NetmemRef<'_>) -> bool {
-    mm::netmem_is_pfmemalloc(netmem)
 }

@@ -1,64 +1,34 @@
 //! The page helpers. Each is one cast and one call, and nothing may be added: tests/shim/wrappers.rs reads this file.
 
-use super::{Puttable, netmem, page_pool};
+use super::{netmem, page_pool};
 use crate::Refused;
 use crate::memory::{DmaAddr, NetmemDesc, NetmemRef, Page};
 use crate::page_pool::ShareError;
 use crate::page_pool::SyncError;
 use crate::page_pool::{Frag, Netmem, PagePool, Received, Shares};
 
-/// One whole page, or block of pages, of the pool.
+/// One whole page, or block of pages, of the pool. No allocation waits.
 #[inline]
+#[doc(alias = "page_pool_dev_alloc_pages")]
 pub fn page_pool_alloc_pages(pool: &mut PagePool<Page>) -> Option<Netmem<Page>> {
     page_pool::page_pool_alloc_netmems(pool)
 }
 
-/// The same: here no allocation waits.
-#[inline]
-pub fn page_pool_dev_alloc_pages(pool: &mut PagePool<Page>) -> Option<Netmem<Page>> {
-    page_pool::page_pool_dev_alloc_netmems(pool)
-}
-
 /// A range of `size` bytes of a page.
 #[inline]
+#[doc(alias = "page_pool_dev_alloc_frag")]
 pub fn page_pool_alloc_frag(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
     page_pool::page_pool_alloc_frag_netmem(pool, size)
 }
 
-/// The same: here no allocation waits.
+/// At least `size` bytes: a whole page or a range of one. The bytes are those of the frag; C's `_va` gives an address that must find
+/// its page again.
 #[inline]
-pub fn page_pool_dev_alloc_frag(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
-    page_pool::page_pool_alloc_frag_netmem(pool, size)
-}
-
-/// At least `size` bytes: a whole page or a range of one.
-#[inline]
+#[doc(alias = "page_pool_dev_alloc")]
+#[doc(alias = "page_pool_alloc_va")]
+#[doc(alias = "page_pool_dev_alloc_va")]
 pub fn page_pool_alloc(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
     page_pool::page_pool_alloc_netmem(pool, size)
-}
-
-/// The same: here no allocation waits.
-#[inline]
-pub fn page_pool_dev_alloc(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
-    page_pool::page_pool_dev_alloc_netmem(pool, size)
-}
-
-/// The same. C gives an address that must find its page again; here the bytes are those of the frag.
-#[inline]
-pub fn page_pool_alloc_va(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
-    page_pool::page_pool_alloc_netmem(pool, size)
-}
-
-/// The same: here no allocation waits.
-#[inline]
-pub fn page_pool_dev_alloc_va(pool: &mut PagePool<Page>, size: u32) -> Option<Frag<Page>> {
-    page_pool::page_pool_dev_alloc_netmem(pool, size)
-}
-
-/// Puts what [`page_pool_alloc_va`] gave.
-#[inline]
-pub fn page_pool_free_va(pool: impl super::PutVia, va: Frag<Page>) {
-    page_pool::page_pool_put_full_netmem(pool, va.cast())
 }
 
 /// `nr` references to a page in one value.
@@ -86,28 +56,23 @@ pub fn page_pool_unref_page(shares: Shares<Page>) -> Option<Netmem<Page>> {
     page_pool::page_pool_unref_netmem(shares)
 }
 
-/// Puts a page: at most `dma_sync_size` bytes are synced for the device if it goes into the cache.
+/// Puts a page with the consumer side in hand, C's `allow_direct`: at most `dma_sync_size` bytes are synced for the device.
 #[inline]
-pub fn page_pool_put_page(pool: impl super::PutVia, page: impl Puttable<Kind = Page>, dma_sync_size: u32) {
-    page_pool::page_pool_put_netmem(pool, page.cast(), dma_sync_size)
+#[doc(alias = "page_pool_put_unrefed_page")]
+pub fn page_pool_put_page(pool: &mut PagePool<Page>, page: Netmem<Page>, dma_sync_size: u32) {
+    page_pool::page_pool_put_netmem(pool, page.into(), dma_sync_size)
 }
 
-/// Puts a page, and syncs as much as the pool's parameters say.
+/// Puts a page without the consumer side, from any context: `allow_direct` is `false`. The page knows its pool.
 #[inline]
-pub fn page_pool_put_full_page(pool: impl super::PutVia, page: impl Puttable<Kind = Page>) {
-    page_pool::page_pool_put_full_netmem(pool, page.cast())
+pub fn page_pool_put_full_page(page: Netmem<Page>) {
+    page_pool::page_pool_put_full_netmem(page.into())
 }
 
-/// Puts what [`page_pool_unref_page`] gave back.
+/// Puts a page with the consumer side in hand (rule N1), and syncs as much as the pool's parameters say.
 #[inline]
-pub fn page_pool_put_unrefed_page(pool: impl super::PutVia, page: impl Puttable<Kind = Page>, dma_sync_size: u32) {
-    page_pool::page_pool_put_unrefed_netmem(pool, page.cast(), dma_sync_size)
-}
-
-/// Puts a page with the consumer side in hand (rule N1).
-#[inline]
-pub fn page_pool_recycle_direct(pool: &mut PagePool<Page>, page: impl Puttable<Kind = Page>) {
-    page_pool::page_pool_recycle_direct_netmem(pool, page.cast())
+pub fn page_pool_recycle_direct(pool: &mut PagePool<Page>, page: Netmem<Page>) {
+    page_pool::page_pool_recycle_direct_netmem(pool, page.into())
 }
 
 /// Where a device finds the page.

@@ -2,126 +2,10 @@
 
 use crate::Refused;
 use crate::dma::DmaDirection;
-use crate::memory::{DmaAddr, Kind, NetmemRef, PageOrIov};
+use crate::memory::{DmaAddr, Kind, NetmemRef, Page};
 use crate::page_pool::ShareError;
 use crate::page_pool::SyncError;
 use crate::page_pool::{Frag, Netmem, PagePool, PagePoolParams, PoolError, PoolKind, Received, Shares, Stats};
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// What a put is given for C's `pool` and `allow_direct`: the borrow is the flag.
-///
-/// `&mut PagePool` is the consumer side in hand, so the memory may go into the cache. `&PagePool` is not, nor is
-/// [`Anywhere`]: the memory goes through the ring of its own pool. Whoever has not got `&mut` cannot say `true`
-/// (rule N1). A `pool: &mut PagePool` is passed as `&mut *pool`.
-pub trait PutVia: sealed::Sealed {
-    /// Puts `memory`; if it goes into the cache, at most `sync_len` bytes are synced for the device.
-    fn put<H: Kind>(self, memory: Netmem<H>, sync_len: u32);
-}
-
-/// For a put without the pool at hand, as when an skb is freed: a handle knows its own.
-#[derive(Clone, Copy, Debug)]
-pub struct Anywhere;
-
-impl<K: PoolKind> sealed::Sealed for &mut PagePool<K> {}
-impl<K: PoolKind> PutVia for &mut PagePool<K> {
-    #[inline]
-    fn put<H: Kind>(self, memory: Netmem<H>, sync_len: u32) {
-        self.recycle_direct_synced(memory, sync_len);
-    }
-}
-
-impl<K: PoolKind> sealed::Sealed for &PagePool<K> {}
-impl<K: PoolKind> PutVia for &PagePool<K> {
-    #[inline]
-    fn put<H: Kind>(self, memory: Netmem<H>, _sync_len: u32) {
-        drop(memory);
-    }
-}
-
-impl sealed::Sealed for Anywhere {}
-impl PutVia for Anywhere {
-    #[inline]
-    fn put<H: Kind>(self, memory: Netmem<H>, _sync_len: u32) {
-        drop(memory);
-    }
-}
-
-/// What a driver puts: a handle, a frag, which is a reference with a range, or a buffer that came back from the device and
-/// that nobody has looked at. C puts the page of each.
-///
-/// [`cast`](Self::cast) is that of the thread: page to netmem.
-pub trait Puttable: sealed::Sealed {
-    /// What is known of the memory.
-    type Kind: Kind;
-    /// The same, cast.
-    type Netmem: Puttable<Kind = PageOrIov>;
-
-    /// Forgets the kind.
-    fn cast(self) -> Self::Netmem;
-
-    /// Puts it; if it goes into the cache, at most `sync_len` bytes are synced for the device.
-    fn put(self, pool: impl PutVia, sync_len: u32);
-}
-
-impl<K: Kind> sealed::Sealed for Netmem<K> {}
-impl<K: Kind> Puttable for Netmem<K>
-where
-    Netmem: From<Netmem<K>>,
-{
-    type Kind = K;
-    type Netmem = Netmem;
-
-    #[inline]
-    fn cast(self) -> Netmem {
-        self.into()
-    }
-
-    #[inline]
-    fn put(self, pool: impl PutVia, sync_len: u32) {
-        pool.put(self, sync_len);
-    }
-}
-
-impl<K: Kind> sealed::Sealed for Frag<K> {}
-impl<K: Kind> Puttable for Frag<K>
-where
-    Frag: From<Frag<K>>,
-{
-    type Kind = K;
-    type Netmem = Frag;
-
-    #[inline]
-    fn cast(self) -> Frag {
-        self.into()
-    }
-
-    #[inline]
-    fn put(self, pool: impl PutVia, sync_len: u32) {
-        pool.put(self.into_memory(), sync_len);
-    }
-}
-
-impl<K: Kind> sealed::Sealed for Received<K> {}
-impl<K: Kind> Puttable for Received<K>
-where
-    Received: From<Received<K>>,
-{
-    type Kind = K;
-    type Netmem = Received;
-
-    #[inline]
-    fn cast(self) -> Received {
-        self.into()
-    }
-
-    #[inline]
-    fn put(self, pool: impl PutVia, sync_len: u32) {
-        pool.put(self.into_memory(), sync_len);
-    }
-}
 
 /// [`PagePool::new`]. C finds the provider through the queue's number; here it is an argument.
 ///
@@ -137,15 +21,10 @@ pub fn page_pool_destroy<K: PoolKind>(pool: PagePool<K>) {
     drop(pool);
 }
 
-/// [`PagePool::alloc`]: one whole piece of memory.
+/// [`PagePool::alloc`]: one whole piece of memory. No allocation waits.
 #[inline]
+#[doc(alias = "page_pool_dev_alloc_netmems")]
 pub fn page_pool_alloc_netmems<K: PoolKind>(pool: &mut PagePool<K>) -> Option<Netmem<K>> {
-    pool.alloc()
-}
-
-/// The same: here no allocation waits.
-#[inline]
-pub fn page_pool_dev_alloc_netmems<K: PoolKind>(pool: &mut PagePool<K>) -> Option<Netmem<K>> {
     pool.alloc()
 }
 
@@ -157,13 +36,8 @@ pub fn page_pool_alloc_frag_netmem<K: PoolKind>(pool: &mut PagePool<K>, size: u3
 
 /// [`PagePool::alloc_at_least`]: a whole piece or a fragment of it.
 #[inline]
+#[doc(alias = "page_pool_dev_alloc_netmem")]
 pub fn page_pool_alloc_netmem<K: PoolKind>(pool: &mut PagePool<K>, size: u32) -> Option<Frag<K>> {
-    pool.alloc_at_least(size)
-}
-
-/// The same: here no allocation waits.
-#[inline]
-pub fn page_pool_dev_alloc_netmem<K: PoolKind>(pool: &mut PagePool<K>, size: u32) -> Option<Frag<K>> {
     pool.alloc_at_least(size)
 }
 
@@ -188,35 +62,38 @@ pub fn page_pool_ref_netmem<K: Kind>(netmem: &Netmem<K>) -> Netmem<K> {
 
 /// [`Shares::unref`]: drops all references that `shares` has left, and gives one back if they were the last.
 ///
-/// C takes a number and returns what is left; 0 obliges the caller to put the page "unrefed". Here the number is in the
-/// value, and what must be put is a handle.
+/// C takes a number and returns the rest; at 0 the caller must put the page "unrefed". Here the number is in the value, and the
+/// value to put is a handle.
 #[inline]
 pub fn page_pool_unref_netmem<K: Kind>(shares: Shares<K>) -> Option<Netmem<K>> {
     shares.unref()
 }
 
-/// Puts a handle: `dma_sync_size` bytes, or all of them, are synced for the device if it goes into the cache.
+/// [`PagePool::recycle_direct_synced`]: puts memory with the consumer side in hand, C's `allow_direct`. At most `dma_sync_size`
+/// bytes are synced for the device.
 #[inline]
-pub fn page_pool_put_netmem(pool: impl PutVia, netmem: impl Puttable<Kind = PageOrIov>, dma_sync_size: u32) {
-    netmem.put(pool, dma_sync_size);
+#[doc(alias = "page_pool_put_unrefed_netmem")]
+pub fn page_pool_put_netmem<K: PoolKind>(pool: &mut PagePool<K>, netmem: Netmem, dma_sync_size: u32) {
+    pool.recycle_direct_synced(netmem, dma_sync_size);
 }
 
-/// Puts a handle, and syncs as much as the pool's parameters say.
+/// Puts memory without the consumer side, from any context: `allow_direct` is `false`. A handle knows its pool, and dropping it
+/// does the same.
 #[inline]
-pub fn page_pool_put_full_netmem(pool: impl PutVia, netmem: impl Puttable<Kind = PageOrIov>) {
-    netmem.put(pool, u32::MAX);
+pub fn page_pool_put_full_netmem(netmem: Netmem) {
+    drop(netmem);
 }
 
-/// Puts what [`page_pool_unref_netmem`] gave back. It is a handle like any other.
+/// [`PagePool::recycle_direct`]: puts memory with the consumer side in hand (rule N1).
 #[inline]
-pub fn page_pool_put_unrefed_netmem(pool: impl PutVia, netmem: impl Puttable<Kind = PageOrIov>, dma_sync_size: u32) {
-    netmem.put(pool, dma_sync_size);
+pub fn page_pool_recycle_direct_netmem<K: PoolKind>(pool: &mut PagePool<K>, netmem: Netmem) {
+    pool.recycle_direct(netmem);
 }
 
-/// [`PagePool::recycle_direct`]: needs the consumer side in hand (rule N1).
+/// [`PagePool::recycle_frag`]: puts a range of a page with the consumer side in hand (rule N1). Without it, drop the frag.
 #[inline]
-pub fn page_pool_recycle_direct_netmem<K: PoolKind>(pool: &mut PagePool<K>, netmem: impl Puttable<Kind = PageOrIov>) {
-    netmem.put(pool, u32::MAX);
+pub fn page_pool_free_va(pool: &mut PagePool<Page>, va: Frag<Page>) {
+    pool.recycle_frag(va);
 }
 
 /// Where a device finds the memory.

@@ -39,13 +39,8 @@ pub fn skb_frag_is_net_iov(frag: &SkbFrag) -> bool {
 
 /// The bytes of a frag, all of them and no more; `None` when the CPU cannot read them (rule S1).
 #[inline]
+#[doc(alias = "skb_frag_address_safe")]
 pub fn skb_frag_address(frag: &SkbFrag) -> Option<&[u8]> {
-    frag.bytes()
-}
-
-/// The same: here the one without a check does not exist.
-#[inline]
-pub fn skb_frag_address_safe(frag: &SkbFrag) -> Option<&[u8]> {
     frag.bytes()
 }
 
@@ -136,27 +131,9 @@ pub fn skb_frag_fill_page_desc(page: FreePage, off: u32, size: u32) -> Result<Sk
 ///
 /// [`AddFragError`], with the frag.
 #[inline]
+#[doc(alias = "__skb_fill_page_desc")]
+#[doc(alias = "__skb_fill_page_desc_noacc")]
 pub fn skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-    skb.push_frag(frag)
-}
-
-/// The same: here the number of frags is never wrong in between.
-///
-/// # Errors
-///
-/// [`AddFragError`], with the frag.
-#[inline]
-pub fn __skb_fill_page_desc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-    skb.push_frag(frag)
-}
-
-/// The same. What it leaves out in C, the pfmemalloc accounting, this crate's skbs do not have.
-///
-/// # Errors
-///
-/// [`AddFragError`], with the frag.
-#[inline]
-pub fn __skb_fill_page_desc_noacc(skb: &mut Skb, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
     skb.push_frag(frag)
 }
 

@@ -42,16 +42,40 @@ fn helpers() -> Vec<Helper> {
     lines.map(parse).collect()
 }
 
-/// The public functions of the shim, with the file that they are in.
+/// The public functions of the shim, with the file that they are in. A name that is an alias of one leads to the file and the
+/// function. What the shim re-exports of `mm` is one of its functions.
 fn functions() -> BTreeMap<String, String> {
+    fn names(tree: &syn::UseTree, out: &mut Vec<String>) {
+        match tree {
+            syn::UseTree::Path(path) => names(&path.tree, out),
+            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| names(tree, out)),
+            syn::UseTree::Name(name) => out.push(name.ident.to_string()),
+            _ => {}
+        }
+    }
     let mut functions = BTreeMap::new();
     for entry in fs::read_dir(root().join("src/shim")).expect("src/shim is there") {
         let path = entry.expect("src/shim can be read").path();
         let file = syn::parse_file(&fs::read_to_string(&path).unwrap()).expect("the shim parses");
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         for item in file.items {
-            if let syn::Item::Fn(function) = item {
-                functions.insert(function.sig.ident.to_string(), stem.clone());
+            match item {
+                syn::Item::Fn(function) => {
+                    let name = function.sig.ident.to_string();
+                    for attr in function.attrs.iter().filter(|attr| attr.path().is_ident("doc")) {
+                        let syn::Meta::List(list) = &attr.meta else { continue };
+                        let alias = list.tokens.to_string();
+                        let alias = alias.split('"').nth(1).expect("an alias is in quotes").to_owned();
+                        functions.insert(alias, format!("{stem}, as `{name}`"));
+                    }
+                    functions.insert(name, stem.clone());
+                }
+                syn::Item::Use(import) if matches!(import.vis, syn::Visibility::Public(_)) => {
+                    let mut all = Vec::new();
+                    names(&import.tree, &mut all);
+                    functions.extend(all.into_iter().map(|name| (name, "mm".to_owned())));
+                }
+                _ => {}
             }
         }
     }

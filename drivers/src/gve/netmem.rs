@@ -65,13 +65,13 @@ impl<H: Hardware> Ring<H> {
     /// Puts a buffer with the consumer side in hand.
     #[doc(alias = "gve_free_buffer")]
     fn free_buffer(&mut self, buffer: Frag) {
-        page_pool_put_full_netmem(&mut self.pool, buffer);
+        self.pool.recycle_frag(buffer);
     }
 
     /// The same for a header buffer.
     fn free_header(&mut self, header: Frag<Page>) {
         if let Some(headers) = &mut self.headers {
-            page_pool_put_full_page(headers, header);
+            headers.recycle_frag(header);
         }
     }
 
@@ -270,12 +270,8 @@ impl<H: Hardware> PortRing for Ring<H> {
     #[doc(alias = "gve_rx_stop_ring_dqo")]
     #[doc(alias = "gve_free_to_page_pool")]
     fn stop(&mut self) {
-        for (buffer, header) in self.ring.take().into_iter().flat_map(RxRing::stop) {
-            page_pool_put_full_netmem(&self.pool, buffer);
-            if let (Some(header), Some(headers)) = (header, &self.headers) {
-                page_pool_put_full_page(headers, header);
-            }
-        }
+        // Each buffer knows its pool.
+        self.ring.take().into_iter().flat_map(RxRing::stop).for_each(drop);
         self.free_skb();
     }
 }

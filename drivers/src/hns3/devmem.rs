@@ -89,11 +89,11 @@ impl<H: Hardware> Ring<H> {
     /// A piece of memory to cut, and one more reference to it, which the ring keeps.
     fn alloc_page(&mut self) -> Option<Frag> {
         self.reuse_pages(LOOK_AT);
-        let page = match page_pool_dev_alloc_netmems(&mut self.pool) {
+        let page = match page_pool_alloc_netmems(&mut self.pool) {
             Some(page) => page,
             None => {
                 self.reuse_pages(self.pages.len());
-                page_pool_dev_alloc_netmems(&mut self.pool)?
+                page_pool_alloc_netmems(&mut self.pool)?
             }
         };
         let mut whole = page.into_frag().ok()?;
@@ -109,7 +109,7 @@ impl<H: Hardware> Ring<H> {
     fn reuse_pages(&mut self, n: usize) {
         for _ in 0..n.min(self.pages.len()) {
             match self.pages.pop_front() {
-                Some(page) if can_reuse_page(&page) => page_pool_recycle_direct_netmem(&mut self.pool, page),
+                Some(page) if can_reuse_page(&page) => self.pool.recycle_frag(page),
                 Some(page) => self.pages.push_back(page),
                 None => break,
             }
@@ -118,7 +118,7 @@ impl<H: Hardware> Ring<H> {
 
     /// A header buffer to post.
     fn alloc_head(&mut self) -> Option<Frag<Page>> {
-        self.reuse_heads.pop().or_else(|| page_pool_dev_alloc_frag(&mut self.headers, HEAD_SIZE))
+        self.reuse_heads.pop().or_else(|| page_pool_alloc_frag(&mut self.headers, HEAD_SIZE))
     }
 
     /// Posts buffers until the ring is full, or a pool has no more.
@@ -138,9 +138,9 @@ impl<H: Hardware> Ring<H> {
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, Some(header)) {
                 self.stats.refused = Some(refused.reason);
-                page_pool_put_full_netmem(&mut self.pool, refused.back.payload);
+                self.pool.recycle_frag(refused.back.payload);
                 if let Some(header) = refused.back.header {
-                    page_pool_put_full_page(&mut self.headers, header);
+                    self.headers.recycle_frag(header);
                 }
                 break;
             }
@@ -156,7 +156,7 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag) {
         if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.borrow()) {
-            page_pool_put_full_netmem(&mut self.pool, buffer);
+            self.pool.recycle_frag(buffer);
         } else {
             self.reuse.push(buffer);
         }
@@ -166,7 +166,7 @@ impl<H: Hardware> Ring<H> {
     fn reuse_head(&mut self, header: Frag<Page>) {
         if self.reuse_heads.len() == self.reuse_heads.capacity() || netmem_is_pfmemalloc(header.borrow().page().into())
         {
-            page_pool_put_full_page(&mut self.headers, header);
+            self.headers.recycle_frag(header);
         } else {
             self.reuse_heads.push(header);
         }
@@ -209,12 +209,12 @@ impl<H: Hardware> Ring<H> {
         let mut frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         let Some(bytes) = frag.bytes() else {
             self.stats.unreadable_head += 1;
-            page_pool_put_full_netmem(&mut self.pool, frag);
+            self.pool.recycle_frag(frag);
             return None;
         };
         let pull_len = eth_get_headlen(bytes, RX_HEAD_SIZE as usize);
         let Some(mut skb) = Skb::copy_from(&bytes[..pull_len]) else {
-            page_pool_put_full_netmem(&mut self.pool, frag);
+            self.pool.recycle_frag(frag);
             return None;
         };
         frag.advance(pull_len as u32);
@@ -229,7 +229,7 @@ impl<H: Hardware> Ring<H> {
     fn add_frag(&mut self, mut skb: Skb, buffer: Received) -> Option<Skb> {
         let frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         if frag.is_empty() {
-            page_pool_put_full_netmem(&mut self.pool, frag);
+            self.pool.recycle_frag(frag);
         } else if skb_add_rx_frag_netmem(&mut skb, frag).is_err() {
             self.stats.rx.too_many_frags += 1;
             napi_consume_skb(&mut self.pool, skb);
@@ -324,18 +324,12 @@ impl<H: Hardware> PortRing for Ring<H> {
     #[doc(alias = "hns3_fini_ring")]
     #[doc(alias = "hns3_free_buffer")]
     fn stop(&mut self) {
-        for (buffer, header) in self.ring.take().into_iter().flat_map(RxRing::stop) {
-            page_pool_put_full_netmem(&self.pool, buffer);
-            if let Some(header) = header {
-                page_pool_put_full_page(&self.headers, header);
-            }
-        }
-        while let Some(header) = self.reuse_heads.pop() {
-            page_pool_put_full_page(&self.headers, header);
-        }
-        for page in self.reuse.drain(..).chain(self.rest.take()).chain(self.pages.drain(..)) {
-            page_pool_put_full_netmem(&self.pool, page);
-        }
+        // Each buffer knows its pool.
+        self.ring.take().into_iter().flat_map(RxRing::stop).for_each(drop);
+        self.reuse_heads.clear();
+        self.reuse.clear();
+        self.rest = None;
+        self.pages.clear();
         self.free_skb();
     }
 }

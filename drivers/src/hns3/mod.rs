@@ -11,7 +11,7 @@
 //! the rest goes up as a frag with the buffer's reference. When the ring is torn down, pages are put.
 //!
 //! A page is used again while the ring's own reference to it is the only one, which is what the C driver keeps a bias for. It
-//! does so on pages that are no pool's; with a pool it leaves that to `page_pool_dev_alloc_frag`. The ports show the way that
+//! does so on pages that are no pool's; with a pool it leaves that to `page_pool_alloc_frag`. The ports show the way that
 //! Documentation/networking/netmem.rst leaves open to who recycles by himself: a reference of the pool's, never one of the
 //! page. Since it is the last, a page that the stack drops on whatever thread goes into the pool's cache and not through its
 //! ring. It keeps working when the memory is a device's, where circulation takes longer: when the pool has no more, all

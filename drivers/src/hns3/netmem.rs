@@ -82,11 +82,11 @@ impl<H: Hardware> Ring<H> {
     /// A page to cut, and one more reference to it, which the ring keeps.
     fn alloc_page(&mut self) -> Option<Frag> {
         self.reuse_pages(LOOK_AT);
-        let page = match page_pool_dev_alloc_netmems(&mut self.pool) {
+        let page = match page_pool_alloc_netmems(&mut self.pool) {
             Some(page) => page,
             None => {
                 self.reuse_pages(self.pages.len());
-                page_pool_dev_alloc_netmems(&mut self.pool)?
+                page_pool_alloc_netmems(&mut self.pool)?
             }
         };
         let mut whole = page.into_frag().ok()?;
@@ -102,7 +102,7 @@ impl<H: Hardware> Ring<H> {
     fn reuse_pages(&mut self, n: usize) {
         for _ in 0..n.min(self.pages.len()) {
             match self.pages.pop_front() {
-                Some(page) if can_reuse_page(&page) => page_pool_recycle_direct_netmem(&mut self.pool, page),
+                Some(page) if can_reuse_page(&page) => self.pool.recycle_frag(page),
                 Some(page) => self.pages.push_back(page),
                 None => break,
             }
@@ -121,7 +121,7 @@ impl<H: Hardware> Ring<H> {
             let Some(ring) = &mut self.ring else { break };
             if let Err(refused) = ring.post(buffer, None) {
                 self.stats.refused = Some(refused.reason);
-                page_pool_put_full_netmem(&mut self.pool, refused.back.payload);
+                self.pool.recycle_frag(refused.back.payload);
                 break;
             }
             posted += 1;
@@ -136,7 +136,7 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag) {
         if self.reuse.len() == self.reuse.capacity() || netmem_is_pfmemalloc(buffer.borrow()) {
-            page_pool_put_full_netmem(&mut self.pool, buffer);
+            self.pool.recycle_frag(buffer);
         } else {
             self.reuse.push(buffer);
         }
@@ -156,12 +156,12 @@ impl<H: Hardware> Ring<H> {
         let mut frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         let Some(bytes) = frag.bytes() else {
             self.stats.unreadable_head += 1;
-            page_pool_put_full_netmem(&mut self.pool, frag);
+            self.pool.recycle_frag(frag);
             return None;
         };
         let pull_len = eth_get_headlen(bytes, RX_HEAD_SIZE as usize);
         let Some(mut skb) = Skb::copy_from(&bytes[..pull_len]) else {
-            page_pool_put_full_netmem(&mut self.pool, frag);
+            self.pool.recycle_frag(frag);
             return None;
         };
         frag.advance(pull_len as u32);
@@ -176,7 +176,7 @@ impl<H: Hardware> Ring<H> {
     fn add_frag(&mut self, mut skb: Skb, buffer: Received) -> Option<Skb> {
         let frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         if frag.is_empty() {
-            page_pool_put_full_netmem(&mut self.pool, frag);
+            self.pool.recycle_frag(frag);
         } else if skb_add_rx_frag_netmem(&mut skb, frag).is_err() {
             self.stats.rx.too_many_frags += 1;
             napi_consume_skb(&mut self.pool, skb);
@@ -265,12 +265,11 @@ impl<H: Hardware> PortRing for Ring<H> {
     #[doc(alias = "hns3_fini_ring")]
     #[doc(alias = "hns3_free_buffer")]
     fn stop(&mut self) {
-        for (buffer, _) in self.ring.take().into_iter().flat_map(RxRing::stop) {
-            page_pool_put_full_netmem(&self.pool, buffer);
-        }
-        for page in self.reuse.drain(..).chain(self.rest.take()).chain(self.pages.drain(..)) {
-            page_pool_put_full_netmem(&self.pool, page);
-        }
+        // Each buffer knows its pool.
+        self.ring.take().into_iter().flat_map(RxRing::stop).for_each(drop);
+        self.reuse.clear();
+        self.rest = None;
+        self.pages.clear();
         self.free_skb();
     }
 }

@@ -3,6 +3,7 @@
 
 use netmem::page_pool::{PagePool, Received, ShareError, SyncError};
 use netmem::shim::*;
+use netmem::skb::Skb;
 use netmem::{Refused, DmaAddr, Frag, Netmem, NetmemDesc, NetmemRef, Page, Shares};
 
 macro_rules! pair {
@@ -21,24 +22,16 @@ macro_rules! pair {
 }
 
 // Putters: the cast to netmem costs nothing.
-pair!(page_put_full, netmem_put_full, (pool: &mut PagePool<Page> => &mut PagePool<Page>, memory: Netmem<Page> => Netmem),
-    |pool: &mut PagePool<Page>, memory| page_pool_put_full_page(pool, memory),
-    |pool: &mut PagePool<Page>, memory| page_pool_put_full_netmem(pool, memory));
 pair!(page_put_ring, netmem_put_ring, (memory: Netmem<Page> => Netmem),
-    |memory| page_pool_put_full_page(Anywhere, memory), |memory| page_pool_put_full_netmem(Anywhere, memory));
+    page_pool_put_full_page, page_pool_put_full_netmem);
 pair!(page_put_synced, netmem_put_synced, (pool: &mut PagePool<Page> => &mut PagePool<Page>, memory: Netmem<Page> => Netmem, size: u32 => u32),
-    |pool: &mut PagePool<Page>, memory, size| page_pool_put_page(pool, memory, size),
-    |pool: &mut PagePool<Page>, memory, size| page_pool_put_netmem(pool, memory, size));
-pair!(page_put_unrefed, netmem_put_unrefed, (memory: Netmem<Page> => Netmem, size: u32 => u32),
-    |memory, size| page_pool_put_unrefed_page(Anywhere, memory, size),
-    |memory, size| page_pool_put_unrefed_netmem(Anywhere, memory, size));
+    page_pool_put_page, page_pool_put_netmem);
 pair!(page_recycle, netmem_recycle, (pool: &mut PagePool<Page> => &mut PagePool<Page>, memory: Netmem<Page> => Netmem),
-    |pool: &mut PagePool<Page>, memory| page_pool_recycle_direct(pool, memory),
-    |pool: &mut PagePool<Page>, memory| page_pool_recycle_direct_netmem(pool, memory));
+    page_pool_recycle_direct, page_pool_recycle_direct_netmem);
 
 // Allocators and getters: the `Page` case of the generic one.
 pair!(page_alloc, netmem_alloc, (pool: &mut PagePool<Page> => &mut PagePool<Page>) -> Option<Netmem<Page>> => Option<Netmem<Page>>,
-    page_pool_dev_alloc_pages, page_pool_dev_alloc_netmems);
+    page_pool_alloc_pages, page_pool_alloc_netmems);
 pair!(page_alloc_frag, netmem_alloc_frag, (pool: &mut PagePool<Page> => &mut PagePool<Page>, size: u32 => u32) -> Option<Frag<Page>> => Option<Frag<Page>>,
     page_pool_alloc_frag, page_pool_alloc_frag_netmem);
 pair!(page_alloc_any, netmem_alloc_any, (pool: &mut PagePool<Page> => &mut PagePool<Page>, size: u32 => u32) -> Option<Frag<Page>> => Option<Frag<Page>>,
@@ -55,3 +48,7 @@ pair!(page_desc, netmem_desc, (page: &Page => NetmemRef<'_, Page>) -> &NetmemDes
     pp_page_to_nmdesc, netmem_to_nmdesc);
 pair!(page_sync, netmem_sync, (pool: &PagePool<Page> => &PagePool<Page>, buffer: Received<Page> => Received<Page>) -> Result<Frag<Page>, Refused<SyncError, Received<Page>>> => Result<Frag<Page>, Refused<SyncError, Received<Page>>>,
     page_pool_dma_sync_for_cpu, page_pool_dma_sync_netmem_for_cpu);
+
+// Packets: the cast, and the helper for memory of any kind.
+pair!(page_coalesce, netmem_coalesce, (skb: &Skb => &Skb, frag: &Frag<Page> => &Frag<Page>) -> bool => bool,
+    skb_can_coalesce, skb_can_coalesce_netmem);
