@@ -211,6 +211,8 @@ mod alloc;
 mod assert;
 mod backend;
 mod error;
+mod few;
+mod stack;
 mod sync;
 
 pub mod dma;

@@ -56,7 +56,7 @@ fn frags_of_a_pool_and_of_mm_are_mixed_and_all_come_back() {
     let mut middle = [0; 6];
     skb.copy_bits(7, &mut middle).unwrap();
     assert_eq!(&middle, b"lmm'sp");
-    skb.frags_mut().for_each(|frag| frag.bytes_mut().unwrap()[0] = b'X');
+    (0..3).for_each(|frag| skb.edit_frag(frag, |frag| frag.bytes_mut().unwrap()[0] = b'X').unwrap());
     skb.linear_mut()[0] = b'X';
     skb.copy_bits(0, &mut all).unwrap();
     assert_eq!(&all, b"XeadXoolXm'sXool");

@@ -279,7 +279,7 @@ fn device_memory_is_sent_without_a_look_and_the_device_computes_the_checksum() {
             }
             assert_eq!(skb.data_len(), len);
             let mut skb = skb.into_readable().expect_err("device memory cannot be read");
-            assert!(skb.frags_mut().all(|frag| frag.bytes_mut().is_none()));
+            assert!((0..skb.nr_frags()).all(|frag| skb.edit_frag(frag, |frag| frag.bytes_mut().is_none()).unwrap()));
             ring.send_netmem(skb).unwrap();
         }
         ring.kick();

@@ -8,6 +8,7 @@
 //! caller in another crate or module would, and need no barrier.
 
 pub(crate) mod memory;
+mod packet;
 mod pool;
 
 use core::arch::asm;
@@ -61,7 +62,13 @@ impl Case {
     }
 }
 
-/// All hot paths of the pool.
+/// All hot paths.
 pub(crate) fn cases() -> Vec<Case> {
-    pool::cases()
+    let mut cases = pool::cases();
+    cases.extend([
+        Case::new("packet: received, recycled", "loop of bulks", || packet::receive(packet::give_back)),
+        Case::new("packet: received, dropped", "loop of bulks", || packet::receive(packet::discard)),
+        Case::new("packet: sent", "loop of bulks", packet::send),
+    ]);
+    cases
 }

@@ -2,7 +2,7 @@
 
 use super::dpdk::Dpdk;
 use super::{peers, threads};
-use crate::paths;
+use crate::paths::{self, Case};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -95,8 +95,9 @@ pub(crate) fn rows() -> (Vec<Row>, Result<String, String>) {
             row("DPDK ring burst of 64", "ring-bulk"),
         ]);
     }
-    // The helpers are counted, not timed: an indirect call takes longer than any of them.
-    let timed = paths::cases().into_iter().filter(|case| !case.is_overhead() && !case.name.starts_with("helper"));
+    // So are the paths of a packet, because nothing here competes with them.
+    let counted = |case: &Case| ["helper", "packet"].iter().any(|part| case.name.starts_with(part));
+    let timed = paths::cases().into_iter().filter(|case| !case.is_overhead() && !counted(case));
     rows.extend(timed.map(|case| Row::timed(ONE, case.name, false, (case.make)())));
 
     let row = |name: &str, peer, run| Row { group: TWO, name: name.into(), peer, run };

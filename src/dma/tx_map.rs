@@ -4,6 +4,7 @@ use super::{DmaDevice, DmaDirection, DmaSlice};
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
 use crate::error::errno::{EINVAL, EMSGSIZE, ENOMEM};
+use crate::few::Few;
 use crate::memory::{DmaAddr, Page};
 use crate::mm::{PageRef, get_page, page_address, page_size};
 use core::fmt;
@@ -38,12 +39,10 @@ pub const MAX_TX_PIECES: usize = 18;
 ///
 /// # Invariants
 ///
-/// The first `len` of `pages` are there. Each address came from `map` of `device` for that page, and has not been
-/// unmapped.
+/// Each address in `pages` came from `map` of `device` for that page, and has not been unmapped.
 pub struct TxMap {
     device: Arc<dyn DmaDevice>,
-    pages: [Option<(DmaAddr, PageRef)>; MAX_TX_PIECES],
-    len: usize,
+    pages: Few<(DmaAddr, PageRef), MAX_TX_PIECES>,
 }
 
 assert_not_impl_any!(TxMap: Clone, Copy, Default);
@@ -84,7 +83,7 @@ impl TxMapError {
 impl TxMap {
     /// Nothing, for this device.
     pub fn new(device: Arc<dyn DmaDevice>) -> Self {
-        TxMap { device, pages: [const { None }; MAX_TX_PIECES], len: 0 }
+        TxMap { device, pages: Few::new() }
     }
 
     /// The device that they are mapped for.
@@ -94,12 +93,12 @@ impl TxMap {
 
     /// How many pages are mapped.
     pub fn len(&self) -> usize {
-        self.len
+        self.pages.len()
     }
 
     /// Whether none are.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Maps the block of `page`, shows the device `bytes` of it, and says where the device finds them.
@@ -109,7 +108,9 @@ impl TxMap {
     /// [`TxMapError`]. What was mapped before stays mapped.
     pub fn map(&mut self, page: &Page, bytes: &[u8]) -> Result<DmaSlice, TxMapError> {
         let len = bytes.len();
-        let slot = self.pages.get_mut(self.len).ok_or(TxMapError::Full)?;
+        if self.len() == MAX_TX_PIECES {
+            return Err(TxMapError::Full);
+        }
         let page = get_page(page);
         let offset = bytes.as_ptr().addr().checked_sub(page_address(&page).addr().get());
         let inside = |offset: &usize| offset.checked_add(len).is_some_and(|end| end <= page_size(&page));
@@ -119,8 +120,8 @@ impl TxMap {
         // which unmaps before it drops the reference.
         let addr = unsafe { self.device.map(&page, DmaDirection::ToDevice) }.ok_or(TxMapError::NoRoom { len })?;
         // INVARIANT: `addr` is this page's, from this device.
-        *slot = Some((addr, page));
-        self.len += 1;
+        let pushed = self.pages.try_push((addr, page));
+        debug_assert!(pushed.is_ok(), "there is room, as was just checked");
         if self.device.needs_sync() {
             // SAFETY: `addr` is mapped. `bytes` lie at `offset` of the block and inside it, as was just checked.
             unsafe { self.device.sync_bytes_for_device(addr, offset, bytes) };
@@ -131,7 +132,7 @@ impl TxMap {
 
 impl Drop for TxMap {
     fn drop(&mut self) {
-        for (addr, page) in self.pages.iter_mut().filter_map(Option::take) {
+        for (addr, page) in self.pages.take_all() {
             // SAFETY: by the type's invariant the address is this device's and mapped; it is taken out, so once; the
             // page is allocated, as `page` is a reference to it.
             unsafe { self.device.unmap(addr) };
@@ -142,6 +143,6 @@ impl Drop for TxMap {
 
 impl fmt::Debug for TxMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TxMap").field("pages", &self.len).finish()
+        f.debug_struct("TxMap").field("pages", &self.len()).finish()
     }
 }

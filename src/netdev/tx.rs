@@ -9,6 +9,7 @@ use crate::dma::{
     DeviceId, DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
 use crate::error::errno::{EBUSY, EINVAL, EIO, ENODEV, ENOMEM};
+use crate::few::Few;
 use crate::memory::{Backing, Page};
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
 use crate::netdev::RingError;
@@ -198,18 +199,8 @@ struct Mapped {
     _bounce: Option<FreePage>,
 }
 
-/// A packet's slot and its mappings: it can be posted.
-struct Ready {
-    slot: Reserved,
-    mapped: Mapped,
-    pieces: Pieces,
-}
-
 /// Where the device finds the pieces of a packet.
-struct Pieces {
-    slices: [Option<DmaSlice>; MAX_TX_PIECES],
-    len: usize,
-}
+type Pieces = Few<DmaSlice, MAX_TX_PIECES>;
 
 /// A packet that the device has sent, or failed to. Nothing of it is mapped any more.
 #[derive(Debug)]
@@ -314,13 +305,10 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     #[doc(alias = "ndo_start_xmit")]
     #[doc(alias = "dev_queue_xmit")]
     pub fn send(&mut self, skb: ReadableSkb) -> Result<(), Refused<TxError, ReadableSkb>> {
-        match self.map(skb.as_skb()) {
-            Ok(ready) => {
-                self.post(skb.into_skb(), ready);
-                Ok(())
-            }
-            Err(reason) => Err(Refused { reason, back: skb }),
-        }
+        self.send_any(skb.into_skb()).map_err(|refused| {
+            let Refused { reason, back } = refused;
+            Refused { reason, back: ReadableSkb::back(back) }
+        })
     }
 
     /// Hands a packet to the device that the CPU need not be able to read. Only for a driver that declares it (rule S2).
@@ -335,11 +323,8 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     where
         Q: NetmemTx,
     {
-        match validate_xmit::<Q>(&skb, self.device().id()).and_then(|()| self.map(&skb)) {
-            Ok(ready) => {
-                self.post(skb, ready);
-                Ok(())
-            }
+        match validate_xmit::<Q>(&skb, self.device().id()) {
+            Ok(()) => self.send_any(skb),
             Err(reason) => Err(Refused { reason, back: skb }),
         }
     }
@@ -353,28 +338,42 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     #[doc(alias = "ndo_xdp_xmit")]
     #[doc(alias = "xdp_convert_buff_to_frame")]
     pub fn send_xdp(&mut self, buff: XdpBuff) -> Result<(), XdpBuff> {
-        let mut skb = Skb::build(buff.into_frag());
-        match self.map(&skb) {
-            Ok(ready) => {
-                self.post(skb, ready);
+        let Err(Refused { mut back, .. }) = self.send_any(Skb::build(buff.into_frag())) else { return Ok(()) };
+        match back.take_head().map(XdpBuff::try_from) {
+            Some(Ok(buff)) => Err(buff),
+            other => {
+                debug_assert!(
+                    false,
+                    "the linear part is what the packet was built around, and long enough still: {other:?}"
+                );
                 Ok(())
             }
-            Err(_) => match skb.take_head().map(XdpBuff::try_from) {
-                Some(Ok(buff)) => Err(buff),
-                other => {
-                    debug_assert!(
-                        false,
-                        "the linear part is what the packet was built around, and long enough still: {other:?}"
-                    );
-                    Ok(())
-                }
-            },
         }
     }
 
-    /// Maps each page of a packet, and reserves a slot for it. What was mapped when it fails is unmapped on the way out.
-    fn map(&mut self, skb: &Skb) -> Result<Ready, TxError> {
-        let device = self.queue.device();
+    /// Maps and posts a packet that the device may be given.
+    fn send_any(&mut self, skb: Skb) -> Result<(), Refused<TxError, Skb>> {
+        // Mapped where it is, because a packet is large.
+        let mapped = Mapped { map: TxMap::new(self.queue.device().clone()), _bounce: None };
+        let mut packet = Packet { mapped, skb, descriptors: 0 };
+        let mut pieces = Pieces::new();
+        match self.map(&packet.skb, &mut packet.mapped, &mut pieces) {
+            Ok(slot) => {
+                packet.descriptors = pieces.len();
+                self.post(slot, packet, &pieces);
+                Ok(())
+            }
+            Err(reason) => {
+                let Packet { mapped, skb, .. } = packet;
+                drop(mapped);
+                Err(Refused { reason, back: skb })
+            }
+        }
+    }
+
+    /// Maps each page of a packet, notes where its pieces are, and reserves a slot for it. What was mapped when it fails is
+    /// unmapped when the caller drops `mapped`.
+    fn map(&mut self, skb: &Skb, mapped: &mut Mapped, pieces: &mut Pieces) -> Result<Reserved, TxError> {
         check_frame(skb.len())?;
         if let IpSummed::Partial { start, offset } = skb.ip_summed() {
             let (len, end) = (skb.len(), usize::from(start) + usize::from(offset) + 2);
@@ -387,26 +386,27 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         if need > self.room {
             return Err(TxError::Full { need, room: self.room });
         }
-        let mut mapped = Mapped { map: TxMap::new(device.clone()), _bounce: None };
-        let mut pieces = Pieces { slices: [None; MAX_TX_PIECES], len: 0 };
+        let mut note = |slice| {
+            let noted = pieces.try_push(slice);
+            debug_assert!(noted.is_ok(), "an skb has no more pieces");
+        };
         let map = |map: &mut TxMap, piece, page: &Page, bytes: &[u8]| {
             map.map(page, bytes).map_err(|source| TxError::Map { piece, source })
         };
         let bytes = skb.linear();
         match skb.linear_page() {
             _ if bytes.is_empty() => {}
-            Some(page) => pieces.push(map(&mut mapped.map, 0, page, bytes)?),
+            Some(page) => note(map(&mut mapped.map, 0, page, bytes)?),
             None => {
                 let copy = self.bounce(bytes).ok_or(TxError::NoMemory { len: bytes.len() })?;
-                pieces.push(map(&mut mapped.map, 0, copy.page(), &copy.bytes()[..bytes.len()])?);
+                note(map(&mut mapped.map, 0, copy.page(), &copy.bytes()[..bytes.len()])?);
                 mapped._bounce = Some(copy);
             }
         }
         for (frag, of) in skb.frags().enumerate().filter(|(_, of)| !of.is_empty()) {
-            pieces.push(map_frag(&mut mapped.map, frag, of)?);
+            note(map_frag(&mut mapped.map, frag, of)?);
         }
-        let slot = self.slots.reserve().ok_or(TxError::Full { need, room: self.room })?;
-        Ok(Ready { slot, mapped, pieces })
+        self.slots.reserve().ok_or(TxError::Full { need, room: self.room })
     }
 
     /// A page with a copy of these bytes.
@@ -417,18 +417,18 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         Some(page)
     }
 
-    fn post(&mut self, skb: Skb, ready: Ready) {
-        let Ready { slot, mapped, pieces } = ready;
-        let checksum = match skb.ip_summed() {
+    #[inline]
+    fn post(&mut self, slot: Reserved, packet: Packet, pieces: &Pieces) {
+        let checksum = match packet.skb.ip_summed() {
             IpSummed::Partial { start, offset } => Some(TxChecksum { start, offset }),
             IpSummed::None | IpSummed::Unnecessary => None,
         };
         let id = slot.id();
-        self.room -= pieces.len;
+        self.room -= pieces.len();
         // INVARIANT: the packet is in the slot before the device knows of it.
-        self.slots.fill(slot, Packet { mapped, skb, descriptors: pieces.len });
-        for (i, slice) in pieces.slices.iter().flatten().enumerate() {
-            let last = i + 1 == pieces.len;
+        self.slots.fill(slot, packet);
+        for (i, slice) in pieces.as_slice().iter().enumerate() {
+            let last = i + 1 == pieces.len();
             self.queue.post(TxDescriptor::new(id, *slice, last, checksum.filter(|_| last)));
         }
     }
@@ -502,16 +502,6 @@ impl<Q: DmaTxQueue> TxRing<Q> {
 }
 
 assert_not_impl_any!(Sent: Clone, Copy, Default);
-
-impl Pieces {
-    fn push(&mut self, slice: DmaSlice) {
-        debug_assert!(self.len < MAX_TX_PIECES, "an skb has no more pieces");
-        if let Some(slot) = self.slices.get_mut(self.len) {
-            *slot = Some(slice);
-            self.len += 1;
-        }
-    }
-}
 
 impl<Q: DmaTxQueue> Drop for TxRing<Q> {
     fn drop(&mut self) {

@@ -1,13 +1,17 @@
 //! [`Batch`]: many handles that move together.
 
-use super::{Handles, Netmem, Stack};
+use super::Netmem;
 use crate::assert::assert_not_impl_any;
 use crate::backend::{Backend, Host};
 use crate::memory::{Kind, NetIov, Page, PageOrIov};
+use crate::stack::Stack;
 use core::fmt;
 
 /// How many handles a [`Batch`] holds.
 pub const BATCH: usize = 64;
+
+/// Handles that move together.
+pub(crate) type Handles<K> = Stack<Netmem<K>, BATCH>;
 
 /// Up to [`BATCH`] owned references that are allocated, recycled or put together.
 ///

@@ -61,7 +61,6 @@ mod provider;
 mod readable;
 mod received;
 mod shares;
-mod stack;
 mod stats;
 
 // rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
@@ -69,6 +68,7 @@ pub use area::{AreaError, FreeIov};
 #[doc(alias = "XDP_BULK_QUEUE_SIZE")]
 pub use batch::BATCH;
 pub use batch::Batch;
+pub(crate) use batch::Handles;
 #[doc(alias = "dmabuf_id")]
 pub use binding::BindingId;
 pub use binding::BindingIdError;
@@ -130,4 +130,3 @@ pub(crate) use params::check_order;
 pub(crate) use parts::Parts;
 pub(crate) use provider::{Installed, Sink, Wish};
 pub(crate) use readable::bytes_mut;
-pub(crate) use stack::{Handles, Stack};

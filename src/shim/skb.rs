@@ -174,11 +174,9 @@ pub fn skb_can_coalesce(skb: &Skb, frag: &Frag<Page>) -> bool {
 /// # Errors
 ///
 /// The frag, when it does not continue the last one.
+#[inline]
 pub fn skb_coalesce_rx_frag(skb: &mut Skb, frag: Frag) -> Result<(), Frag> {
-    match skb.frags_mut().last() {
-        Some(last) => skb_frag_size_add(last, frag),
-        None => Err(frag),
-    }
+    skb.coalesce_rx_frag(frag)
 }
 
 /// A packet around a buffer. Host memory only, by type (rule P2).

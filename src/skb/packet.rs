@@ -6,6 +6,7 @@ use crate::Refused;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::error::errno::{EFAULT, EMSGSIZE};
+use crate::few::Few;
 use crate::memory::{Kind, Page};
 use crate::page_pool::{BoundFrag, Frag};
 use core::fmt;
@@ -33,10 +34,14 @@ pub const MAX_SKB_FRAGS: usize = 17;
 /// assert_eq!(copy[63], 0xaa);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Invariants
+///
+/// `data_len` is what the frags have together.
 pub struct Skb {
     linear: Linear,
-    nr_frags: usize,
-    frags: [Option<SkbFrag>; MAX_SKB_FRAGS],
+    frags: Few<SkbFrag, MAX_SKB_FRAGS>,
+    data_len: usize,
     queue: u16,
     ip_summed: IpSummed,
 }
@@ -131,14 +136,9 @@ impl ReadError {
 
 impl Skb {
     /// A packet of nothing.
+    #[inline]
     pub fn new() -> Self {
-        Skb {
-            linear: Linear::Heap(Vec::new()),
-            nr_frags: 0,
-            frags: [const { None }; MAX_SKB_FRAGS],
-            queue: 0,
-            ip_summed: IpSummed::None,
-        }
+        Skb { linear: Linear::Heap(Vec::new()), frags: Few::new(), data_len: 0, queue: 0, ip_summed: IpSummed::None }
     }
 
     /// A packet whose linear part is a copy of `bytes`; `None` when there is no memory.
@@ -153,8 +153,9 @@ impl Skb {
     /// A packet around a buffer: the linear part is the frag, not a copy. Host memory only, by type.
     #[doc(alias = "napi_build_skb")]
     #[doc(alias = "build_skb")]
+    #[inline]
     pub fn build(head: Frag<Page>) -> Self {
-        Skb { linear: Linear::Pool(head), ..Self::new() }
+        Skb { linear: Linear::Pool(head), frags: Few::new(), data_len: 0, queue: 0, ip_summed: IpSummed::None }
     }
 
     /// The linear part. Always readable.
@@ -183,19 +184,15 @@ impl Skb {
     #[doc(alias = "skb_add_rx_frag_netmem")]
     #[doc(alias = "skb_add_rx_frag")]
     #[doc(alias = "skb_coalesce_rx_frag")]
+    #[inline]
     pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>) -> Result<(), Refused<AddFragError, SkbFrag>>
     where
         Frag<K>: Into<Frag>,
     {
-        let mut frag: Frag = frag.into();
-        let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_mut());
-        if let Some(SkbFrag::Pool(last)) = last {
-            match last.try_merge(frag) {
-                Ok(()) => return Ok(()),
-                Err(other) => frag = other,
-            }
+        match self.coalesce_rx_frag(frag.into()) {
+            Ok(()) => Ok(()),
+            Err(frag) => self.push(SkbFrag::Pool(frag)),
         }
-        self.push(SkbFrag::Pool(frag))
     }
 
     /// Whether the packet's last frag is of the pool's memory and ends where `frag` begins, so that
@@ -203,8 +200,23 @@ impl Skb {
     #[doc(alias = "skb_can_coalesce_netmem")]
     #[doc(alias = "skb_can_coalesce")]
     pub fn can_coalesce<K: Kind>(&self, frag: &Frag<K>) -> bool {
-        let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_ref());
-        matches!(last, Some(SkbFrag::Pool(last)) if last.continues_in(frag))
+        matches!(self.frags.as_slice().last(), Some(SkbFrag::Pool(last)) if last.continues_in(frag))
+    }
+
+    /// Joins a frag of a pool to the last one.
+    ///
+    /// # Errors
+    ///
+    /// The frag, when it does not continue the last one.
+    #[doc(alias = "skb_coalesce_rx_frag")]
+    #[inline]
+    pub fn coalesce_rx_frag(&mut self, frag: Frag) -> Result<(), Frag> {
+        let Some(SkbFrag::Pool(last)) = self.frags.as_mut_slice().last_mut() else { return Err(frag) };
+        let len = frag.len() as usize;
+        last.try_merge(frag)?;
+        // INVARIANT: the last frag has grown by the length of this one.
+        self.data_len += len;
+        Ok(())
     }
 
     /// Attaches any frag as the last one, and joins nothing.
@@ -239,57 +251,72 @@ impl Skb {
     #[doc(alias = "skb_add_rx_frag_netmem")]
     #[doc(alias = "zerocopy_fill_skb_from_devmem")]
     pub fn add_bound_frag(&mut self, mut frag: BoundFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-        let last = self.nr_frags.checked_sub(1).and_then(|last| self.frags[last].as_mut());
-        if let Some(SkbFrag::Bound(last)) = last {
+        if let Some(SkbFrag::Bound(last)) = self.frags.as_mut_slice().last_mut() {
+            let len = frag.len() as usize;
             match last.try_merge(frag) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.data_len += len;
+                    return Ok(());
+                }
                 Err(other) => frag = other,
             }
         }
         self.push(SkbFrag::Bound(frag))
     }
 
+    #[inline]
     fn push(&mut self, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-        let Some(slot) = self.frags.get_mut(self.nr_frags) else {
-            return Err(Refused { reason: AddFragError::Full { len: frag.len() }, back: frag });
-        };
-        *slot = Some(frag);
-        self.nr_frags += 1;
+        let len = frag.len();
+        let full = |frag| Refused { reason: AddFragError::Full { len }, back: frag };
+        self.frags.try_push(frag).map_err(full)?;
+        // INVARIANT: the frag is in.
+        self.data_len += len as usize;
         Ok(())
     }
 
     /// The frags, in order.
     #[inline]
     pub fn frags(&self) -> impl Iterator<Item = &SkbFrag> {
-        self.frags.iter().flatten()
+        self.frags.as_slice().iter()
     }
 
-    /// The frags, to write.
-    pub fn frags_mut(&mut self) -> impl Iterator<Item = &mut SkbFrag> {
-        self.frags.iter_mut().flatten()
+    /// Lends frag `index`, from 0, to `edit`, which may write and narrow it. `None` when there is no such frag.
+    ///
+    /// The length of the packet follows. In C the driver corrects `len` and `data_len` itself after `skb_frag_size_sub`.
+    pub fn edit_frag<R>(&mut self, index: usize, edit: impl FnOnce(&mut SkbFrag) -> R) -> Option<R> {
+        let frag = self.frags.as_mut_slice().get_mut(index)?;
+        self.data_len -= frag.len() as usize;
+        let edited = Edited { frag, data_len: &mut self.data_len };
+        Some(edit(edited.frag))
     }
 
     /// How many frags there are.
     #[inline]
     pub fn nr_frags(&self) -> usize {
-        self.nr_frags
+        self.frags.len()
     }
 
-    /// Takes the frags out, in order. The linear part stays.
-    pub fn take_frags(&mut self) -> impl Iterator<Item = SkbFrag> + use<> {
-        self.nr_frags = 0;
-        core::mem::replace(&mut self.frags, [const { None }; MAX_SKB_FRAGS]).into_iter().flatten()
+    /// Takes the frags out, in order. The linear part stays. What the iterator has not given is dropped with it.
+    #[inline]
+    pub fn take_frags(&mut self) -> impl Iterator<Item = SkbFrag> {
+        // INVARIANT: there are none any more.
+        self.data_len = 0;
+        self.frags.take_all()
     }
 
     /// Hands the first frag to `edit`, which returns the rest of it; a frag without a rest leaves the packet.
     /// Returns `None` when there is no frag.
     pub fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
-        let (rest, result) = edit(self.frags[0].take()?);
-        if rest.is_none() {
-            self.frags.rotate_left(1);
-            self.nr_frags -= 1;
-        } else {
-            self.frags[0] = rest;
+        let frag = self.frags.remove_first()?;
+        // INVARIANT: the frag is out.
+        self.data_len -= frag.len() as usize;
+        let (rest, result) = edit(frag);
+        if let Some(rest) = rest {
+            let len = rest.len() as usize;
+            // INVARIANT: there is room, because one was taken out.
+            if self.frags.insert_first(rest).is_ok() {
+                self.data_len += len;
+            }
         }
         Some(result)
     }
@@ -317,7 +344,7 @@ impl Skb {
     /// Bytes in the frags.
     #[inline]
     pub fn data_len(&self) -> usize {
-        self.frags().map(|frag| frag.len() as usize).sum()
+        self.data_len
     }
 
     /// Whether the CPU can read every frag. The linear part it can read in any case.
@@ -434,6 +461,18 @@ impl Skb {
     }
 }
 
+/// A frag that is being changed, and is counted when that is over.
+struct Edited<'a> {
+    frag: &'a mut SkbFrag,
+    data_len: &'a mut usize,
+}
+
+impl Drop for Edited<'_> {
+    fn drop(&mut self) {
+        *self.data_len += self.frag.len() as usize;
+    }
+}
+
 impl Default for Skb {
     fn default() -> Self {
         Self::new()
@@ -445,7 +484,7 @@ impl fmt::Debug for Skb {
         f.debug_struct("Skb")
             .field("len", &self.len())
             .field("linear", &self.linear().len())
-            .field("nr_frags", &self.nr_frags)
+            .field("nr_frags", &self.nr_frags())
             .field("readable", &self.frags_readable())
             .finish()
     }
@@ -472,5 +511,25 @@ mod tests {
         skb.add_mm_frag(MmFrag::new(page, 0, 9).expect("inside")).expect("17 fit");
         assert_eq!(skb.frags().map(SkbFrag::len).collect::<Vec<_>>(), [1, 3, 9]);
         assert_eq!(Skb::new().edit_first_frag(|_| (None, ())), None);
+        assert_eq!(skb.edit_frag(2, |frag| frag.narrow(2, 4)), Some(Ok(())));
+        assert_eq!((skb.data_len(), skb.edit_frag(3, |_| ())), (8, None));
+        assert_eq!(skb.take_frags().next().map(|frag| frag.len()), Some(1));
+        assert_eq!((skb.nr_frags(), skb.len(), zone.free_frames()), (0, 0, 3));
+    }
+
+    #[test]
+    fn a_frag_is_counted_although_its_edit_panics() {
+        let zone = Zone::new(1).expect("a page");
+        let mut skb = Skb::new();
+        let page = zone.alloc(0).expect("a page");
+        skb.add_mm_frag(MmFrag::new(page, 0, 100).expect("inside")).expect("17 fit");
+        let edit = std::panic::AssertUnwindSafe(|| {
+            skb.edit_frag(0, |frag| {
+                frag.narrow(0, 60).expect("inside");
+                panic!("on purpose");
+            })
+        });
+        assert!(std::panic::catch_unwind(edit).is_err());
+        assert_eq!(skb.len(), 60);
     }
 }

@@ -37,6 +37,13 @@ impl ReadableSkb {
         }
     }
 
+    /// Makes a packet a readable one again that was one, and has not been changed.
+    pub(crate) fn back(skb: Skb) -> Self {
+        debug_assert!(skb.frags().all(|frag| frag.bytes().is_some()), "the packet was readable");
+        // INVARIANT: as the caller says.
+        ReadableSkb(skb)
+    }
+
     /// The packet, to look at.
     pub fn as_skb(&self) -> &Skb {
         &self.0

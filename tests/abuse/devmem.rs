@@ -106,12 +106,12 @@ fn packets_whose_frags_are_swapped() {
     let mut one = packet([iovs.alloc_frag(4096).unwrap()]);
     let mut two = Skb::copy_from(b"host").unwrap();
     two.add_rx_frag(pages.alloc_frag(1000).unwrap()).unwrap();
-    swap(one.frags_mut().next().unwrap(), two.frags_mut().next().unwrap());
+    one.edit_frag(0, |one| two.edit_frag(0, |two| swap(one, two))).unwrap().unwrap();
     assert!(one.frags_readable() && !two.frags_readable());
     assert_eq!((one.len(), two.len()), (1004, 4100));
     assert!(one.copy_bits(0, &mut [0; 1004]).is_ok());
     assert!(two.copy_bits(0, &mut [0; 5]).is_err() && two.checksum(3, 2).is_err());
-    assert!(two.frags_mut().all(|frag| frag.bytes_mut().is_none() && frag.page().is_none()));
+    assert!(two.edit_frag(0, |frag| frag.bytes_mut().is_none() && frag.page().is_none()).unwrap());
     swap(&mut one, &mut two);
     let mut sock = Sock::new();
     sock.queue(one).unwrap();

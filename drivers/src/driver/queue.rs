@@ -94,16 +94,13 @@ impl<H: Hardware> RxQueue<H> {
             match completion {
                 Ok(completed) => {
                     let Some(memory) = poll.memory(index) else { break };
-                    let end = completed.end_of_frame;
-                    match xdp {
-                        Some(xdp) => self.add_xdp(memory, completed, xdp),
-                        None => self.add(memory, completed),
-                    }
-                    if end {
-                        work += 1;
-                        if let Some(dropped) = self.finish(index).and_then(&mut *deliver) {
-                            poll.recycle(dropped);
-                        }
+                    work += u32::from(completed.end_of_frame);
+                    let arrived = match xdp {
+                        Some(xdp) => self.add_xdp(index, memory, completed, xdp),
+                        None => self.add(index, memory, completed),
+                    };
+                    if let Some(dropped) = arrived.and_then(&mut *deliver) {
+                        poll.recycle(dropped);
                     }
                 }
                 Err(bad) => {
@@ -115,30 +112,30 @@ impl<H: Hardware> RxQueue<H> {
         work
     }
 
-    /// Lets the program see a frame, and does what it says. What it passes is the frame that has arrived.
-    fn add_xdp(&mut self, memory: &mut RxMemory, completed: Completed, xdp: &mut Xdp) {
-        let first = !matches!(self.frame, Frame::Lost);
-        let frame = core::mem::replace(&mut self.frame, Frame::Lost);
-        if !completed.end_of_frame || completed.header.is_some() || !matches!(frame, Frame::None) {
-            self.stats.xdp_multi_buffer += u64::from(first);
-            return;
-        }
+    /// Lets the program see a frame, and does what it says. Returns the packet that it passes.
+    fn add_xdp(&mut self, index: usize, memory: &mut RxMemory, completed: Completed, xdp: &mut Xdp) -> Option<Skb> {
         // The frame ends here, whatever becomes of it: should the program panic, the next one is none of its victims.
-        self.frame = Frame::None;
+        let next = if completed.end_of_frame { Frame::None } else { Frame::Lost };
+        let whole = completed.end_of_frame && completed.header.is_none() && matches!(self.frame, Frame::None);
+        if !whole {
+            self.stats.xdp_multi_buffer += u64::from(!matches!(self.frame, Frame::Lost));
+            self.frame = next;
+            return None;
+        }
         if check_frame(completed.payload.len() as usize).is_err() {
             self.stats.too_short += 1;
-            return memory.payload_mut().recycle_received(completed.payload);
+            memory.payload_mut().recycle_received(completed.payload);
+            return None;
         }
         let Ok(buff) = XdpBuff::receive(memory.payload(), completed.payload) else {
             self.stats.failed += 1;
-            return;
+            return None;
         };
         match xdp.run(buff) {
             XdpOutcome::Passed(frag) => {
                 let mut skb = Skb::new();
-                if skb.add_rx_frag(frag).is_ok() {
-                    self.frame = Frame::Some(skb);
-                }
+                skb.add_rx_frag(frag).ok()?;
+                return self.finish(index, &mut skb).then_some(skb);
             }
             XdpOutcome::Dropped(frag) => {
                 self.stats.xdp_drop += 1;
@@ -150,12 +147,16 @@ impl<H: Hardware> RxQueue<H> {
                 memory.payload_mut().recycle_frag(frag);
             }
         }
+        None
     }
 
-    /// Adds what one buffer holds to the frame that is arriving.
-    fn add(&mut self, memory: &mut RxMemory, completed: Completed) {
+    /// Adds what one buffer holds to the frame that is arriving. Returns the packet when its frame ends here.
+    ///
+    /// A frame that begins and ends with one buffer is built where it is returned, and is never stored.
+    fn add(&mut self, index: usize, memory: &mut RxMemory, completed: Completed) -> Option<Skb> {
         let Completed { payload, header, end_of_frame, csum_ok } = completed;
-        let frame = core::mem::replace(&mut self.frame, Frame::Lost);
+        // What becomes of the frame if this buffer is its last one, or if it is lost here. A panic on the way loses it, too.
+        let next = if end_of_frame { Frame::None } else { Frame::Lost };
         let header = match (header, memory.headers()) {
             (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
             _ => None,
@@ -163,46 +164,55 @@ impl<H: Hardware> RxQueue<H> {
         // A buffer of other pools than this queue's would not come back from its ring; the frame would be lost with it.
         let Ok(payload) = memory.payload().sync_for_cpu(payload) else {
             self.stats.failed += 1;
-            return;
+            self.frame = next;
+            return None;
         };
-        let mut skb = match (frame, header) {
-            (Frame::None, header) => header.map_or_else(Skb::new, Skb::build),
-            (Frame::Some(skb), None) => skb,
-            // Headers in the middle of a frame are as wrong as a length that does not fit.
-            (Frame::Some(_), Some(_)) => {
-                self.stats.bad_length += 1;
-                return;
+        let mut skb = match &self.frame {
+            Frame::None => {
+                self.frame = next;
+                header.map_or_else(Skb::new, Skb::build)
             }
-            (Frame::Lost, _) => return memory.payload_mut().recycle_frag(payload),
+            Frame::Lost => {
+                self.frame = next;
+                memory.payload_mut().recycle_frag(payload);
+                return None;
+            }
+            Frame::Some(_) => match (core::mem::replace(&mut self.frame, next), header) {
+                (Frame::Some(skb), None) => skb,
+                // Headers in the middle of a frame are as wrong as a length that does not fit.
+                _ => {
+                    self.stats.bad_length += 1;
+                    return None;
+                }
+            },
         };
         if payload.is_empty() {
             memory.payload_mut().recycle_frag(payload);
         } else if skb.add_rx_frag(payload).is_err() {
             self.stats.too_many_frags += 1;
-            return;
+            return None;
         }
-        if end_of_frame && csum_ok == Some(true) {
+        if !end_of_frame {
+            self.frame = Frame::Some(skb);
+            return None;
+        }
+        if csum_ok == Some(true) {
             skb.set_ip_summed(IpSummed::Unnecessary);
         }
-        self.frame = Frame::Some(skb);
+        if self.finish(index, &mut skb) { Some(skb) } else { None }
     }
 
-    /// The frame has ended: gives it, unless it was lost.
-    fn finish(&mut self, index: usize) -> Option<Skb> {
-        match core::mem::replace(&mut self.frame, Frame::None) {
-            // No header to tell a protocol by: Linux drivers drop it, too, before eth_type_trans would read it.
-            Frame::Some(skb) if check_frame(skb.len()).is_err() => {
-                self.stats.too_short += 1;
-                None
-            }
-            Frame::Some(mut skb) => {
-                skb.set_queue(index as u16);
-                self.stats.packets += 1;
-                self.stats.bytes += skb.len() as u64;
-                Some(skb)
-            }
-            _ => None,
+    /// Completes a packet whose frame has ended. Returns false when the frame is to be dropped.
+    fn finish(&mut self, index: usize, skb: &mut Skb) -> bool {
+        // No header to tell a protocol by: Linux drivers drop it, too, before eth_type_trans would read it.
+        if check_frame(skb.len()).is_err() {
+            self.stats.too_short += 1;
+            return false;
         }
+        skb.set_queue(index as u16);
+        self.stats.packets += 1;
+        self.stats.bytes += skb.len() as u64;
+        true
     }
 
     /// Drops what has arrived of a frame, and skips the rest of it. False when it was lost already.

@@ -3,7 +3,8 @@
 use super::ring::Ring;
 use super::shared::Shared;
 use crate::memory::Kind;
-use crate::page_pool::{BATCH, Handles, Idle, Stack};
+use crate::page_pool::{BATCH, Handles, Idle};
+use crate::stack::Stack;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -13,8 +13,9 @@ use crate::memory::{Kind, NetIov, NetmemRef, Page, PageOrIov, PoolId, Raw};
 use crate::mm::{FreePage, page_ref_count, page_size, page_to_nid};
 use crate::page_pool::{
     AnyProvider, BATCH, CACHE, Frag, FreeIov, Handles, Idle, Installed, Netmem, PagePoolParams, PoolError, PoolFlags,
-    PoolKind, REFILL, Refill, Sink, Stack, Stats, Wish,
+    PoolKind, REFILL, Refill, Sink, Stats, Wish,
 };
+use crate::stack::Stack;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::Range;
 use core::ptr::{self, NonNull};

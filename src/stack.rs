@@ -1,8 +1,7 @@
 //! [`Stack`]: a few values that move together, in place and without an allocation.
 
-use super::{BATCH, Netmem};
 use core::hint;
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::ptr;
 
 /// Up to `N` values. Dropping a stack forgets the values that it holds: its owner drains it first.
@@ -14,9 +13,6 @@ pub(crate) struct Stack<T, const N: usize> {
     len: usize,
     items: [MaybeUninit<T>; N],
 }
-
-/// Handles that move together.
-pub(crate) type Handles<K> = Stack<Netmem<K>, BATCH>;
 
 impl<T, const N: usize> Stack<T, N> {
     /// Returns a stack that holds nothing.
@@ -80,13 +76,27 @@ impl<T, const N: usize> Stack<T, N> {
         unsafe { &*(items as *const [T]) }
     }
 
+    /// Returns the values, the oldest first, to change.
+    #[inline(always)]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        let items: *mut [MaybeUninit<T>] = &raw mut self.items[..self.len];
+        // CAST: a `MaybeUninit` is laid out as its value. SAFETY: `items[..len]` are initialised by the type's invariant.
+        unsafe { &mut *(items as *mut [T]) }
+    }
+
+    /// Gives all values up. Returns their places, the oldest first, where they still are.
+    #[inline(always)]
+    pub(crate) fn take_slice(&mut self) -> &mut [MaybeUninit<T>] {
+        let len = mem::take(&mut self.len);
+        &mut self.items[..len]
+    }
+
     /// Takes all values off, the oldest first. What the iterator has not given when it is dropped is forgotten.
     #[inline(always)]
     pub(crate) fn drain(&mut self) -> impl ExactSizeIterator<Item = T> {
-        let len = core::mem::take(&mut self.len);
-        self.items[..len].iter().map(|item| {
-            // SAFETY: the value is initialised, because it was below `len`; it is read once, because `len` is 0 now and the
-            // iterator visits each item once.
+        self.take_slice().iter().map(|item| {
+            // SAFETY: the value is initialised, because the stack had it; it is read once, because the stack has it no more and
+            // the iterator visits each item once.
             unsafe { item.assume_init_read() }
         })
     }
