@@ -76,9 +76,7 @@ mod tests {
     use crate::netdev::{
         AdjustError, BindError, ConfigError, PostError, QueueError, RestartError, RingError, TxError, UnbindError,
     };
-    use crate::page_pool::{
-        AreaError, BindingIdError, DmabufError, PoolError, ProviderError, ShareError, TxRangeError,
-    };
+    use crate::page_pool::{AreaError, DmabufError, PoolError, ProviderError, ShareError, TxRangeError};
     use crate::skb::{AddFragError, ReadError};
     use rustix::io::Errno;
     use std::string::ToString;
@@ -104,8 +102,8 @@ mod tests {
             (ProviderError::Order { order: 11, max: 10 }.errno(), Errno::INVAL, "page_pool_init: MAX_PAGE_ORDER"),
             // net/core/devmem.c
             (ProviderError::PieceSize { asked: 8192, has: 4096 }.errno(), Errno::TOOBIG, "mp_dmabuf_devmem_init"),
-            (DmabufError::Id(BindingIdError::NoMemory).errno(), Errno::NOMEM, "xa_alloc_cyclic"),
-            (DmabufError::Id(BindingIdError::AllInUse { count: 1 }).errno(), Errno::BUSY, "xa_alloc_cyclic"),
+            (DmabufError::NoMemory.errno(), Errno::NOMEM, "xa_alloc_cyclic"),
+            (DmabufError::AllInUse { count: 1 }.errno(), Errno::BUSY, "xa_alloc_cyclic"),
             (AreaError::Misaligned { addr: 1, len: 1, size: 4096 }.errno(), Errno::INVAL, "net_devmem_bind_dmabuf"),
             (AreaError::NoMemory { niovs: 1 }.errno(), Errno::NOMEM, "net_devmem_bind_dmabuf: niovs"),
             (

@@ -2,9 +2,7 @@
 //! where they are checked at run time.
 
 use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor};
-use netmem::netdev::{
-    CompletionError, Hardware, PostError, RxMemory, RxRing, XDP_PACKET_HEADROOM, XdpBuff, XdpReceiveError,
-};
+use netmem::netdev::{CompletionError, Hardware, PostError, RxMemory, RxRing, XdpBuff, XdpReceiveError};
 use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams, PoolKind, Received, SyncError};
 use netmem::provider::DmabufProvider;
 use netmem::skb::{FrameError, IpSummed, ReadError, Skb};
@@ -911,7 +909,7 @@ unsafe impl DmaQueue for Echo {
 /// One buffer of a pool, received with `len` bytes behind headroom.
 fn received<K: PoolKind>(pool: &mut PagePool<K>, device: &Arc<dyn DmaDevice>, len: u32) -> Received<K> {
     let mut ring = RxRing::new(Echo { device: device.clone(), len, posted: VecDeque::new() }).unwrap();
-    ring.post_behind(pool.alloc_frag(2048).unwrap(), XDP_PACKET_HEADROOM, None).unwrap();
+    ring.post_behind(pool.alloc_frag(2048).unwrap(), XdpBuff::HEADROOM, None).unwrap();
     ring.complete().unwrap().unwrap().payload
 }
 
@@ -924,7 +922,7 @@ fn d1_a_packet_for_a_program_is_made_of_what_a_pool_of_any_kind_received() {
     let syncs = rig.bus.stats().syncs_for_cpu;
     let buffer = received(&mut pages, &device, 100);
     let buff = XdpBuff::receive(&pages, buffer).unwrap();
-    assert_eq!((buff.len(), buff.headroom(), buff.tailroom()), (100, XDP_PACKET_HEADROOM, 2048 - 256 - 100));
+    assert_eq!((buff.len(), buff.headroom(), buff.tailroom()), (100, XdpBuff::HEADROOM, 2048 - 256 - 100));
     let buffer = received(&mut open, &device, 100);
     assert_eq!(XdpBuff::receive(&open, buffer).unwrap().len(), 100);
     assert_eq!(rig.bus.stats().syncs_for_cpu, syncs + 2, "the pool has synced both");

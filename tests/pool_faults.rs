@@ -3,9 +3,7 @@
 //! Everything goes through the public traits, as a driver's or a provider's author would write them.
 
 use netmem::mm::{FreePage, PAGE_SIZE, Zone, get_page, put_page};
-use netmem::page_pool::{
-    Batch, CACHE, InitCallback, PagePoolParams, PoolError, PoolHooks, PoolId, ProviderError, REFILL, Refill,
-};
+use netmem::page_pool::{Batch, InitCallback, PagePoolParams, PoolError, PoolHooks, PoolId, ProviderError, Refill};
 use netmem::provider::PageProvider;
 use netmem::{MemoryProvider, NetIov, Netmem, NetmemRef, Page, PagePool};
 use netmem_sim::dma::DmaBus;
@@ -13,6 +11,9 @@ use netmem_sim::kit::{Altered, Bank, Iovs, Watched, panics};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
+
+const CACHE: usize = PagePoolParams::CACHE;
+const REFILL: usize = PagePoolParams::REFILL;
 
 /// Pages of a zone, unless `fails` says so: it is given the number of the call.
 struct Flaky {

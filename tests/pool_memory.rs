@@ -4,7 +4,7 @@
 use netmem::dma::DmaDevice;
 use netmem::mm::Zone;
 use netmem::netdev::RxMemory;
-use netmem::page_pool::{AnyProvider, Chunk, DEFAULT_RING, PagePool, PagePoolParams};
+use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::{NetIov, Netmem, NetmemRef, Page, PageOrIov};
 use netmem_drivers::{Driver, QueueConfig};
@@ -61,6 +61,7 @@ fn cost<T>(make: impl FnOnce() -> T) -> (T, usize) {
 /// each processor, and the work item's and the allocator's own costs come on top and are not counted here.
 const LINUX_PAGE_POOL: usize = 1728;
 /// The queue of its ring: a pointer for each slot.
+const DEFAULT_RING: u32 = PagePoolParams::DEFAULT_RING;
 const LINUX_RING: usize = DEFAULT_RING as usize * 8;
 
 #[test]

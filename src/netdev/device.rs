@@ -5,7 +5,7 @@ use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
 use crate::error::errno::{EBUSY, ENODEV, ENOMEM, EOPNOTSUPP, ERANGE};
 use crate::memory::{Page, PageOrIov};
-use crate::netdev::XDP_PACKET_HEADROOM;
+use crate::netdev::XdpBuff;
 use crate::page_pool::{AnyProvider, MemoryProvider, PoolKind};
 use crate::skb::ETH_HLEN;
 use core::fmt;
@@ -153,7 +153,7 @@ impl<K: RxKind> RxQueueConfig<K> {
         self.rx_page_size
     }
 
-    /// Bytes to keep free in front of each payload buffer: 0, or [`XDP_PACKET_HEADROOM`].
+    /// Bytes to keep free in front of each payload buffer: 0, or [`XdpBuff::HEADROOM`].
     #[doc(alias = "XDP_PACKET_HEADROOM")]
     pub fn headroom(&self) -> u32 {
         self.headroom
@@ -333,7 +333,7 @@ impl<K: RxKind> NetDevice<K> {
         RxQueueConfig {
             provider: bound.map(|bound| bound.provider.clone()),
             rx_page_size: bound.map_or(0, |bound| bound.rx_page_size),
-            headroom: if self.xdp { XDP_PACKET_HEADROOM } else { 0 },
+            headroom: if self.xdp { XdpBuff::HEADROOM } else { 0 },
         }
     }
 

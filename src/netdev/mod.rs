@@ -90,4 +90,4 @@ pub use xdp::Xdp;
 #[doc(alias = "xdp_reg_page_pool")]
 #[doc(alias = "xdp_unreg_page_pool")]
 pub use xdp::XdpBuff;
-pub use xdp::{AdjustError, XDP_PACKET_HEADROOM, XdpOutcome, XdpReceiveError};
+pub use xdp::{AdjustError, XdpOutcome, XdpReceiveError};

@@ -277,7 +277,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     }
 
     /// The same, and keeps the first `headroom` bytes of the payload buffer from the device: room to grow into for an XDP
-    /// program ([`XDP_PACKET_HEADROOM`](super::XDP_PACKET_HEADROOM)).
+    /// program ([`XdpBuff::HEADROOM`](super::XdpBuff::HEADROOM)).
     ///
     /// # Errors
     ///

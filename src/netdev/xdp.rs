@@ -11,9 +11,6 @@ use crate::skb::FrameError;
 use crate::skb::{ETH_HLEN, check_frame};
 use core::fmt;
 
-/// Bytes that a driver keeps free in front of each buffer while a program is attached.
-pub const XDP_PACKET_HEADROOM: u32 = 256;
-
 /// A packet that an XDP program sees: one buffer, readable, and the room around it.
 ///
 /// It is of host memory by type: a frag of device memory does not become one (rule D1). The program sees the bytes that
@@ -107,11 +104,15 @@ impl XdpReceiveError {
 }
 
 impl XdpBuff {
+    /// Bytes that a driver keeps free in front of each buffer while a program is attached.
+    #[doc(alias = "XDP_PACKET_HEADROOM")]
+    pub const HEADROOM: u32 = 256;
+
     /// Makes a packet of a buffer that a ring has completed, and keeps the room around it. The pool syncs what was received.
     ///
     /// ```
     /// use netmem::{mm::Zone, page_pool::{PagePool, PagePoolParams}, provider::PageProvider, Page};
-    /// use netmem::netdev::{Hardware, RxRing, XDP_PACKET_HEADROOM, XdpBuff};
+    /// use netmem::netdev::{Hardware, RxRing, XdpBuff};
     /// use netmem_sim::dma::{Bounce, DmaBus};
     /// use netmem_sim::nic::{Nic, NicParams, traffic::{Generator, GeneratorParams, PayloadSize}};
     /// use std::{sync::Arc, time::Duration};
@@ -123,7 +124,7 @@ impl XdpBuff {
     /// let mut pool = PagePool::<Page>::new(params, PageProvider::new(Zone::new(64)?))?;
     ///
     /// let mut ring = RxRing::new(nic.rx_queue(0).expect("it has one")).expect("there is memory");
-    /// ring.post_behind(pool.alloc_frag(2048).expect("pages are free"), XDP_PACKET_HEADROOM, None)?;
+    /// ring.post_behind(pool.alloc_frag(2048).expect("pages are free"), XdpBuff::HEADROOM, None)?;
     /// ring.kick();
     /// let completed = loop {
     ///     match ring.complete() {
@@ -132,7 +133,7 @@ impl XdpBuff {
     ///     }
     /// };
     /// let buff = XdpBuff::receive(&pool, completed.payload)?;
-    /// assert_eq!((buff.len(), buff.headroom()), (142, XDP_PACKET_HEADROOM));
+    /// assert_eq!((buff.len(), buff.headroom()), (142, XdpBuff::HEADROOM));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

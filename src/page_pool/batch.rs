@@ -7,13 +7,12 @@ use crate::memory::{Kind, NetIov, Page, PageOrIov};
 use crate::stack::Stack;
 use core::fmt;
 
-/// How many handles a [`Batch`] holds.
-pub const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// Handles that move together.
 pub(crate) type Handles<K> = Stack<Netmem<K>, BATCH>;
 
-/// Up to [`BATCH`] owned references that are allocated, recycled or put together.
+/// Up to [`LEN`](Self::LEN) owned references that are allocated, recycled or put together.
 ///
 /// With the pool in hand, [`PagePool::alloc_bulk`](super::PagePool::alloc_bulk) fills one and
 /// [`PagePool::recycle_bulk`](super::PagePool::recycle_bulk) empties it. Without, [`put`](Self::put) collects handles and
@@ -39,6 +38,12 @@ pub struct Batch<K: Kind = PageOrIov> {
 }
 
 assert_not_impl_any!(Batch: Clone, Copy, core::ops::Deref, AsRef<[Netmem]>, Into<Batch<Page>>, Into<Batch<NetIov>>);
+
+impl Batch {
+    /// How many handles a batch holds.
+    #[doc(alias = "XDP_BULK_QUEUE_SIZE")]
+    pub const LEN: usize = BATCH;
+}
 
 impl<K: Kind> Batch<K> {
     /// An empty batch.

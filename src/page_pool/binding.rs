@@ -1,8 +1,8 @@
 //! [`BindingId`]: the number by which user space names a dma-buf that is bound.
 
+use super::DmabufError;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
-use crate::error::errno::{EBUSY, ENOMEM};
 use core::fmt;
 
 /// A number that no other binding has while this value lives: 1 to 2^32 - 1, never 0.
@@ -20,36 +20,11 @@ use core::fmt;
 ///
 /// let (first, second) = (BindingId::new()?, BindingId::new()?);
 /// assert!(first.number() != 0 && first.number() != second.number());
-/// # Ok::<(), netmem::page_pool::BindingIdError>(())
+/// # Ok::<(), netmem::page_pool::DmabufError>(())
 /// ```
 pub struct BindingId(u32);
 
 assert_not_impl_any!(BindingId: Clone, Copy, Default, From<u32>, PartialEq);
-
-/// Why a binding got no number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindingIdError {
-    /// There is no memory to note the number.
-    #[error("no memory to note the number of a binding: free some, and bind again")]
-    NoMemory,
-    /// Every number is in use.
-    #[error("all {count} numbers of bindings are in use: unbind memory, and return what is left of it")]
-    AllInUse {
-        /// How many numbers there are.
-        count: u32,
-    },
-}
-
-impl BindingIdError {
-    /// Returns what `xa_alloc_cyclic` returns.
-    pub fn errno(&self) -> i32 {
-        match self {
-            BindingIdError::NoMemory => ENOMEM,
-            BindingIdError::AllInUse { .. } => EBUSY,
-        }
-    }
-}
 
 /// The numbers from 1 to `max`, and which of them are in use.
 ///
@@ -71,11 +46,11 @@ impl Numbers {
     }
 
     /// Gives the first number behind the last one that is not in use. Behind `max` comes 1.
-    fn take(&mut self) -> Result<u32, BindingIdError> {
+    fn take(&mut self) -> Result<u32, DmabufError> {
         if self.used.len() as u64 >= u64::from(self.max) {
-            return Err(BindingIdError::AllInUse { count: self.max });
+            return Err(DmabufError::AllInUse { count: self.max });
         }
-        self.used.try_reserve(1).map_err(|_| BindingIdError::NoMemory)?;
+        self.used.try_reserve(1).map_err(|_| DmabufError::NoMemory)?;
         let mut id = if self.last < self.max { self.last + 1 } else { 1 };
         let mut at = self.used.partition_point(|used| *used < id);
         // Of one more number than are in use, one is free.
@@ -104,9 +79,9 @@ impl BindingId {
     ///
     /// # Errors
     ///
-    /// [`BindingIdError`]: there is no memory to note the number, or all 2^32 - 1 numbers are in use.
+    /// [`DmabufError::NoMemory`] or [`DmabufError::AllInUse`].
     #[doc(alias = "xa_alloc_cyclic")]
-    pub fn new() -> Result<Self, BindingIdError> {
+    pub fn new() -> Result<Self, DmabufError> {
         NUMBERS.lock().take().map(BindingId)
     }
 
@@ -183,7 +158,7 @@ mod tests {
                             held.push(id);
                         }
                         Err(error) => {
-                            assert_eq!(error, BindingIdError::AllInUse { count: max });
+                            assert_eq!(error, DmabufError::AllInUse { count: max });
                             assert_eq!(held.len(), max as usize);
                         }
                     }

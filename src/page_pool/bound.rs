@@ -99,12 +99,12 @@ impl DmabufTxBinding {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Self, DmabufError> {
-        let id = try_arc(BindingId::new()?).map_err(|NoMemory| super::BindingIdError::NoMemory)?;
+        let id = try_arc(BindingId::new()?).map_err(|NoMemory| DmabufError::NoMemory)?;
         let mut niovs = carve(&device, &memory, chunks, niov_size, DmaDirection::ToDevice, &id)?;
         niovs.sort_unstable_by_key(|niov| start(niov, niov_size as u32));
         // `carve` allows at most 2 MiB.
         let inner = Inner { id, device: device.id(), niov_size: niov_size as u32, niovs };
-        Ok(DmabufTxBinding { inner: try_arc(inner).map_err(|NoMemory| super::BindingIdError::NoMemory)? })
+        Ok(DmabufTxBinding { inner: try_arc(inner).map_err(|NoMemory| DmabufError::NoMemory)? })
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a frag of it lives.

@@ -1,10 +1,10 @@
 //! [`Chunk`]: the pieces that a dma-buf comes in, and how they become net_iovs.
 
-use super::{AreaError, BindingId, BindingIdError, FreeIov};
+use super::{AreaError, BindingId, FreeIov};
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::dma::{DmaDevice, DmaDirection, DmaMapping, MapError, PeerMemory};
-use crate::error::errno::EINVAL;
+use crate::error::errno::{EBUSY, EINVAL, ENOMEM};
 use crate::memory::{NetIovArea, NetIovType};
 use crate::mm::PAGE_SIZE;
 
@@ -32,9 +32,15 @@ pub enum DmabufError {
         /// The size that was asked for, in bytes.
         size: usize,
     },
-    /// The binding got no number.
-    #[error(transparent)]
-    Id(#[from] BindingIdError),
+    /// There is no memory to note the binding or its number.
+    #[error("no memory to note a binding: free some, and bind again")]
+    NoMemory,
+    /// Every number of a binding is in use.
+    #[error("all {count} numbers of bindings are in use: unbind memory, and return what is left of it")]
+    AllInUse {
+        /// How many numbers there are.
+        count: u32,
+    },
     /// There is nothing to bind.
     #[error("the dma-buf has no chunks: give at least one range of its memory")]
     Empty,
@@ -70,7 +76,8 @@ impl DmabufError {
     pub fn errno(&self) -> i32 {
         match self {
             DmabufError::NiovSize { .. } | DmabufError::Empty | DmabufError::Overlap { .. } => EINVAL,
-            DmabufError::Id(reason) => reason.errno(),
+            DmabufError::NoMemory => ENOMEM,
+            DmabufError::AllInUse { .. } => EBUSY,
             DmabufError::Map { source, .. } => source.errno(),
             DmabufError::Area { source, .. } => source.errno(),
         }

@@ -65,13 +65,10 @@ mod stats;
 
 // rustdoc 1.95 loses the aliases of an item that it inlines, so they stand here.
 pub use area::{AreaError, FreeIov};
-#[doc(alias = "XDP_BULK_QUEUE_SIZE")]
-pub use batch::BATCH;
 pub use batch::Batch;
 pub(crate) use batch::Handles;
 #[doc(alias = "dmabuf_id")]
 pub use binding::BindingId;
-pub use binding::BindingIdError;
 #[doc(alias = "get_netmem")]
 #[doc(alias = "put_netmem")]
 #[doc(alias = "skb_frag_ref")]
@@ -90,13 +87,9 @@ pub use frag::{Frag, RangeError};
 pub use hooks::{InitCallback, PoolHooks};
 #[doc(alias = "netmem_ref")]
 pub use netmem::{Netmem, ShareError};
-#[doc(alias = "PP_ALLOC_CACHE_SIZE")]
-pub use params::CACHE;
 #[doc(alias = "page_pool_params")]
 pub use params::PagePoolParams;
-#[doc(alias = "PP_ALLOC_CACHE_REFILL")]
-pub use params::REFILL;
-pub use params::{DEFAULT_RING, MAX_RING, PoolError, PoolFlags};
+pub use params::{PoolError, PoolFlags};
 #[doc(alias = "page_pool")]
 #[doc(alias = "page_pool_get")]
 #[doc(alias = "page_pool_destroy")]
@@ -124,9 +117,10 @@ pub use crate::backend::Stalled;
 pub use crate::memory::PoolId;
 
 pub(crate) use area::container;
+pub(crate) use batch::BATCH;
 pub(crate) use chunk::carve;
 pub(crate) use idle::Idle;
-pub(crate) use params::check_order;
+pub(crate) use params::{CACHE, REFILL, check_order};
 pub(crate) use parts::Parts;
 pub(crate) use provider::{Installed, Sink, Wish};
 pub(crate) use readable::bytes_mut;

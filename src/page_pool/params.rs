@@ -21,14 +21,8 @@ bitflags::bitflags! {
     }
 }
 
-/// How many handles a pool's cache holds.
-pub const CACHE: usize = 128;
-/// How many handles a refill brings.
-pub const REFILL: usize = if cfg!(loom) { 2 } else { 64 };
-/// What a `pool_size` of 0 stands for.
-pub const DEFAULT_RING: u32 = 1024;
-/// The longest ring there is; a longer one is cut to this.
-pub const MAX_RING: u32 = 16384;
+pub(crate) const CACHE: usize = 128;
+pub(crate) const REFILL: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// Parameters of a pool: `struct page_pool_params`.
 ///
@@ -49,7 +43,7 @@ pub struct PagePoolParams {
     pub flags: PoolFlags,
     /// log2 of how many pages one piece of memory has, 0 to [`MAX_ORDER`].
     pub order: u32,
-    /// Slots of the ring; 0 means [`DEFAULT_RING`], more than [`MAX_RING`] means that.
+    /// Slots of the ring; 0 means [`DEFAULT_RING`](Self::DEFAULT_RING), more than [`MAX_RING`](Self::MAX_RING) means that.
     pub pool_size: u32,
     /// The device, if there is one.
     pub device: Option<Arc<dyn DmaDevice>>,
@@ -72,6 +66,17 @@ pub struct PagePoolParams {
 }
 
 impl PagePoolParams {
+    /// How many handles a pool's cache holds.
+    #[doc(alias = "PP_ALLOC_CACHE_SIZE")]
+    pub const CACHE: usize = CACHE;
+    /// How many handles a refill brings.
+    #[doc(alias = "PP_ALLOC_CACHE_REFILL")]
+    pub const REFILL: usize = REFILL;
+    /// The slots of the ring when `pool_size` is 0.
+    pub const DEFAULT_RING: u32 = 1024;
+    /// The longest ring there is; a longer one is cut to this.
+    pub const MAX_RING: u32 = 16384;
+
     /// Parameters of a pool that maps its memory for `device` and syncs the first `max_len` bytes of each piece. Order 0.
     /// How large a piece is the provider says.
     pub fn for_device(device: Arc<dyn DmaDevice>, max_len: u32) -> Self {
@@ -147,8 +152,8 @@ impl PagePoolParams {
     /// Returns the length of the ring.
     pub(crate) fn ring_size(&self) -> usize {
         match self.pool_size {
-            0 => DEFAULT_RING as usize,
-            size => size.min(MAX_RING) as usize,
+            0 => Self::DEFAULT_RING as usize,
+            size => size.min(Self::MAX_RING) as usize,
         }
     }
 

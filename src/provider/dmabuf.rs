@@ -6,8 +6,8 @@ use crate::assert::assert_not_impl_any;
 use crate::dma::{DeviceId, DmaDevice, DmaDirection, PeerMemory};
 use crate::memory::NetIov;
 use crate::page_pool::{
-    BindingId, BindingIdError, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, PagePoolParams, PoolFlags,
-    ProviderError, Refill, carve,
+    BindingId, Chunk, DmabufError, DmabufTxBinding, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, ProviderError,
+    Refill, carve,
 };
 use crate::sync::Lock;
 use core::fmt;
@@ -70,7 +70,7 @@ impl DmabufProvider {
         chunks: &[Chunk],
         niov_size: usize,
     ) -> Result<Arc<Self>, DmabufError> {
-        let id = try_arc(BindingId::new()?).map_err(|NoMemory| BindingIdError::NoMemory)?;
+        let id = try_arc(BindingId::new()?).map_err(|NoMemory| DmabufError::NoMemory)?;
         let mut free = carve(&device, &memory, chunks, niov_size, DmaDirection::FromDevice, &id)?;
         // The lowest offset is handed out first.
         free.reverse();
@@ -81,7 +81,7 @@ impl DmabufProvider {
             total: free.len(),
             free: Lock::new(free),
         };
-        Ok(try_arc(provider).map_err(|NoMemory| BindingIdError::NoMemory)?)
+        try_arc(provider).map_err(|NoMemory| DmabufError::NoMemory)
     }
 
     /// The number by which user space names the binding: not 0, and no other binding's while this or a net_iov of it

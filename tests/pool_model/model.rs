@@ -2,7 +2,7 @@
 //!
 //! Where the crate differs on purpose, the line says so ("Here:").
 
-use netmem::page_pool::{CACHE, REFILL, Stats};
+use netmem::page_pool::{Batch, PagePoolParams, Stats};
 use std::collections::VecDeque;
 
 /// How many references a page that is cut into fragments has.
@@ -14,7 +14,9 @@ pub(crate) const NIOVS: usize = 100;
 /// No more handles than this are held at once.
 pub(crate) const SLOTS: usize = 600;
 /// A batch.
-pub(crate) const BATCH: usize = netmem::page_pool::BATCH;
+pub(crate) const BATCH: usize = Batch::LEN;
+const CACHE: usize = PagePoolParams::CACHE;
+const REFILL: usize = PagePoolParams::REFILL;
 
 /// A piece of memory, from when it enters a pool until it leaves it: pieces have numbers in the order they come.
 pub(crate) type Id = usize;

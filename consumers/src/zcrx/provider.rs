@@ -15,7 +15,9 @@ use netmem::Refused;
 use netmem::dma::{DmaDevice, DmaDirection, PeerMemory};
 use netmem::memory::NetIov;
 use netmem::mm::PAGE_SIZE;
-use netmem::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, ProviderError, REFILL, Refill};
+use netmem::page_pool::{Frag, FreeIov, MemoryProvider, PagePoolParams, PoolFlags, ProviderError, Refill};
+
+const REFILL: usize = PagePoolParams::REFILL;
 
 /// Net_iovs of a program's memory, for the pools of one device.
 ///

@@ -8,7 +8,7 @@ use crate::alloc::Vec;
 use netmem::Refused;
 use netmem::dma::{PeerError, PeerMemory};
 use netmem::memory::NetIov;
-use netmem::page_pool::{PagePool, PagePoolParams, REFILL};
+use netmem::page_pool::{PagePool, PagePoolParams};
 use netmem_sim::dma::{Coherent, DmaBus};
 use std::collections::VecDeque;
 
@@ -23,6 +23,7 @@ impl PeerMemory for Ram {
     }
 }
 
+const REFILL: usize = PagePoolParams::REFILL;
 const NIOVS: u32 = 200;
 
 fn instance(rq_entries: u32, cq_entries: u32, start: u32) -> (Zcrx, ZcrxUser, PagePool<NetIov>) {

@@ -180,7 +180,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Attaches an XDP program, or detaches it with `None`, and gives the one that was attached. All queues are restarted, with
-    /// headroom of [`XDP_PACKET_HEADROOM`](netdev::XDP_PACKET_HEADROOM) bytes, or without.
+    /// headroom of [`XdpBuff::HEADROOM`](netdev::XdpBuff::HEADROOM) bytes, or without.
     ///
     /// The program sees each frame in one piece. A frame that is no whole Ethernet header is dropped before
     /// ([`too_short`](RxStats::too_short)), and so is one that comes in several buffers although the device said that none is
