@@ -5,7 +5,8 @@ use netmem::mm::Zone;
 use netmem::netdev::{Napi, RxMemory};
 use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
-use netmem::skb::{MAX_SKB_FRAGS, MmFrag, ReadError, Skb};
+use netmem::skb::checksum::{Checksum, ip_checksum};
+use netmem::skb::{MAX_SKB_FRAGS, MmFrag, ReadError, Skb, eth_get_headlen};
 use netmem::{Frag, Page};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus};
@@ -165,4 +166,73 @@ fn a_poll_recycles_into_any_of_its_pools() {
     assert_eq!((memory.payload().stats().recycle_cached, memory.payload().stats().recycle_ring), (1, 0));
     let headers = memory.headers().unwrap().stats();
     assert_eq!((headers.recycle_cached, headers.recycle_ring), (2, 0));
+}
+
+/// RFC 1071 as written: one word after the other.
+fn slow(bytes: &[u8]) -> u16 {
+    let mut sum = 0u32;
+    for pair in bytes.chunks(2) {
+        sum += u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+fn noise(len: usize) -> Vec<u8> {
+    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+#[test]
+fn example_of_rfc_1071() {
+    assert_eq!(ip_checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+}
+
+#[test]
+fn like_the_slow_one_at_every_length() {
+    let bytes = noise(300);
+    for len in 0..bytes.len() {
+        assert_eq!(ip_checksum(&bytes[..len]), slow(&bytes[..len]), "{len} bytes");
+    }
+    for len in [0, 1, 2, 31, 64, 65_535] {
+        assert_eq!(ip_checksum(&vec![0xff; len]), slow(&vec![0xff; len]), "{len} bytes of 0xff");
+    }
+}
+
+#[test]
+fn pieces_add_up() {
+    let bytes = noise(131);
+    let whole = ip_checksum(&bytes);
+    for first in 0..bytes.len() {
+        for second in first..bytes.len() {
+            let mut sum = Checksum::new();
+            sum.add(&bytes[..first]);
+            sum.add(&bytes[first..second]);
+            sum.add(&bytes[second..]);
+            assert_eq!(sum.finish(), whole, "pieces end at {first} and {second}");
+        }
+    }
+}
+
+#[test]
+fn headers_end_where_the_understanding_does() {
+    let mut udp = [0_u8; 100];
+    udp[12..14].copy_from_slice(&[0x08, 0x00]);
+    (udp[14], udp[23]) = (0x45, 17);
+    assert_eq!(eth_get_headlen(&udp, 256), 42);
+    assert_eq!(eth_get_headlen(&udp, 40), 40);
+    assert_eq!(eth_get_headlen(&udp[..30], 256), 30);
+    // With options, and as a fragment that is not the first.
+    udp[14] = 0x4f;
+    assert_eq!(eth_get_headlen(&udp, 256), 82);
+    udp[21] = 1;
+    assert_eq!(eth_get_headlen(&udp, 256), 74);
+    udp[14] = 0x41;
+    assert_eq!(eth_get_headlen(&udp, 256), 14, "an IPv4 header has 20 bytes");
+    let mut tcp = [0_u8; 100];
+    tcp[12..14].copy_from_slice(&[0x81, 0x00]);
+    tcp[16..18].copy_from_slice(&[0x86, 0xdd]);
+    (tcp[18], tcp[24], tcp[70]) = (0x60, 6, 0x80);
+    assert_eq!(eth_get_headlen(&tcp, 256), 18 + 40 + 32);
+    assert_eq!(eth_get_headlen(&[], 256), 0);
+    assert_eq!(eth_get_headlen(&[0xff; 20], 256), 14);
 }

@@ -84,32 +84,3 @@ fn headlen(frame: &[u8]) -> usize {
         _ => transport,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_end_where_the_understanding_does() {
-        let mut udp = [0_u8; 100];
-        udp[12..14].copy_from_slice(&[0x08, 0x00]);
-        (udp[14], udp[23]) = (0x45, 17);
-        assert_eq!(eth_get_headlen(&udp, 256), 42);
-        assert_eq!(eth_get_headlen(&udp, 40), 40);
-        assert_eq!(eth_get_headlen(&udp[..30], 256), 30);
-        // With options, and as a fragment that is not the first.
-        udp[14] = 0x4f;
-        assert_eq!(eth_get_headlen(&udp, 256), 82);
-        udp[21] = 1;
-        assert_eq!(eth_get_headlen(&udp, 256), 74);
-        udp[14] = 0x41;
-        assert_eq!(eth_get_headlen(&udp, 256), 14, "an IPv4 header has 20 bytes");
-        let mut tcp = [0_u8; 100];
-        tcp[12..14].copy_from_slice(&[0x81, 0x00]);
-        tcp[16..18].copy_from_slice(&[0x86, 0xdd]);
-        (tcp[18], tcp[24], tcp[70]) = (0x60, 6, 0x80);
-        assert_eq!(eth_get_headlen(&tcp, 256), 18 + 40 + 32);
-        assert_eq!(eth_get_headlen(&[], 256), 0);
-        assert_eq!(eth_get_headlen(&[0xff; 20], 256), 14);
-    }
-}

@@ -7,6 +7,7 @@
 mod aliases;
 mod bytes;
 mod casts;
+mod errno;
 mod json;
 mod kinds;
 mod links;
