@@ -172,6 +172,7 @@
 //! | [P3](rules#p3) | only a driver that declares unreadable memory can be [bound](netdev::bind); Linux's conditions are *checked* |
 //! | [S1](rules#s1) | bytes of a frag, copy and checksum included, come as `Option` or `Result` |
 //! | [S2](rules#s2) | transmit takes readable skbs; others go to a driver that declares it, for the device they are bound to |
+//! | [S3](rules#s3) | a driver delivers a packet with unreadable bytes only if its checksum is verified (*checked*) |
 //! | [S4](rules#s4) | a piece that user space holds is a value, and is given back once; numbers that name nothing are counted |
 //!
 //! # The proof

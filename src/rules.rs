@@ -35,6 +35,7 @@
 //! [tests/history.rs]: ../../../../tests/history.rs
 //! [tests/nic.rs]: ../../../../tests/nic.rs
 //! [tests/pool.rs]: ../../../../tests/pool.rs
+//! [tests/ports.rs]: ../../../../tests/ports.rs
 //! [tests/provider.rs]: ../../../../tests/provider.rs
 //! [tests/receive.rs]: ../../../../tests/receive.rs
 //! [tests/skb.rs]: ../../../../tests/skb.rs

@@ -97,10 +97,15 @@ impl PortStats {
         }
     }
 
-    /// Counts a packet on its way out. `None` when it ends within its Ethernet header: no protocol can be told of it.
+    /// Counts a packet on its way out. `None` when it ends within its Ethernet header, because no protocol can be told of it then,
+    /// and when the CPU cannot read all of it and the device has not verified its checksum (rule S3).
     pub(super) fn finish(&mut self, skb: Skb) -> Option<Skb> {
         if check_frame(skb.len()).is_err() {
             self.rx.too_short += 1;
+            return None;
+        }
+        if !skb.is_deliverable() {
+            self.rx.unsummed += 1;
             return None;
         }
         self.rx.packets += 1;

@@ -353,6 +353,16 @@ impl Skb {
         self.frags().all(|frag| !frag.is_net_iov())
     }
 
+    /// Returns whether a driver may deliver the packet (rule S3): the CPU can read all of it, or the device has verified its
+    /// checksum.
+    ///
+    /// Nobody else can verify the checksum of bytes that the CPU cannot read. In 7.3 such a packet with CHECKSUM_NONE makes
+    /// the kernel warn, in `__skb_gro_checksum_complete`, and one bad segment from the network is enough.
+    #[inline]
+    pub fn is_deliverable(&self) -> bool {
+        self.ip_summed == IpSummed::Unnecessary || self.frags_readable()
+    }
+
     /// The page that the linear part is in; `None` when it is on the heap.
     pub(crate) fn linear_page(&self) -> Option<&Page> {
         match &self.linear {

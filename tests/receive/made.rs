@@ -1,5 +1,6 @@
 //! Captures that these tests make.
 
+use netmem::skb::checksum::Checksum;
 use std::path::Path;
 
 /// One packet of a file: the bytes that were captured, and how many were on the wire.
@@ -88,10 +89,23 @@ pub(crate) fn ip(port: u16, len: usize) -> Vec<u8> {
     packet.extend([0xc0, 0]);
     packet.extend(port.to_be_bytes());
     packet.extend((8 + len as u16).to_be_bytes());
-    // No checksum.
     packet.extend([0, 0]);
     packet.extend((0..len).map(|i| (i * 7 + len) as u8));
+    set_checksum(&mut packet, 12, 20);
     packet
+}
+
+/// Writes the checksum of UDP, which begins at `udp` behind the addresses at `addresses`.
+pub(crate) fn set_checksum(packet: &mut [u8], addresses: usize, udp: usize) {
+    packet[udp + 6..udp + 8].fill(0);
+    // It goes over the protocol, the length, the addresses, and all of UDP.
+    let mut sum = Checksum::new();
+    sum.add_u16(17);
+    sum.add_u16((packet.len() - udp) as u16);
+    sum.add(&packet[addresses..]);
+    // 0 would say that there is none.
+    let sum = if sum.finish() == 0 { 0xffff } else { sum.finish() };
+    packet[udp + 6..udp + 8].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// The same in a frame of Ethernet.

@@ -33,6 +33,9 @@ use queue::{Frame, RxQueue};
 
 /// Receives on the queues of a device.
 ///
+/// A packet with bytes that the CPU cannot read is delivered if the device has verified its checksum. Else it is dropped, and
+/// counted in [`unsummed`](RxStats::unsummed) (rule S3).
+///
 /// Dropping it stops the rings, then drops the pools; packets that are out keep their memory.
 pub struct Driver<H: Hardware> {
     // Dropped in this order: the rings stop the device, then providers are told, before the pools unmap what it wrote to.

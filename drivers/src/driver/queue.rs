@@ -209,6 +209,11 @@ impl<H: Hardware> RxQueue<H> {
             self.stats.too_short += 1;
             return false;
         }
+        // Rule S3: nobody else can verify what the CPU cannot read.
+        if !skb.is_deliverable() {
+            self.stats.unsummed += 1;
+            return false;
+        }
         skb.set_queue(index as u16);
         self.stats.packets += 1;
         self.stats.bytes += skb.len() as u64;

@@ -24,6 +24,8 @@ pub struct RxStats {
     pub failed: u64,
     /// Frames dropped because they had more buffers than an skb has frags.
     pub too_many_frags: u64,
+    /// Frames dropped because the CPU cannot read all of them, and the device has not verified their checksum (rule S3).
+    pub unsummed: u64,
     /// Packets that an XDP program dropped.
     pub xdp_drop: u64,
     /// Packets that an XDP program sent, or sent elsewhere.
@@ -36,7 +38,7 @@ pub struct RxStats {
 
 impl RxStats {
     /// Frames dropped and completions refused, by cause.
-    pub fn drops(&self) -> [(&'static str, u64); 7] {
+    pub fn drops(&self) -> [(&'static str, u64); 8] {
         [
             ("bad index", self.bad_index),
             ("not posted", self.not_posted),
@@ -44,6 +46,7 @@ impl RxStats {
             ("too short", self.too_short),
             ("failed", self.failed),
             ("too many frags", self.too_many_frags),
+            ("checksum not verified", self.unsummed),
             ("too long for XDP", self.xdp_multi_buffer),
         ]
     }

@@ -196,12 +196,12 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "gve_rx_complete_skb")]
     #[doc(alias = "gve_rx_skb_csum")]
     fn complete_skb(&mut self, csum_ok: Option<bool>) -> Option<Skb> {
-        let mut skb = self.stats.finish(self.skb_head.take()?)?;
+        let mut skb = self.skb_head.take()?;
         if csum_ok == Some(true) {
             skb.set_ip_summed(IpSummed::Unnecessary);
         }
         skb.set_queue(self.queue);
-        Some(skb)
+        self.stats.finish(skb)
     }
 
     /// Drops what has arrived of a frame.

@@ -195,12 +195,12 @@ impl<H: Hardware> Ring<H> {
             return None;
         }
         self.lost = false;
-        let mut skb = self.stats.finish(self.skb.take()?)?;
+        let mut skb = self.skb.take()?;
         if csum_ok == Some(true) {
             skb.set_ip_summed(IpSummed::Unnecessary);
         }
         skb.set_queue(self.queue);
-        Some(skb)
+        self.stats.finish(skb)
     }
 
     /// Drops what has arrived of a frame.

@@ -4,7 +4,7 @@
 use super::args::{Args, Source};
 use super::limits::AHEAD;
 use netmem::skb::check_frame;
-use netmem_sim::nic::frame::parse;
+use netmem_sim::nic::frame::{Parsed, checksum_ok, parse};
 use netmem_sim::nic::traffic::{Capture, Generator, GeneratorParams, Next, PassedOver, Traffic, TrafficError};
 use std::error::Error;
 use std::sync::atomic::Ordering::Relaxed;
@@ -52,9 +52,29 @@ fn open_tap(_: Option<String>, _: [u16; 2]) -> Result<Box<dyn Traffic>, Box<dyn 
     Err(format!("--tap is not built in, as it brings a dependency with another license: run `{how}`").into())
 }
 
-/// Which frames a driver drops by its rules, besides those that are too short to be frames: it is given the queue and the
-/// length of the headers.
-pub(crate) type Rule = fn(queue: usize, header_len: usize) -> bool;
+/// What a driver can do with the memory of queue 1, and which frames it drops for it by its rules. (Every driver drops those
+/// that are too short to be frames.)
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rule {
+    /// The CPU reads all of it.
+    Readable,
+    /// The CPU cannot read payload. A frame that has some is dropped when its checksum is not verified (rule S3).
+    Unreadable {
+        /// Bytes of a header buffer. Headers that are longer are not split off.
+        header_size: usize,
+        /// A driver that needs the headers drops a frame with longer ones.
+        needs_headers: bool,
+    },
+}
+
+impl Rule {
+    fn drops(self, frame: &[u8], parsed: &Parsed) -> bool {
+        let Rule::Unreadable { header_size, needs_headers } = self else { return false };
+        let split = parsed.header_len <= header_size;
+        let unreadable = !split || frame.len() > parsed.header_len;
+        !split && needs_headers || unreadable && checksum_ok(frame) != Some(true)
+    }
+}
 
 /// The source, as the NIC sees it.
 pub(crate) struct Feed {
@@ -266,7 +286,10 @@ impl Feed {
         if let Some((left, _)) = &mut self.limit {
             *left -= 1;
         }
-        if check_frame(frame.len()).is_err() || parsed.dst_port.is_some() && (self.rule)(queue, parsed.header_len) {
+        // Where memory is bound and unbound, queue 1 has pages in between.
+        let bound = self.pace.wanted == 0 || self.pace.is_bound();
+        let by_rule = queue == 1 && bound && self.rule.drops(frame, &parsed);
+        if check_frame(frame.len()).is_err() || by_rule {
             self.line.by_rule[queue].fetch_add(1, Relaxed);
             return true;
         }

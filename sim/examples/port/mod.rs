@@ -3,7 +3,7 @@
 use crate::common;
 use crate::common::args::{Args, Program, Stage};
 use crate::common::check::Consumer;
-use crate::common::feed::Feed;
+use crate::common::feed::{Feed, Rule};
 use crate::common::job::{self, AnyError, BUDGET, DEPTH, Outcome, Receiver};
 use crate::common::limits::FRAMES;
 use crate::common::report::{Drops, QueueReport, Report};
@@ -52,8 +52,8 @@ usage: port_hns3 [OPTIONS], port_gve [OPTIONS]
 
 status: 0 all that was sent arrived, each byte of it right, but for frames that
           the driver drops by its rules (shorter than an Ethernet header; for
-          device memory, with more headers than a header buffer has), and
-          nothing leaked
+          device memory, with more headers than a header buffer has, or
+          without a right checksum), and nothing leaked
         1 not so
         2 bad input: an option, a file that is no capture, one of which no packet
           is received, or a source that fails (what had arrived is told)
@@ -119,7 +119,7 @@ impl Receiver for Rings {
     fn accounted(&mut self) -> u64 {
         let device = self.nic.stats();
         let rings = self.rings.iter().enumerate().map(|(queue, ring)| {
-            let (stats, drops) = drops(&**ring, &self.nic, queue);
+            let (stats, drops) = drops(&**ring, &self.nic, queue, false);
             stats.packets + drops.total()
         });
         rings.sum::<u64>() + device.unsteered + device.too_long
@@ -135,9 +135,9 @@ impl Receiver for Rings {
 }
 
 /// What a ring counted, and the frames that it or the device dropped.
-fn drops(ring: &dyn PortRing, nic: &Nic, queue: usize) -> (RxStats, Drops) {
+fn drops(ring: &dyn PortRing, nic: &Nic, queue: usize, hostile: bool) -> (RxStats, Drops) {
     let stats = ring.stats();
-    let drops = Drops::new(&stats.rx, &nic.queue_stats(queue).unwrap_or_default());
+    let drops = Drops::new(&stats.rx, &nic.queue_stats(queue).unwrap_or_default(), hostile);
     let no_packet = stats.no_skb - stats.unreadable_head;
     let drops = drops.and("unreadable headers", stats.unreadable_head, true).and("no packet", no_packet, false);
     (stats.rx, drops.and("filtered", stats.early_drop, false))
@@ -156,10 +156,11 @@ fn run(name: &str, args: &Args, start: Start, interrupt: &Interrupt) -> Result<R
         Stage::Page | Stage::Netmem => None,
     };
     // What is not split off from unreadable payload cannot be read.
-    let (feed, expected) = match stage {
-        Stage::Devmem => Feed::open(args, |queue, header_len| queue == 1 && header_len > HEAD_SIZE)?,
-        Stage::Page | Stage::Netmem => Feed::open(args, |_, _| false)?,
+    let rule = match stage {
+        Stage::Devmem => Rule::Unreadable { header_size: HEAD_SIZE, needs_headers: true },
+        Stage::Page | Stage::Netmem => Rule::Readable,
     };
+    let (feed, expected) = Feed::open(args, rule)?;
     let line = feed.line();
     let params = NicParams {
         queues: 2,
@@ -191,7 +192,7 @@ fn run(name: &str, args: &Args, start: Start, interrupt: &Interrupt) -> Result<R
     for (queue, (mut ring, findings)) in rings.into_iter().zip(findings).enumerate() {
         ring.stop();
         let (stats, (payload, headers)) = (ring.stats(), ring.pool_stats());
-        let (driver, drops) = drops(&*ring, &nic, queue);
+        let (driver, drops) = drops(&*ring, &nic, queue, args.hostile.is_some());
         queues.push(QueueReport {
             memory: if queue == 1 && stage == Stage::Devmem { "device memory" } else { "host memory" },
             findings,

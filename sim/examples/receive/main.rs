@@ -55,8 +55,8 @@ output
   -h, --help         this text
 
 status: 0 all that was sent arrived, each byte of it right, but for frames that
-          every driver drops (shorter than an Ethernet header), and nothing
-          leaked
+          every driver drops (shorter than an Ethernet header; in device memory
+          and without a right checksum), and nothing leaked
         1 not so
         2 bad input: an option, a file that is no capture, one of which no packet
           is received, or a source that fails (what had arrived is told)

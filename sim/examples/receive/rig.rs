@@ -2,7 +2,7 @@
 
 use crate::common::args::{Args, BUFFER, Provider};
 use crate::common::check::Consumer;
-use crate::common::feed::Feed;
+use crate::common::feed::{Feed, Rule};
 use crate::common::job::{self, AnyError, BUDGET, DEPTH, Outcome, Receiver};
 use crate::common::limits::FRAMES;
 use crate::common::report::{Drops, QueueReport, Report};
@@ -96,7 +96,7 @@ impl Receiver for Rebound {
     fn accounted(&mut self) -> u64 {
         let device = self.driver.hardware().stats();
         let queues = (0..2).map(|queue| {
-            let (stats, drops) = drops(&mut self.driver, queue);
+            let (stats, drops) = drops(&mut self.driver, queue, false);
             stats.packets + drops.total()
         });
         queues.sum::<u64>() + device.unsteered + device.too_long
@@ -115,10 +115,13 @@ impl Receiver for Rebound {
     }
 }
 
+/// Bytes of a header buffer.
+const HEADER: u32 = 256;
+
 /// What the driver counted on a queue, and the frames that it or the device dropped.
-fn drops(driver: &mut Driver<Nic>, queue: usize) -> (RxStats, Drops) {
+fn drops(driver: &mut Driver<Nic>, queue: usize, hostile: bool) -> (RxStats, Drops) {
     let stats = driver.stats(queue).unwrap_or_default();
-    let drops = Drops::new(&stats, &driver.hardware().queue_stats(queue).unwrap_or_default());
+    let drops = Drops::new(&stats, &driver.hardware().queue_stats(queue).unwrap_or_default(), hostile);
     (stats, drops.and("too long for XDP", stats.xdp_multi_buffer, false))
 }
 
@@ -127,7 +130,12 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
     let bus = job::bus(args.dma);
     let zone = Zone::new(FRAMES)?;
     let second = Second::new(args, &bus, &zone)?;
-    let (feed, expected) = Feed::open(args, |_, _| false)?;
+    let header_size = HEADER as usize;
+    let rule = match args.provider {
+        Provider::Page | Provider::Huge => Rule::Readable,
+        Provider::Dmabuf | Provider::Zcrx => Rule::Unreadable { header_size, needs_headers: false },
+    };
+    let (feed, expected) = Feed::open(args, rule)?;
     let line = feed.line();
 
     let pages = PageProvider::new(zone.clone());
@@ -146,7 +154,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
     // A packet has so many frags. Buffers that follow each other in a page share one, but nothing promises that they do, so
     // longer frames get larger buffers.
     let buffer_size = if args.max_frame > MAX_SKB_FRAGS * BUFFER { PAGE_SIZE } else { BUFFER } as u32;
-    let queue = |memory| QueueConfig { buffer_size, ..QueueConfig::new(memory) };
+    let queue = |memory| QueueConfig { buffer_size, header_size: HEADER, ..QueueConfig::new(memory) };
     let queues = vec![queue(RxMemory::new(host()?, None)), queue(RxMemory::new(payload, Some(headers)))];
     drop((pages, page_params));
 
@@ -178,7 +186,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<Report, AnyError
 
     // Take it apart, and look whether anything is left.
     let Rebound { mut driver, provider, .. } = rebound;
-    let counted: Vec<_> = (0..2).map(|queue| drops(&mut driver, queue)).collect();
+    let counted: Vec<_> = (0..2).map(|queue| drops(&mut driver, queue, args.hostile.is_some())).collect();
     let device = driver.hardware().stats();
     let napi = driver.stop();
     let mut queues = Vec::new();
