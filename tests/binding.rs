@@ -9,7 +9,7 @@ use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams, PoolError}
 use netmem::provider::PageProvider;
 use netmem::skb::Skb;
 use netmem::{PageOrIov, Refused};
-use netmem_drivers::{Driver, DriverError, QueueConfig, ReadableOnly, XdpError};
+use netmem_drivers::{Driver, DriverError, Polled, QueueConfig, ReadableOnly, XdpError};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use netmem_sim::kit::{self, Altered, Frames, Gate, Gpu, Polling, Rng, panics};
 use netmem_sim::nic::frame::{parse, udp_checksum_ok};
@@ -123,7 +123,7 @@ fn receive(driver: &mut Driver<impl Hardware + Waits>, oracle: &mut Oracle, kept
     let goal = [oracle.next[0] + packets[0], oracle.next[1] + packets[1]];
     let deadline = Instant::now() + Duration::from_secs(20);
     while oracle.next[0] < goal[0] || oracle.next[1] < goal[1] {
-        let work = driver.poll(16, |skb| {
+        let Polled { work, .. } = driver.poll(16, |skb| {
             oracle.check(&skb, true);
             kept.push(skb);
             None
@@ -602,7 +602,7 @@ fn a_program_sees_packets_first() {
         // What had arrived before is delivered as it is; then only what the program passes.
         let (mut passed, mut grown, deadline) = (0, 0, Instant::now() + Duration::from_secs(20));
         while passed < 400 {
-            let work = driver.poll(16, |skb| {
+            let Polled { work, .. } = driver.poll(16, |skb| {
                 let mut bytes = frame(&skb);
                 if bytes.starts_with(&[0xcc; 20]) {
                     assert!(bytes.ends_with(&[0; 4]));
@@ -670,7 +670,7 @@ fn a_program_sees_whole_ethernet_headers_only() {
     begin.send(()).unwrap();
     let mut passed = Vec::new();
     while !driver.hardware().has_ended() || driver.hardware().has_completions() {
-        driver.poll(16, |skb| {
+        let _ = driver.poll(16, |skb| {
             passed.push(skb.len());
             Some(skb)
         });
@@ -710,7 +710,7 @@ fn d2_an_end_that_grows_shows_nothing_that_was_not_received() {
     driver.attach_xdp(Some(xdp)).unwrap();
     begin.send(()).unwrap();
     while !driver.hardware().has_ended() || driver.hardware().has_completions() {
-        driver.poll(16, Some);
+        let _ = driver.poll(16, Some);
         driver.hardware().wait(Duration::from_millis(1));
     }
     assert_eq!(driver.stats(0).unwrap().xdp_drop, 100);
@@ -738,7 +738,7 @@ fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
         {
             driver.hardware().wait(Duration::from_millis(1));
         }
-        driver.poll(4, |skb| {
+        let _ = driver.poll(4, |skb| {
             lengths.push(skb.len());
             None
         });
@@ -749,10 +749,13 @@ fn restarts_in_a_row_hold_no_more_than_two_rings_and_lose_nothing() {
     // Each buffer is a page of its own with headroom, and a cache may hold a refill.
     assert!(most <= 2 * DEPTH + 64, "{most} pages are held");
     while !driver.hardware().has_ended() || driver.hardware().has_completions() || lengths.len() < 1940 {
-        if driver.poll(16, |skb| {
-            lengths.push(skb.len());
-            None
-        }) == 0
+        if driver
+            .poll(16, |skb| {
+                lengths.push(skb.len());
+                None
+            })
+            .work
+            == 0
         {
             driver.hardware().wait(Duration::from_millis(1));
         }
@@ -785,7 +788,7 @@ fn restarts_in_a_row(order: u32, buffer_size: u32, lengths: std::ops::Range<usiz
             driver.hardware().wait(Duration::from_millis(1));
         }
         for _ in 0..polls {
-            driver.poll(1, |skb| {
+            let _ = driver.poll(1, |skb| {
                 arrived.push(skb.len());
                 None
             });
@@ -794,10 +797,13 @@ fn restarts_in_a_row(order: u32, buffer_size: u32, lengths: std::ops::Range<usiz
         most = most.max(rig.account().frames);
     }
     while arrived.len() < lengths.len() {
-        if driver.poll(16, |skb| {
-            arrived.push(skb.len());
-            None
-        }) == 0
+        if driver
+            .poll(16, |skb| {
+                arrived.push(skb.len());
+                None
+            })
+            .work
+            == 0
         {
             driver.hardware().wait(Duration::from_millis(1));
         }
@@ -842,7 +848,7 @@ fn a_program_that_panics_in_a_restart_costs_its_frame_and_no_more() {
     let (mut arrived, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
     while arrived.last() != Some(&159) {
         assert!(Instant::now() < deadline, "nothing comes");
-        driver.poll(8, |skb| {
+        let _ = driver.poll(8, |skb| {
             arrived.push(skb.len());
             None
         });
@@ -928,7 +934,7 @@ fn a_program_does_not_see_frames_of_several_buffers() {
     driver.attach_xdp(Some(Xdp::new(|_| panic!("it sees a piece of a frame")))).unwrap();
     let (mut before, mut polling) = (0, Polling::new());
     loop {
-        let work = driver.poll(16, |_| {
+        let Polled { work, .. } = driver.poll(16, |_| {
             before += 1;
             None
         });

@@ -14,7 +14,7 @@ use netmem_consumers::devmem::{
     DontneedError, MAX_DONTNEED_FRAGS, MAX_TOKENS, Messages, RecvError, Sock, TokenError,
 };
 use netmem_consumers::zcrx::{UserArea, Zcrx, ZcrxParams};
-use netmem_drivers::{Driver, QueueConfig};
+use netmem_drivers::{Driver, Polled, QueueConfig};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus, Iommu};
 use netmem_sim::kit::{self, Frames, Gpu, Iovs, Polling, Rng, udp};
@@ -891,7 +891,7 @@ fn the_gpu_finds_the_bytes_where_user_space_was_told() {
     let mut rng = Rng::new(0x9e37_79b9_7f4a_7c15);
     let (mut offsets, mut polling) = (BTreeSet::new(), Polling::new());
     loop {
-        let done = driver.poll(16, |skb| {
+        let Polled { work: done, .. } = driver.poll(16, |skb| {
             wire.extend_from_slice(skb.linear());
             sock.queue(skb).unwrap();
             None

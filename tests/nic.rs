@@ -7,7 +7,7 @@ use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParam
 use netmem::provider::DmabufProvider;
 use netmem::skb::{FrameError, IpSummed, ReadError, Skb};
 use netmem::{Backing, Frag, NetIov, Page};
-use netmem_drivers::{Driver, DriverError, QueueConfig, RxStats};
+use netmem_drivers::{Driver, DriverError, Polled, QueueConfig, RxStats};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, Iommu};
 use netmem_sim::kit::{FLOW, Frames, Gate, Polling, Rig, Vram, generated, udp, wait_for};
@@ -66,7 +66,7 @@ fn receive(driver: &mut Driver<Nic>, each: impl FnMut(Skb) -> Option<Skb>) {
 fn receive_by(budget: u32, driver: &mut Driver<Nic>, mut each: impl FnMut(Skb) -> Option<Skb>) {
     let mut polling = Polling::new();
     loop {
-        let work = driver.poll(budget, &mut each);
+        let Polled { work, .. } = driver.poll(budget, &mut each);
         if polling.is_over(driver.hardware(), work != 0) {
             return;
         }
@@ -299,7 +299,7 @@ fn a_device_that_is_taken_out_can_be_stopped() {
         assert!(driver.hardware().is_gone());
         assert_eq!(packets, after - 1, "what was complete is there, and no more");
         assert!(driver.posted(0).unwrap().0 > 0, "the rest of the buffers is out");
-        assert_eq!(driver.poll(64, |_| panic!("a packet of a device that is gone")), 0);
+        assert_eq!(driver.poll(64, |_| panic!("a packet of a device that is gone")).work, 0);
         assert_eq!(driver.hardware().finish().map_err(|error| error.to_string()), Ok(()));
         let mut again = driver.hardware().rx_queue(0).expect("the registers are dead, and do not say so");
         again.kick();
@@ -307,6 +307,44 @@ fn a_device_that_is_taken_out_can_be_stopped() {
         drop(driver.stop());
     }
     rig.assert_clean();
+}
+
+/// No interrupt comes for a queue without buffers. So the poll says that there are too few, until memory has returned.
+#[test]
+fn a_queue_without_memory_says_so() {
+    // The longest frame takes one buffer of 2 KiB, or three.
+    for (max_frame, needed) in [(1522, 1), (5000, 3)] {
+        let rig = rig_on(Coherent::new()).with_gpu(4);
+        let params = NicParams { max_frame, ..NicParams::default() };
+        let nic = rig.nic(params, frames(payloads(40, 1000)));
+        let mut driver = Driver::new(nic, vec![device(&rig)]).unwrap();
+        assert!(!driver.is_starved(0) && !driver.is_starved(1));
+        let mut held = Vec::new();
+        loop {
+            let Polled { starved, .. } = driver.poll(1, |skb| {
+                held.push(skb);
+                None
+            });
+            let posted = driver.posted(0).unwrap().0;
+            assert_eq!(
+                (starved, driver.is_starved(0)),
+                (posted < needed, posted < needed),
+                "{posted} buffers are posted"
+            );
+            if posted == 0 {
+                break;
+            }
+            driver.hardware().wait(Duration::from_millis(10));
+        }
+        assert_eq!(held.len(), 8, "as many as there are buffers");
+        assert_eq!(driver.poll(64, |_| panic!("a packet without a buffer")), Polled { work: 0, starved: true });
+        held.clear();
+        assert_eq!(driver.poll(64, |_| panic!("nothing was posted yet")), Polled { work: 0, starved: false });
+        receive(&mut driver, Some);
+        assert_eq!(driver.stats(0).unwrap().packets, 40);
+        drop(driver);
+        rig.assert_clean();
+    }
 }
 
 #[test]
@@ -417,7 +455,7 @@ fn d5_dropping_a_running_driver_stops_the_device_first() {
         let mut driver = Driver::new(nic, vec![host, device]).unwrap();
         let mut out = Vec::new();
         while out.len() < 50 {
-            driver.poll(8, |skb| {
+            let _ = driver.poll(8, |skb| {
                 out.push(skb);
                 None
             });
@@ -610,7 +648,7 @@ fn n3_a_poll_without_budget_receives_nothing() {
     while !driver.hardware().has_completions() {
         driver.hardware().wait(Duration::from_millis(10));
     }
-    assert_eq!(driver.poll(0, |_| panic!("a packet without budget")), 0);
+    assert_eq!(driver.poll(0, |_| panic!("a packet without budget")).work, 0);
     assert_eq!(driver.stats(0).unwrap().posted, posted, "and nothing is refilled");
     let mut packets = 0;
     receive(&mut driver, |_| {
@@ -655,7 +693,7 @@ fn nonsense_uses_up_the_budget() {
     let hardware = NonsenseHardware(Some(Nonsense(rig.device())));
     let mut driver = Driver::new(hardware, vec![host(&rig)]).unwrap();
     let before = driver.stats(0).unwrap().bad_index;
-    assert_eq!(driver.poll(64, |_| panic!("a packet")), 64);
+    assert_eq!(driver.poll(64, |_| panic!("a packet")).work, 64);
     assert_eq!(driver.stats(0).unwrap().bad_index, before + 64);
     drop(driver);
     rig.assert_clean();

@@ -7,7 +7,7 @@ use netmem::netdev::RxMemory;
 use netmem::page_pool::{AnyProvider, Chunk, PagePool, PagePoolParams};
 use netmem::provider::{DmabufProvider, PageProvider};
 use netmem::{NetIov, Netmem, NetmemRef, Page, PageOrIov};
-use netmem_drivers::{Driver, QueueConfig};
+use netmem_drivers::{Driver, Polled, QueueConfig};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Coherent, DmaBus, Iommu};
 use netmem_sim::nic::traffic::{Generator, GeneratorParams, PayloadSize};
@@ -125,7 +125,7 @@ fn calls_of_half(payload: impl FnOnce(Arc<dyn DmaDevice>) -> AnyProvider, packet
     let (mut received, mut before) = (0, 0);
     while received < packets {
         // Half of the packets are dropped where they are delivered, half are given back to be recycled: both ways home.
-        let work = driver.poll(64, |skb| {
+        let Polled { work, .. } = driver.poll(64, |skb| {
             received += 1;
             if received == packets / 2 {
                 before = CALLS.get();

@@ -6,7 +6,7 @@ use netmem::netdev::RxMemory;
 use netmem::page_pool::{AnyProvider, PagePool, PagePoolParams};
 use netmem::provider::PageProvider;
 use netmem::skb::{IpSummed, MmFrag, ReadableSkb, Skb};
-use netmem_drivers::{Driver, QueueConfig, Transmitter};
+use netmem_drivers::{Driver, Polled, QueueConfig, Transmitter};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
 use netmem_sim::nic::traffic::{Tap, TapParams, TrafficError};
 use netmem_sim::nic::{Nic, NicParams, NicTxQueue};
@@ -56,7 +56,7 @@ impl Phy {
     /// Receives, and takes back what was sent. Says how much there was.
     fn poll(&mut self) -> u64 {
         let Phy { driver, transmitter, received, checked, .. } = self;
-        let work = driver.poll(64, |skb| {
+        let Polled { work, .. } = driver.poll(64, |skb| {
             *checked += u64::from(skb.ip_summed() == IpSummed::Unnecessary);
             received.push_back(skb);
             None

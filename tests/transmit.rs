@@ -14,7 +14,7 @@ use netmem::page_pool::{AnyProvider, Chunk, DmabufError, DmabufTxBinding, PagePo
 use netmem::provider::DmabufProvider;
 use netmem::skb::{FrameError, IpSummed, MmFrag, Skb, SkbFrag};
 use netmem::{DmaAddr, Page};
-use netmem_drivers::{Driver, QueueConfig, TransmitError, Transmitter};
+use netmem_drivers::{Driver, Polled, QueueConfig, TransmitError, Transmitter};
 use netmem_sim::Memfd;
 use netmem_sim::dma::{Bounce, Coherent, DmaBus, DmaFault, Iommu};
 use netmem_sim::kit::{self, Silence, Watched, frames_of, generated, udp, wait_for};
@@ -185,7 +185,7 @@ fn what_is_received_is_sent_on_and_its_pages_are_recycled_directly() {
         let mut waiting = VecDeque::new();
         loop {
             let over = driver.hardware().has_ended();
-            let work = driver.poll(64, |skb| {
+            let Polled { work, .. } = driver.poll(64, |skb| {
                 waiting.push_back(skb.into_readable().expect("host memory"));
                 None
             });
@@ -238,7 +238,7 @@ fn o3_a_verdict_sends_the_packet_and_the_driver_has_it_no_more() {
         let mut passed = 0;
         loop {
             let over = driver.hardware().has_ended();
-            let work = driver.poll(64, |skb| {
+            let Polled { work, .. } = driver.poll(64, |skb| {
                 passed += 1;
                 Some(skb)
             });
@@ -718,7 +718,7 @@ fn a_cable_that_comes_back() {
     let (mut seen, deadline) = (0, Instant::now() + Duration::from_secs(10));
     while seen < 50 || transmitter.pending() != 0 {
         assert!(Instant::now() < deadline, "{seen} of 50");
-        let work = driver.poll(64, |skb| {
+        let Polled { work, .. } = driver.poll(64, |skb| {
             let mut frame = vec![0; skb.len()];
             skb.copy_bits(0, &mut frame).unwrap();
             assert_eq!(&frame[UDP_HEADERS..], &content[seen * 100..][..1000]);

@@ -149,7 +149,7 @@ pub(super) fn receive(then: fn(Skb) -> Option<Skb>) -> Box<dyn FnMut(u64)> {
     let mut driver = Driver::new(Nic(device.clone()), vec![QueueConfig::new(memory(&device))]).expect("a driver");
     Box::new(move |n| {
         for _ in 0..n / BULK {
-            let work = driver.poll(BULK as u32, then);
+            let work = driver.poll(BULK as u32, then).work;
             assert_eq!(u64::from(work), BULK, "a frame in each buffer");
         }
     })

@@ -18,6 +18,9 @@ pub trait PortRing: Send {
     /// Handles completions until `budget` frames have ended or completions been refused, or the ring has no more; then
     /// posts buffers. What `deliver` gives back is dropped, and recycled directly. Says how much of the budget was used;
     /// with a budget of 0 nothing is done.
+    ///
+    /// A device whose ring is empty raises no interrupt. So poll again even without one while nothing is
+    /// [posted](Self::posted).
     #[doc(alias = "napi_poll")]
     fn poll(&mut self, budget: u32, deliver: &mut dyn FnMut(Skb) -> Option<Skb>) -> u32;
 

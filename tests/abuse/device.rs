@@ -11,7 +11,7 @@ use netmem::page_pool::{AnyProvider, Chunk, PagePoolParams, PoolError, PoolFlags
 use netmem::provider::DmabufProvider;
 use netmem::skb::Skb;
 use netmem::{Page, PagePool};
-use netmem_drivers::{Driver, QueueConfig};
+use netmem_drivers::{Driver, Polled, QueueConfig};
 use netmem_sim::dma::Bounce;
 use netmem_sim::kit::{Altered, Gate, generated, panics, wait_for};
 use netmem_sim::nic::traffic::{Generator, Next, PayloadSize, Traffic, TrafficError};
@@ -64,7 +64,7 @@ fn poll_until<T>(
         if let Some(result) = done(driver) {
             return result;
         }
-        if driver.poll(8, &mut deliver) == 0 {
+        if driver.poll(8, &mut deliver).work == 0 {
             driver.hardware().wait(Duration::from_millis(10));
         }
     }
@@ -222,12 +222,12 @@ fn queue_memory_that_is_started_elsewhere() {
     let (mut first, mut second) = (driver(&one, silence, false), driver(&two, quiet, false));
     let memory = first.queue_stop(0).unwrap();
     assert!(first.queue_stop(0).is_err());
-    assert_eq!(first.poll(8, Some), 0);
+    assert_eq!(first.poll(8, Some).work, 0);
     let theirs = second.queue_stop(0).unwrap();
     let refused = second.queue_start(0, memory).unwrap_err();
     assert_eq!(refused.reason, QueueError::Post { queue: 0, reason: PostError::NotMapped });
     for _ in 0..3 {
-        assert_eq!(second.poll(8, Some), 0);
+        assert_eq!(second.poll(8, Some).work, 0);
     }
     assert_eq!(second.posted(0), Some((0, 0)), "not one of the other device's buffers");
     drop(refused);
@@ -304,7 +304,7 @@ fn programs_that_do_what_they_like() {
             })
         }));
         panicked += usize::from(polled.is_err());
-        if driver.hardware().has_ended() && matches!(polled, Ok(0)) {
+        if driver.hardware().has_ended() && matches!(polled, Ok(Polled { work: 0, .. })) {
             break;
         }
         driver.hardware().wait(Duration::from_millis(1));
@@ -479,7 +479,7 @@ fn bindings_in_any_order() {
     assert!(bind(&mut first).is_err(), "it is bound");
     let mine = {
         drop(replace(&mut stale, second.bind(0, other.dmabuf(32).into(), BindOptions::default()).unwrap()));
-        first.poll(1, Some); // which unbinds what was dropped
+        let _ = first.poll(1, Some); // which unbinds what was dropped
         assert!(first.net_device().bound(0).is_none());
         bind(&mut first).unwrap()
     };

@@ -48,6 +48,17 @@ pub struct Driver<H: Hardware> {
     hardware: H,
 }
 
+/// What a [poll](Driver::poll) has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a queue that is starved gets no interrupt: poll again when memory may have returned"]
+pub struct Polled {
+    /// How much of the budget was used: one for each frame that ended, delivered or dropped, and one for each completion that
+    /// was refused. So a device that reports nonsense cannot keep a poll from ending.
+    pub work: u32,
+    /// A queue has no memory for the next frame, so no interrupt will come for it. [`Driver::is_starved`] says which.
+    pub starved: bool,
+}
+
 /// How one queue is set up.
 #[derive(Debug)]
 pub struct QueueConfig {
@@ -91,6 +102,7 @@ impl<H: Hardware> Driver<H> {
     fn start_all(mut hardware: H, config: Vec<QueueConfig>) -> Result<Self, DriverError> {
         let count = config.len();
         let capabilities = hardware.capabilities();
+        let max_frame = capabilities.max_frame;
         let mut net = NetDevice::new(capabilities, count).map_err(|_| DriverError::NoMemory { queues: count })?;
         let (mut queues, mut memory) = (Vec::new(), Vec::new());
         for (queue, config) in config.into_iter().enumerate() {
@@ -117,6 +129,7 @@ impl<H: Hardware> Driver<H> {
                 ring: Some(ring),
                 plan,
                 sizes: Sizes { buffer: buffer_size, header: header_size, headroom: 0 },
+                max_frame,
                 frame: Frame::None,
                 ready: VecDeque::new(),
                 stats: RxStats::default(),
@@ -237,20 +250,22 @@ impl<H: Hardware> Driver<H> {
         (buffer < max_frame).then_some(XdpError::FrameSize { queue, max_frame, buffer })
     }
 
-    /// Receives up to `budget` frames, over all queues, and refills the rings. Says how much of the budget was used: one
-    /// for each frame that ended, delivered or dropped, and one for each completion that was refused. So a device that
-    /// reports nonsense cannot keep a poll from ending.
+    /// Receives up to `budget` frames, over all queues, and refills the rings. [`Polled`] says how much of the budget was
+    /// used, and whether a queue is starved.
     ///
     /// `deliver` gets each packet. It keeps the packet, or gives it back to be recycled at once (an early drop). With a
-    /// budget of 0 nothing is received and nothing refilled. Call it again when less than the budget was used and the
-    /// device has raised its interrupt, or when it was all used.
+    /// budget of 0 nothing is received and nothing refilled.
+    ///
+    /// Poll again at once when the whole budget was used, else when the device has raised its interrupt. **When a queue is
+    /// starved, poll again even without an interrupt**: after a while, or when memory has returned. The device has no buffers to
+    /// complete, so it raises none, and the queue would stand still for good.
     #[doc(alias = "napi_poll")]
-    pub fn poll(&mut self, budget: u32, mut deliver: impl FnMut(Skb) -> Option<Skb>) -> u32 {
+    pub fn poll(&mut self, budget: u32, mut deliver: impl FnMut(Skb) -> Option<Skb>) -> Polled {
         netdev::unbind_dropped(self);
         self.restart_halted();
         let (queues, first, xdp) = (&mut self.queues, self.first, &mut self.xdp);
         self.first = (first + 1) % queues.len().max(1);
-        self.napi.poll(budget, |poll| {
+        let work = self.napi.poll(budget, |poll| {
             let mut work = 0;
             for turn in 0..queues.len() {
                 let index = (first + turn) % queues.len();
@@ -260,7 +275,14 @@ impl<H: Hardware> Driver<H> {
                 queue.refill(index, poll);
             }
             work
-        })
+        });
+        Polled { work, starved: (0..self.queues.len()).any(|queue| self.is_starved(queue)) }
+    }
+
+    /// Returns whether the device has fewer buffers of a queue than its longest frame takes, because a pool had no more memory.
+    /// A queue that is stopped is not starved.
+    pub fn is_starved(&self, queue: usize) -> bool {
+        self.queues.get(queue).is_some_and(RxQueue::is_starved)
     }
 
     /// Restarts queues that were halted and not started again, because a program panicked in between.

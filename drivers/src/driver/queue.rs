@@ -26,6 +26,8 @@ pub(super) struct RxQueue<H: Hardware> {
     pub(super) ring: Option<RxRing<H::Queue>>,
     pub(super) plan: Plan,
     pub(super) sizes: Sizes,
+    /// Bytes of the longest frame that the device receives.
+    pub(super) max_frame: u32,
     pub(super) frame: Frame,
     /// What had arrived when the queue was restarted: to be delivered by the next poll.
     pub(super) ready: VecDeque<Skb>,
@@ -252,6 +254,13 @@ impl<H: Hardware> RxQueue<H> {
     pub(super) fn backlog(&self) -> usize {
         let buffer = self.sizes.buffer as usize;
         self.ready.iter().map(|skb| skb.len().div_ceil(buffer).max(1)).sum()
+    }
+
+    /// Returns whether the device has fewer buffers than its longest frame takes. It may wait for more then, and complete none.
+    pub(super) fn is_starved(&self) -> bool {
+        let Some(ring) = &self.ring else { return false };
+        let needed = self.max_frame.div_ceil(self.sizes.buffer).max(1) as usize;
+        ring.posted() < needed.min(ring.depth())
     }
 
     /// Posts buffers until the ring is full, or a pool has no more: then the ring is as full as it can be. Returns why the

@@ -82,7 +82,8 @@ struct Rebound {
 
 impl Receiver for Rebound {
     fn poll(&mut self, mut deliver: impl FnMut(usize, Skb) -> Option<Skb>) -> u32 {
-        self.driver.poll(BUDGET, |skb| deliver(usize::from(skb.queue()), skb))
+        // It is polled again in any case, so a queue without memory does not stand still.
+        self.driver.poll(BUDGET, |skb| deliver(usize::from(skb.queue()), skb)).work
     }
 
     fn nic(&mut self) -> &mut Nic {
