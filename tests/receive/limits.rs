@@ -159,7 +159,7 @@ fn too_little_memory_is_a_sentence() {
     let file = write("memory.pcap", &Pcap::default().file(&frames(10)));
     let mut ended = [0, 0];
     // Debug builds need little more than others. Without the check, some of these abort.
-    for kib in (40_000..200_000).step_by(5000).chain([400_000, 900_000]) {
+    for kib in (40_000..700_000).step_by(20_000).chain([800_000, 1_500_000]) {
         for args in [format!("--pcap '{file}'"), format!("--pcap '{file}' --provider page --dma bounce")] {
             let (code, said) = limited(&format!("-v {kib}"), &args);
             match code {

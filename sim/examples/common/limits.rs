@@ -7,14 +7,19 @@ use rustix::process::{Resource, getrlimit};
 pub(crate) const AHEAD: usize = 256;
 /// Frames of host memory: 64 MiB.
 pub(crate) const FRAMES: usize = 16384;
-/// Stacks of the threads, rings, and what else is not counted.
-const REST: usize = 32 << 20;
+/// Threads beside the first one: the NIC's two, one for each queue that is checked, and one for signals.
+const THREADS: usize = 5;
+/// Address space of a thread: its stack, and the 64 MiB that the C library reserves for what it allocates. A limit counts
+/// reservations, and a thread whose stack does not fit any more cannot be started.
+const A_THREAD: usize = (2 << 20) + (64 << 20);
+/// Rings, the program itself, and the C library's reservations, which are twice as long for a moment.
+const REST: usize = (32 << 20) + (64 << 20);
 
 /// Refuses what needs more memory than there is: `device_memory` bytes, and frames of up to `max_frame`.
 pub(crate) fn check(device_memory: usize, max_frame: usize) -> Result<(), String> {
     available(device_memory)?;
     // The memory and what describes it, host memory, and frames that wait to be checked.
-    let need = device_memory + device_memory / 32 + FRAMES * PAGE_SIZE + 2 * AHEAD * max_frame + REST;
+    let need = device_memory + device_memory / 32 + FRAMES * PAGE_SIZE + 2 * AHEAD * max_frame + THREADS * A_THREAD + REST;
     match getrlimit(Resource::As).current {
         Some(limit) if limit < need as u64 => Err(format!(
             "this process may have {} KiB of memory, and needs about {}: raise the limit (ulimit -v), or use less \
