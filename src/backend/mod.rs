@@ -21,7 +21,9 @@ use linux as imp;
 use model as imp;
 
 pub(crate) use imp::Host;
-pub use imp::Zone;
+pub use imp::{KernelNapi, Zone};
+#[cfg(netmem_backend = "linux")]
+pub use linux::{KernelBinding, KernelPages};
 #[cfg(not(netmem_backend = "linux"))]
 pub use model::{Shutdown, Stalled, ZoneError};
 

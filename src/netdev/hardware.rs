@@ -1,6 +1,6 @@
 //! [`Hardware`]: what a driver needs of its device.
 
-use super::{Capabilities, RxKind};
+use super::{Capabilities, KernelNapi, RxKind};
 use crate::dma::{DmaQueue, DmaTxQueue};
 
 /// What a driver needs of its device.
@@ -29,6 +29,11 @@ pub trait Hardware {
     #[doc(alias = "netif_device_present")]
     fn is_gone(&self) -> bool {
         false
+    }
+
+    /// Returns the kernel's NAPI that polls for the driver of this device. Asked once, when a driver starts.
+    fn napi(&self) -> KernelNapi {
+        KernelNapi::default()
     }
 
     /// What the device says that it can do. Asked once, when a driver starts.

@@ -60,6 +60,8 @@ pub use hardware::{Hardware, TxHardware};
 #[doc(alias = "netif_napi_add")]
 pub use napi::Napi;
 pub use napi::{Poll, RxMemory};
+
+pub use crate::backend::KernelNapi;
 pub use ring::{Completed, CompletionError, PostError, RxBuffers, RxRing};
 pub use slots::RingError;
 #[doc(alias = "netmem_tx")]

@@ -2,7 +2,7 @@
 
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
-use crate::backend::{Backend, Host};
+use crate::backend::KernelNapi;
 use crate::memory::{Kind, Page};
 use crate::page_pool::{Frag, PagePool};
 use crate::skb::{Skb, SkbFrag};
@@ -56,7 +56,7 @@ impl RxMemory {
         (self.payload, self.headers)
     }
 
-    fn link(&mut self, napi: <Host as Backend>::Napi) {
+    fn link(&mut self, napi: KernelNapi) {
         self.payload.link(napi);
         self.headers.iter_mut().for_each(|headers| headers.link(napi));
     }
@@ -100,15 +100,20 @@ impl RxMemory {
 pub struct Napi {
     slots: Vec<Option<RxMemory>>,
     enabled: bool,
-    kernel: <Host as Backend>::Napi,
+    kernel: KernelNapi,
 }
 
 assert_not_impl_any!(Napi: Clone, Copy);
 
 impl Napi {
     /// A NAPI for queues with this memory, numbered from 0. It is enabled.
-    pub fn new(mut memory: Vec<RxMemory>) -> Self {
-        let kernel = <Host as Backend>::Napi::default();
+    pub fn new(memory: Vec<RxMemory>) -> Self {
+        Self::of_kernel(KernelNapi::default(), memory)
+    }
+
+    /// A NAPI for which one of the kernel's polls. The kernel recycles directly into its pools whatever is freed in such a poll.
+    #[doc(alias = "page_pool_enable_direct_recycling")]
+    pub fn of_kernel(kernel: KernelNapi, mut memory: Vec<RxMemory>) -> Self {
         memory.iter_mut().for_each(|memory| memory.link(kernel));
         Napi { slots: memory.into_iter().map(Some).collect(), enabled: true, kernel }
     }

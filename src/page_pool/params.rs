@@ -63,6 +63,8 @@ pub struct PagePoolParams {
     /// How many bytes each piece must have, as the queue was asked when it was bound: a power of two, at least 4096. 0
     /// means no wish: the order decides, or the provider. One that has other pieces refuses.
     pub rx_page_size: u32,
+    /// The receive queue that the pool is for, from 0. A kernel looks there for memory that is bound; the model does not look.
+    pub queue_idx: u32,
 }
 
 impl PagePoolParams {

@@ -17,3 +17,6 @@ mod page;
 #[doc(alias = "net_devmem_dmabuf_binding")]
 pub use dmabuf::DmabufProvider;
 pub use page::PageProvider;
+
+#[cfg(netmem_backend = "linux")]
+pub use crate::backend::{KernelBinding, KernelPages};

@@ -136,7 +136,8 @@ impl<H: Hardware> Driver<H> {
             });
             memory.push(pools);
         }
-        let mut driver = Driver { queues, net, first: 0, napi: Napi::new(memory), xdp: None, hardware };
+        let napi = Napi::of_kernel(hardware.napi(), memory);
+        let mut driver = Driver { queues, net, first: 0, napi, xdp: None, hardware };
         let mut refused = None;
         driver.napi.poll(1, |poll| {
             for (queue, rx) in driver.queues.iter_mut().enumerate() {

@@ -53,7 +53,7 @@ impl Plan {
     /// Makes pools for a queue.
     pub(super) fn make<K: RxKind>(&self, queue: usize, config: &RxQueueConfig<K>) -> Result<RxMemory, QueueError> {
         let refused = |reason| QueueError::Pool { queue, reason };
-        let mut params = self.params.clone();
+        let mut params = PagePoolParams { queue_idx: queue as u32, ..self.params.clone() };
         let provider = match config.provider().cloned().map(Into::<AnyProvider>::into) {
             Some(provider) if provider.is_unreadable() && self.headers.is_none() => {
                 return Err(QueueError::NoHeaders { queue });

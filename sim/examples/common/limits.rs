@@ -19,7 +19,8 @@ const REST: usize = (32 << 20) + (64 << 20);
 pub(crate) fn check(device_memory: usize, max_frame: usize) -> Result<(), String> {
     available(device_memory)?;
     // The memory and what describes it, host memory, and frames that wait to be checked.
-    let need = device_memory + device_memory / 32 + FRAMES * PAGE_SIZE + 2 * AHEAD * max_frame + THREADS * A_THREAD + REST;
+    let need =
+        device_memory + device_memory / 32 + FRAMES * PAGE_SIZE + 2 * AHEAD * max_frame + THREADS * A_THREAD + REST;
     match getrlimit(Resource::As).current {
         Some(limit) if limit < need as u64 => Err(format!(
             "this process may have {} KiB of memory, and needs about {}: raise the limit (ulimit -v), or use less \

@@ -39,6 +39,9 @@ pub(super) struct PoolParams {
     pub(super) max_len: u32,
     pub(super) offset: u32,
     pub(super) rx_page_size: u32,
+    pub(super) queue_idx: u32,
+    /// Whether memory may be bound to the queue that nobody can read: PP_FLAG_ALLOW_UNREADABLE_NETMEM.
+    pub(super) unreadable: bool,
 }
 
 /// `struct page_pool_stats`: the counters, in the kernel's order.
@@ -73,17 +76,18 @@ unsafe extern "C" {
     pub(super) fn page_pool_update_nid(pool: *mut PagePool, new_nid: i32);
     pub(super) fn page_pool_enable_direct_recycling(pool: *mut PagePool, napi: *mut Napi);
     pub(super) fn page_pool_disable_direct_recycling(pool: *mut PagePool);
+    pub(super) fn page_pool_destroy(pool: *mut PagePool);
 
-    /// `page_pool_create`. Null when it fails; `error` is the errno then, positive.
+    /// `page_pool_create`, for the `struct net_device` of the driver of `params.device`. Null when it fails; `error` is the errno
+    /// then, positive.
     pub(super) fn netmem_rs_pool_create(params: *const PoolParams, error: *mut i32) -> *mut PagePool;
-    /// `page_pool_destroy`, as soon as no [`netmem_rs_pool_hold`] is left.
-    pub(super) fn netmem_rs_pool_destroy(pool: *mut PagePool);
-    /// Keeps a pool from being destroyed, unless its owner has destroyed it. Returns whether it does.
+    /// Adds one to `pool->user_cnt` unless it is 0. Returns whether it did: then the pool is not destroyed before that many calls of
+    /// `page_pool_destroy`.
     pub(super) fn netmem_rs_pool_hold(pool: *mut PagePool) -> bool;
-    /// Ends what `netmem_rs_pool_hold` began.
-    pub(super) fn netmem_rs_pool_release(pool: *mut PagePool);
-    /// Whether the owner has destroyed the pool: `destroy_cnt`.
+    /// Whether the pool has been destroyed, and its memory unmapped: `pool->destroy_cnt`.
     pub(super) fn netmem_rs_pool_is_destroyed(pool: *const PagePool) -> bool;
+    /// `page_pool_is_unreadable`.
+    pub(super) fn netmem_rs_pool_is_unreadable(pool: *const PagePool) -> bool;
     /// `pool->p.dev`, or null when the pool does not map.
     pub(super) fn netmem_rs_pool_device(pool: *const PagePool) -> *mut c_void;
     /// Bytes in a piece: `PAGE_SIZE << pool->p.order`.

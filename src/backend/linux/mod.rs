@@ -1,11 +1,13 @@
 //! Linux: the page_pool, NAPI and mm of the kernel that this is linked into.
 //!
-//! Type-checked only, so far: the functions of [`ffi`] are declared, and nothing provides those that are glue.
+//! What it links against is a kernel, and the glue in `kernel/seam.c`: helpers that are inline in C, or that know a layout.
 
 mod ffi;
 mod pool;
+mod provider;
 mod zone;
 
+pub use provider::{KernelBinding, KernelPages};
 pub use zone::Zone;
 
 use super::Backend;
@@ -18,13 +20,27 @@ use core::sync::atomic::Ordering::Relaxed;
 /// The backend: the kernel.
 pub(crate) struct Host;
 
-/// A `struct napi_struct`, or none.
+/// The `struct napi_struct` that polls for a [`Napi`](crate::netdev::Napi), or none.
 ///
 /// # Invariants
 ///
 /// It lives as long as a pool is linked to it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KernelNapi(Option<NonNull<ffi::Napi>>);
+pub struct KernelNapi(Option<NonNull<ffi::Napi>>);
+
+impl KernelNapi {
+    /// Stands for a NAPI of the kernel's.
+    ///
+    /// # Safety
+    ///
+    /// - `napi` is a `struct napi_struct` that lives as long as a [`Napi`](crate::netdev::Napi) that has it.
+    /// - Polls on behalf of that `Napi` run in this NAPI, and nowhere else while it is enabled.
+    /// - A `Napi` that has it gets memory, and gives memory up, only while this NAPI is disabled, and where one may sleep.
+    pub unsafe fn from_raw(napi: NonNull<core::ffi::c_void>) -> Self {
+        // INVARIANT: the caller promises that it lives.
+        KernelNapi(Some(napi.cast()))
+    }
+}
 
 // SAFETY: the address is handed to the kernel, and not followed here.
 unsafe impl Send for KernelNapi {}

@@ -3,7 +3,7 @@
 use super::{ffi, pool_of};
 use crate::backend::{self, Backend, Host, Mapping};
 use crate::dma::{DeviceId, DmaDirection};
-use crate::error::errno::EOPNOTSUPP;
+use crate::error::errno::{EINVAL, EOPNOTSUPP};
 use crate::memory::{Kind, NetmemRef, PoolId, Raw};
 use crate::page_pool::{
     AnyProvider, Frag, Handles, Idle, Installed, Netmem, PagePoolParams, PoolError, PoolFlags, PoolKind, Stats,
@@ -74,13 +74,23 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
             max_len: params.max_len,
             offset: params.offset,
             rx_page_size: params.rx_page_size,
+            queue_idx: params.queue_idx,
+            unreadable: provider.is_unreadable(),
         };
         let mut errno = 0;
         // SAFETY: both pointers are to local variables; the device is one that the kernel knows, as its identity says.
         let pool = NonNull::new(unsafe { ffi::netmem_rs_pool_create(&asked, &mut errno) });
         let pool = pool.ok_or(PoolError::Kernel { errno })?;
-        // INVARIANT: the pool was just made. Its provider is what the queue is bound to, which the caller says to be of kind `K`.
-        Ok(Pool { pool, provider, device, direction: params.direction, piece_size, _kind: PhantomData })
+        // The kernel has decided by itself where the memory comes from.
+        // SAFETY: the pool was just made.
+        let unreadable = unsafe { ffi::netmem_rs_pool_is_unreadable(pool.as_ptr()) };
+        // SAFETY: the same.
+        let size = unsafe { ffi::netmem_rs_pool_piece_size(pool.as_ptr()) };
+        // INVARIANT: the pool is this value's. Its memory is of the provider's kind, once the next line has not returned: a pool
+        // has a provider, and net_iovs, or it has pages.
+        let made = Pool { pool, provider, device, direction: params.direction, piece_size, _kind: PhantomData };
+        let agrees = unreadable == made.provider.is_unreadable() && size == piece_size;
+        if agrees { Ok(made) } else { Err(PoolError::Kernel { errno: EINVAL }) }
     }
 
     #[inline]
@@ -233,19 +243,19 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
 
 impl<K: PoolKind> Drop for Pool<K> {
     fn drop(&mut self) {
-        // SAFETY: the pool is this value's, and it is gone after this. Memory in flight keeps the pool for the kernel.
-        unsafe { ffi::netmem_rs_pool_destroy(self.pool.as_ptr()) }
+        // SAFETY: one of the pool's users is this value, which is gone after this. Memory in flight keeps the pool for the kernel.
+        unsafe { ffi::page_pool_destroy(self.pool.as_ptr()) }
     }
 }
 
-/// Keeps a pool's memory mapped: the pool is destroyed when the last of these is gone.
+/// Keeps a pool's memory mapped: the kernel destroys the pool when its last user is gone, and this is one of them.
 ///
 /// # Invariants
 ///
-/// One hold of the pool is this value's.
+/// One of the pool's `user_cnt` is this value's.
 pub(crate) struct PoolMapping(NonNull<ffi::PagePool>);
 
-// SAFETY: the holds are counted by the glue, for any CPU.
+// SAFETY: the users of a pool are counted by an atomic, for any CPU.
 unsafe impl Send for PoolMapping {}
 // SAFETY: `&PoolMapping` reads fields that do not change, and one atomic.
 unsafe impl Sync for PoolMapping {}
@@ -258,7 +268,7 @@ impl Mapping for PoolMapping {
         if !ptr::addr_eq(mapped, device.as_ptr()) {
             return None;
         }
-        // SAFETY: as above. INVARIANT: when the call returns true, the hold is the new value's.
+        // SAFETY: as above. INVARIANT: when the call returns true, the new value is one of the pool's users.
         unsafe { ffi::netmem_rs_pool_hold(pool.as_ptr()) }.then_some(PoolMapping(pool))
     }
 
@@ -282,7 +292,7 @@ impl Mapping for PoolMapping {
 
 impl Drop for PoolMapping {
     fn drop(&mut self) {
-        // SAFETY: the hold is this value's, and it is gone after this.
-        unsafe { ffi::netmem_rs_pool_release(self.0.as_ptr()) }
+        // SAFETY: one of the pool's users is this value, which is gone after this.
+        unsafe { ffi::page_pool_destroy(self.0.as_ptr()) }
     }
 }

@@ -29,14 +29,16 @@ use zone::ZoneInner;
 /// The backend: memory of this process.
 pub(crate) struct Host;
 
-/// There is no NAPI below ours.
+/// The kernel's own NAPI that polls for a [`Napi`](crate::netdev::Napi). Here is none: there is one value, `default()`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NoNapi;
+#[doc(alias = "napi_struct")]
+#[non_exhaustive]
+pub struct KernelNapi;
 
 impl Backend for Host {
     type Pool<K: PoolKind> = pool::Pool<K>;
     type Mapping = hold::PoolMapping;
-    type Napi = NoNapi;
+    type Napi = KernelNapi;
 
     #[inline]
     fn put_idle<K: Kind>(idle: Idle<K>) {

@@ -1,6 +1,6 @@
 //! [`Pool`]: the consumer side of a pool, and its owner.
 
-use super::NoNapi;
+use super::KernelNapi;
 use super::frag_page::FragPage;
 use super::mapping::PoolDma;
 use super::ring::Ring;
@@ -422,7 +422,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
     }
 
     // A pool is linked while the NAPI has it by value: there is nothing to tell.
-    fn link(&mut self, _: NoNapi) {}
+    fn link(&mut self, _: KernelNapi) {}
 
     fn unlink(&mut self) {}
 
