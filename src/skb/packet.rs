@@ -322,7 +322,7 @@ impl Skb {
     }
 
     /// Takes the linear part out, if it is a pool's: for direct recycling.
-    pub(crate) fn take_head(&mut self) -> Option<Frag<Page>> {
+    pub fn take_head(&mut self) -> Option<Frag<Page>> {
         match core::mem::replace(&mut self.linear, Linear::Heap(Vec::new())) {
             Linear::Pool(frag) => Some(frag),
             Linear::Heap(_) => None,

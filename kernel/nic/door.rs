@@ -1,0 +1,197 @@
+//! The functions that C calls: `nic.h` has their other half.
+
+use crate::hardware::{Nic, Setup};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ptr::{NonNull, null_mut};
+use netmem::netdev::{QueueMgmt, RxMemory, RxQueueConfig};
+use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams};
+use netmem::provider::KernelPages;
+use netmem::skb::{IpSummed, MAX_SKB_FRAGS, Skb, SkbFrag};
+use netmem::{Frag, Kind, Page};
+use netmem_drivers::{Driver, QueueConfig, QueueMemory};
+
+unsafe extern "C" {
+    /// Builds an sk_buff of a packet and delivers it. It takes every reference over. `frags` has `count` pieces.
+    fn netmem_nic_deliver(napi: NonNull<c_void>, head: *const Piece, frags: *const Piece, count: u32, checked: bool);
+}
+
+/// The receive side of an open device.
+pub(crate) struct Opened {
+    driver: Driver<Nic>,
+    napi: NonNull<c_void>,
+}
+
+type Memory = QueueMemory<Nic>;
+
+/// A part of a packet, whose reference goes to the one who gets it: `struct piece`.
+#[repr(C)]
+struct Piece {
+    netmem: *mut (),
+    offset: u32,
+    len: u32,
+}
+
+impl Piece {
+    const NONE: Piece = Piece { netmem: null_mut(), offset: 0, len: 0 };
+
+    fn of<K: Kind>(frag: Frag<K>) -> Self {
+        let (word, offset, len) = frag.into_raw_parts();
+        Piece { netmem: word.as_ptr(), offset, len }
+    }
+}
+
+/// What a queue has counted: `struct netmem_nic_stats`.
+#[repr(C)]
+pub(crate) struct Counts {
+    packets: u64,
+    bytes: u64,
+    posted: u64,
+    alloc_failed: u64,
+    dropped: u64,
+    unsummed: u64,
+}
+
+/// Starts receiving. Null when there is no memory.
+///
+/// # Safety
+///
+/// What [`Nic::new`] asks for; until `netmem_nic_close`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_open(setup: &Setup) -> *mut Opened {
+    // SAFETY: promised by the caller.
+    let Some(nic) = (unsafe { Nic::new(setup) }) else { return null_mut() };
+    open(nic, setup).map_or(null_mut(), |opened| Box::into_raw(Box::new(opened)))
+}
+
+fn open(nic: Nic, setup: &Setup) -> Option<Opened> {
+    let params = PagePoolParams { pool_size: 256, ..PagePoolParams::for_device(nic.device().clone(), 4096) };
+    let pages: Arc<dyn MemoryProvider<Kind = Page>> = Arc::new(KernelPages);
+    let headers = PagePool::<Page>::new(params.clone(), pages.clone()).ok()?;
+    let memory = RxMemory::new(PagePool::new(params, AnyProvider::Page(pages)).ok()?, Some(headers));
+    let config = QueueConfig { memory, buffer_size: setup.payload, header_size: setup.header + setup.room };
+    let mut configs = Vec::new();
+    configs.try_reserve_exact(1).ok()?;
+    configs.push(config);
+    Some(Opened { driver: Driver::new(nic, configs).ok()?, napi: setup.napi() })
+}
+
+/// Stops receiving, and drops the pools.
+///
+/// # Safety
+///
+/// `opened` came from `netmem_nic_open` and is not used any more. NAPI is disabled, and one may sleep.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_close(opened: NonNull<Opened>) {
+    // SAFETY: the box was leaked by `netmem_nic_open`, and nobody uses it any more, says the caller.
+    let opened = unsafe { Box::from_raw(opened.as_ptr()) };
+    drop(opened.driver.stop());
+}
+
+/// Receives up to `budget` packets. `starved` is set when the device has no buffer, so that no interrupt will come.
+///
+/// # Safety
+///
+/// The receive side is open, and this is its NAPI's poll.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_poll(opened: &mut Opened, budget: u32, starved: &mut bool) -> u32 {
+    let napi = opened.napi;
+    let work = opened.driver.poll(budget, |skb| {
+        deliver(napi, skb);
+        None
+    });
+    *starved = budget != 0 && opened.driver.posted(0).is_some_and(|(posted, _)| posted == 0);
+    work
+}
+
+/// Gives a packet to the kernel.
+fn deliver(napi: NonNull<c_void>, mut skb: Skb) {
+    let checked = skb.ip_summed() == IpSummed::Unnecessary;
+    let head = skb.take_head().map_or(Piece::NONE, Piece::of);
+    let mut frags = [const { MaybeUninit::<Piece>::uninit() }; MAX_SKB_FRAGS];
+    let mut count = 0;
+    for frag in skb.take_frags() {
+        // Drivers attach memory of pools alone.
+        if let SkbFrag::Pool(frag) = frag {
+            frags[count].write(Piece::of(frag));
+            count += 1;
+        }
+    }
+    // SAFETY: the NAPI is the one that polls. `count` pieces have been written. Each of them had one reference, which is the
+    // callee's now.
+    unsafe { netmem_nic_deliver(napi, &head, frags.as_ptr().cast(), count as u32, checked) }
+}
+
+/// Makes memory for a queue. Null when that is not possible.
+///
+/// # Safety
+///
+/// The receive side is open, and nobody else uses it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_mem_alloc(
+    opened: &mut Opened,
+    queue: u32,
+    bound: bool,
+    rx_page_size: u32,
+) -> *mut Memory {
+    let Some(config) = RxQueueConfig::of_kernel(bound, rx_page_size) else { return null_mut() };
+    let memory = opened.driver.queue_mem_alloc(queue as usize, &config);
+    memory.map_or(null_mut(), |memory| Box::into_raw(Box::new(memory)))
+}
+
+/// Drops memory of a queue.
+///
+/// # Safety
+///
+/// `memory` came from one of these functions and is not used any more. One may sleep.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_mem_free(memory: NonNull<Memory>) {
+    // SAFETY: the box was leaked by one of these functions, and nobody uses it any more, says the caller.
+    drop(unsafe { Box::from_raw(memory.as_ptr()) });
+}
+
+/// Stops a queue. Returns what it ran on, or null.
+///
+/// # Safety
+///
+/// The receive side is open, and nobody else uses it. NAPI is disabled, and one may sleep.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_stop(opened: &mut Opened, queue: u32) -> *mut Memory {
+    opened.driver.queue_stop(queue as usize).map_or(null_mut(), |memory| Box::into_raw(Box::new(memory)))
+}
+
+/// Starts a queue. Returns null, or the memory when it was not started.
+///
+/// # Safety
+///
+/// As for [`netmem_nic_stop`]; `memory` came from one of these functions and is not used any more.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_start(opened: &mut Opened, queue: u32, memory: NonNull<Memory>) -> *mut Memory {
+    // SAFETY: the box was leaked by one of these functions, and nobody uses it any more, says the caller.
+    let memory = unsafe { Box::from_raw(memory.as_ptr()) };
+    match opened.driver.queue_start(queue as usize, *memory) {
+        Ok(()) => null_mut(),
+        Err(refused) => Box::into_raw(Box::new(refused.back)),
+    }
+}
+
+/// Writes down what the queue has counted.
+///
+/// # Safety
+///
+/// The receive side is open, and nobody else uses it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_stats(opened: &Opened, counts: &mut Counts) {
+    let Some(stats) = opened.driver.stats(0) else { return };
+    *counts = Counts {
+        packets: stats.packets,
+        bytes: stats.bytes,
+        posted: stats.posted,
+        alloc_failed: stats.alloc_failed,
+        dropped: stats.drops().iter().map(|(_, count)| count).sum(),
+        unsummed: 0,
+    };
+}

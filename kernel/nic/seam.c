@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+/*
+ * What src/backend/linux calls beside exported functions: helpers that are inline or macros in C, and fields of structs that have
+ * no stable layout. src/backend/linux/ffi.rs says what each one stands for, and has the same list.
+ */
+#include <linux/mm.h>
+#include <linux/vmstat.h>
+#include <linux/netdevice.h>
+#include <linux/dma-mapping.h>
+#include <net/page_pool/helpers.h>
+#include "seam.h"
+
+struct page_pool *netmem_rs_pool_create(const struct netmem_rs_params *p, int *error)
+{
+	struct page_pool_params params = {
+		.order = p->order, .pool_size = p->pool_size, .nid = p->nid, .dev = p->device,
+		.dma_dir = p->direction, .max_len = p->max_len, .offset = p->offset,
+		/* the driver's data is its net_device, as in drivers of the tree */
+		.netdev = p->device ? dev_get_drvdata(p->device) : NULL, .queue_idx = p->queue_idx,
+		.flags = p->flags | (p->unreadable ? PP_FLAG_ALLOW_UNREADABLE_NETMEM : 0),
+	};
+	struct page_pool *pool = page_pool_create(&params);
+
+	*error = IS_ERR(pool) ? -PTR_ERR(pool) : 0;
+	return IS_ERR(pool) ? NULL : pool;
+}
+
+bool netmem_rs_pool_hold(struct page_pool *pool)
+{
+	return refcount_inc_not_zero(&pool->user_cnt);
+}
+
+bool netmem_rs_pool_is_destroyed(const struct page_pool *pool)
+{
+	return READ_ONCE(pool->destroy_cnt);
+}
+
+bool netmem_rs_pool_is_unreadable(struct page_pool *pool)
+{
+	return page_pool_is_unreadable(pool);
+}
+
+struct device *netmem_rs_pool_device(const struct page_pool *pool)
+{
+	return pool->dma_map ? pool->p.dev : NULL;
+}
+
+u32 netmem_rs_pool_piece_size(const struct page_pool *pool)
+{
+	return PAGE_SIZE << pool->p.order;
+}
+
+void netmem_rs_pool_range(const struct page_pool *pool, u32 *offset, u32 *len)
+{
+	/* a pool without syncs leaves it to the device where it writes */
+	*offset = pool->dma_sync ? pool->p.offset : 0;
+	*len = pool->dma_sync ? pool->p.max_len : U32_MAX;
+}
+
+u32 netmem_rs_pool_id(const struct page_pool *pool)
+{
+	return pool->user.id;
+}
+
+size_t netmem_rs_pool_inflight(const struct page_pool *pool)
+{
+	s32 held = READ_ONCE(pool->pages_state_hold_cnt) - atomic_read(&pool->pages_state_release_cnt);
+
+	return max(held, 0);
+}
+
+void netmem_rs_pool_stats(const struct page_pool *pool, struct netmem_rs_stats *out)
+{
+	struct page_pool_stats stats = {};
+
+	BUILD_BUG_ON(sizeof(stats) != sizeof(*out));
+	page_pool_get_stats(pool, &stats);
+	memcpy(out, &stats, sizeof(stats));
+}
+
+void netmem_rs_sync_for_cpu(const struct page_pool *pool, netmem_ref netmem, u32 offset, u32 len)
+{
+	/* the helper adds the pool's offset, which is part of `offset` already */
+	page_pool_dma_sync_netmem_for_cpu(pool, netmem, offset - pool->p.offset, len);
+}
+
+void netmem_rs_sync_for_device(const struct page_pool *pool, netmem_ref netmem, u32 offset, u32 len)
+{
+	if (pool->dma_sync)
+		dma_sync_single_range_for_device(pool->p.dev, page_pool_get_dma_addr_netmem(netmem), offset, len,
+						 pool->p.dma_dir);
+}
+
+/* The number of a binding is in a private header of net/core. Nobody over Linux asks: the kernel tells its sockets by itself. */
+u32 netmem_rs_iov_binding(const struct net_iov *iov, u64 *owner)
+{
+	*owner = (unsigned long)iov->owner;
+	return 0;
+}
+
+void *netmem_rs_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+size_t netmem_rs_page_to_pfn(const struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+int netmem_rs_page_to_nid(const struct page *page)
+{
+	return page_to_nid(page);
+}
+
+const struct page *netmem_rs_compound_head(const struct page *page)
+{
+	return compound_head(page);
+}
+
+u32 netmem_rs_compound_order(const struct page *page)
+{
+	return compound_order((struct page *)compound_head(page));
+}
+
+struct page *netmem_rs_get_page(struct page *page)
+{
+	get_page(page);
+	return compound_head(page);
+}
+
+void netmem_rs_put_page(struct page *head)
+{
+	put_page(head);
+}
+
+/* Blocks are compound pages, which the kernel does not split for modules. */
+bool netmem_rs_split_page(struct page *head, u32 order)
+{
+	return compound_order(head) == order && page_ref_count(head) == 1;
+}
+
+struct page *netmem_rs_alloc_pages(int nid, u32 order)
+{
+	return alloc_pages_node(nid, GFP_ATOMIC | __GFP_NOWARN | (order ? __GFP_COMP : 0), order);
+}
+
+struct page *netmem_rs_virt_to_page(unsigned long address)
+{
+	struct page *page;
+
+	if (!virt_addr_valid((void *)address))
+		return NULL;
+	page = virt_to_head_page((void *)address);
+	return get_page_unless_zero(page) ? page : NULL;
+}
+
+size_t netmem_rs_pages(size_t *total)
+{
+	*total = totalram_pages();
+	return global_zone_page_state(NR_FREE_PAGES);
+}
