@@ -17,6 +17,8 @@ use netmem_drivers::{Driver, QueueConfig, QueueMemory};
 unsafe extern "C" {
     /// Builds an sk_buff of a packet and delivers it. It takes every reference over. `frags` has `count` pieces.
     fn netmem_nic_deliver(napi: NonNull<c_void>, head: *const Piece, frags: *const Piece, count: u32, checked: bool);
+    /// Copies a packet into an sk_buff and delivers it. `packet` has `len` bytes.
+    fn netmem_nic_deliver_copy(napi: NonNull<c_void>, packet: *const u8, len: usize, checked: bool);
 }
 
 /// The receive side of an open device.
@@ -110,6 +112,11 @@ unsafe extern "C" fn netmem_nic_poll(opened: &mut Opened, budget: u32, starved: 
 /// Gives a packet to the kernel.
 fn deliver(napi: NonNull<c_void>, mut skb: Skb) {
     let checked = skb.ip_summed() == IpSummed::Unnecessary;
+    if skb.nr_frags() == 0 && !skb.linear().is_empty() && skb.linear_page().is_none() {
+        let bytes = skb.linear();
+        // SAFETY: the NAPI is the one that polls; pointer and length are those of a slice that lives.
+        return unsafe { netmem_nic_deliver_copy(napi, bytes.as_ptr(), bytes.len(), checked) };
+    }
     let head = skb.take_head().map_or(Piece::NONE, Piece::of);
     let mut frags = [const { MaybeUninit::<Piece>::uninit() }; MAX_SKB_FRAGS];
     let mut count = 0;

@@ -187,8 +187,11 @@ static int dial(int port, __u64 bytes, int up)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr("10.0.2.2") };
 	struct order order = { bytes, up };
+	struct linger none = { 1, 0 };
 	int s = socket(AF_INET, SOCK_STREAM, 0);
 
+	/* A socket that is closed is gone, with what it has out of order: also when the link is down. */
+	setsockopt(s, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 	must(!connect(s, (void *)&to, sizeof(to)), "connect");
 	must(send(s, &order, sizeof(order), 0) == sizeof(order), "send");
 	return s;
@@ -382,7 +385,11 @@ static void uring_open(struct uring *u)
 
 static void zcrx(int port, __u64 want)
 {
-	enum { refills = 1024, region_len = 8 * PAGE };
+	/*
+	 * More entries than there can be fragments of 2048 bytes: one that is written over before the kernel has read it would have
+	 * the kernel read the new one twice, and so give back a fragment that is still in use.
+	 */
+	enum { refills = 4096, region_len = 32 * PAGE };
 	uint8_t *memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint8_t *region = mmap(NULL, region_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct io_uring_zcrx_area_reg area = { .addr = (__u64)memory, .len = MEMORY };

@@ -47,7 +47,8 @@ struct nic {
 	struct { struct sk_buff *skb; dma_addr_t dma; u32 len; } sent[RING_MAX];
 	unsigned int tx_next, tx_done;
 
-	u64 lost, unreadable;
+	/* packets that no sk_buff was built for: no memory, or no headers to build it around; and those that nobody can read */
+	u64 no_memory, headless, unreadable;
 };
 
 static void wr(struct nic *p, int reg, u32 value) { writel(value, p->hw + reg); }
@@ -86,6 +87,24 @@ static void put_piece(const struct piece *piece)
 	page_pool_put_full_netmem(netmem_get_pp(netmem), netmem, false);
 }
 
+/* A packet that is a copy and no pool's memory: a restart of the queue found it. */
+void netmem_nic_deliver_copy(struct napi_struct *napi, const void *packet, size_t len, bool checked)
+{
+	struct nic *p = container_of(napi, struct nic, napi);
+	struct sk_buff *skb = napi_alloc_skb(napi, len);
+
+	if (!skb) {
+		p->no_memory++;
+		return;
+	}
+	skb_put_data(skb, packet, len);
+	if (checked)
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	skb_record_rx_queue(skb, 0);
+	skb->protocol = eth_type_trans(skb, napi->dev);
+	napi_gro_receive(napi, skb);
+}
+
 /* Every reference that comes in is the skb's afterwards, or put. `checked`: the device found the checksum right. */
 void netmem_nic_deliver(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked)
 {
@@ -100,7 +119,10 @@ void netmem_nic_deliver(struct napi_struct *napi, const struct piece *head, cons
 		skb = napi_build_skb(page_address(page) + head->offset, HEADER + ROOM);
 	}
 	if (!skb) {
-		p->lost++;
+		if (head->netmem)
+			p->no_memory++;
+		else
+			p->headless++;
 		if (head->netmem)
 			put_piece(head);
 		for (i = 0; i < count; i++)
@@ -353,8 +375,8 @@ static void say(struct nic *p)
 	struct netmem_nic_stats s = {};
 
 	netmem_nic_stats(p->rust, &s);
-	pr_info("netmem_nic: packets %llu bytes %llu posted %llu starved %llu dropped %llu unsummed %llu lost %llu unreadable %llu\n",
-		s.packets, s.bytes, s.posted, s.alloc_failed, s.dropped, s.unsummed, p->lost, p->unreadable);
+	pr_info("netmem_nic: packets %llu bytes %llu posted %llu starved %llu dropped %llu unsummed %llu no_memory %llu headless %llu unreadable %llu\n",
+		s.packets, s.bytes, s.posted, s.alloc_failed, s.dropped, s.unsummed, p->no_memory, p->headless, p->unreadable);
 }
 
 static int nic_stop(struct net_device *dev)

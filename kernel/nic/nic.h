@@ -47,6 +47,7 @@ void *netmem_nic_alloc(size_t size);
 void netmem_nic_free(void *at);
 void netmem_nic_panic(const char *file, size_t len, u32 line);
 void netmem_nic_deliver(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked);
+void netmem_nic_deliver_copy(struct napi_struct *napi, const void *packet, size_t len, bool checked);
 
 /* Registers that C uses. */
 enum {

@@ -364,7 +364,7 @@ impl Skb {
     }
 
     /// The page that the linear part is in; `None` when it is on the heap.
-    pub(crate) fn linear_page(&self) -> Option<&Page> {
+    pub fn linear_page(&self) -> Option<&Page> {
         match &self.linear {
             Linear::Pool(frag) => Some(frag.borrow().page()),
             Linear::Heap(_) => None,

@@ -32,7 +32,7 @@ mod assert {
 mod sync {
     pub(crate) use core::sync::atomic::*;
 }
-#[path = "../src/memory/mod.rs"]
+#[path = "../../src/memory/mod.rs"]
 mod memory;
 
 /// What the crate says of a handle. `struct answers` of `glue.c`, which fills another one from the kernel's helpers.

@@ -1,0 +1,143 @@
+# The second and third part of kernel/run: the driver over a NIC and the kernel's page_pool. Sourced, never run.
+
+nic_doors=(open close poll mem_alloc mem_free stop start stats)
+
+# nic_rust CRATE: the crate in directory CRATE as $build/nic_rust.o.
+nic_rust() {
+  local target_flags="${flags[*]}"
+  # cargo builds for the target alone with these: macros run on this machine
+  (cd "$1/kernel/nic" && RUSTC=${rustc[0]} CARGO_TARGET_DIR=$cache/cargo \
+    RUSTFLAGS="${target_flags#--target x86_64-unknown-none } --sysroot=$sysroot --cfg netmem_backend=\"linux\"" \
+    cargo build --locked --quiet --release --target x86_64-unknown-none) 2> "$build/cargo.log" || return 1
+  link_rust "$build/nic_rust.o" "$cache/cargo/x86_64-unknown-none/release/libnetmem_nic.a" \
+    -- "${nic_doors[@]/#/netmem_nic_}"
+}
+
+# nic_module CRATE: the whole module, from Rust and C of directory CRATE.
+nic_module() {
+  nic_rust "$1" || return 1
+  cp "$1"/kernel/nic/*.[ch] "$build/"
+  : > "$build/Makefile"
+  kbuild netmem_nic nic.o seam.o nic_rust.o
+  make_modules
+}
+
+# nic_boot LIMIT STEPS APPEND: a guest that takes the steps, with a server on this machine. Slirp ends its TCP inside QEMU.
+nic_boot() {
+  local limit=$1 steps=$2 append=$3 serve
+  rm -f "$build/port"
+  "$build/serve" > "$build/port" &
+  serve=$!
+  # it says its port in one line, at once
+  while [[ ! -s $build/port ]]; do read -rt 0.05 < <(:) || :; done
+  boot "$limit" 'nic: Linux ' "nic_port=$(< "$build/port") nic_steps=$steps $append" \
+    -netdev user,id=net -device e1000e,netdev=net,mac=52:54:00:12:34:56
+  kill "$serve"
+  wait "$serve" 2> /dev/null || true
+}
+
+# nic_judge STEPS: what the console must say of each step, and of the end. Notes in `wrong`.
+nic_judge() {
+  local step name number line
+  wrong=()
+  for step in ${1//,/ }; do
+    name=${step%%:*} number=${step#*:}
+    case $name in
+      plain | up | devmem | hold | zcrx) line="nic: $name bytes=$number of $number wrong=0" ;;
+      ring) line="nic: ring asked=$number error=0 has=$number" ;;
+      rebinds) line="nic: rebind done=$number of $number" ;;
+      kill) line="nic: kill status=137" ;;
+      pools) line="nic: pools count=2 " ;;
+      rmmod) line="nic: rmmod=0" ;;
+      *) fail "there is no step $step" ;;
+    esac
+    # as often as the step is taken, and with it what else that name says
+    expect "'$line'" "$(count "$line( |\$)")" "$(grep -oE "(^|,)$step(,|\$)" <<< "${1//,/,,}" | wc -l)"
+  done
+  [[ $1 != *devmem:* ]] || expect "tokens that the kernel took" "$(count 'nic: devmem .* linear=0 lost=0 ')" "$(grep -o 'devmem:' <<< "$1" | wc -l)"
+  [[ $1 != *hold:* ]] || expect "a pool that ran dry and came back" "$(count 'nic: hold .* lost=0 .* dry=[1-9]')" 1
+  expect insmod "$(count 'nic: insmod=0$')" 1
+  expect rmmod "$(count 'nic: rmmod=0$')" 1
+  expect "steps that failed" "$(count 'nic: (failed|status|unknown) ')" 0
+  expect "packets without headers, without memory, dropped" \
+    "$(count 'netmem_nic: packets .* dropped [1-9]|netmem_nic: packets .* (no_memory|headless) [1-9]')" 0
+  expect "allocations of Rust that are left" "$(sed -n 's/^.*netmem_nic: allocations left //p' "$build/console")" 0
+  expect "what page pools have in flight" "$(sed -n 's/^.*nic: pools //p' "$build/console" | tail -n 1)" \
+    "count=0 inflight=0 bytes=0 detached=0"
+  expect splats "$(splats)" 0
+  expect "the guest's end" "$(count 'nic: end$')" 1
+}
+
+nic_prepare() {
+  here=$crate/kernel/nic build=$cache/nic
+  rm -rf "$build"
+  mkdir -p "$build"
+  kernel_gcc
+  guest_root
+  guest_program guest "$here/guest.c"
+  gcc -O1 -Wall -o "$build/serve" "$here/serve.c" 2> "$build/serve.log" ||
+    fail "serve.c does not build: $(grep -m 1 error "$build/serve.log")"
+}
+
+# The long guest has two CPUs; the second one bounce buffers for every mapping, which a missing sync shows.
+nic_steps=plain:64000000,up:64000000,devmem:64000000,zcrx:64000000,ring:256,plain:1000000,hold:20000000,rebinds:100
+nic_steps+=,kill:400000000,plain:2000000,rmmod
+nic_bounce=plain:16000000,up:4000000,ring:64,plain:1000000
+
+part_nic() {
+  local wrong=() all=0
+  nic_prepare
+  nic_module "$crate" || fail "the driver does not build for the kernel: $(grep -m 1 ^error "$build/cargo.log")"
+  guest_pack "$here/init" netmem_nic
+  say "booting Linux $release: the driver"
+  nic_boot 120 "$nic_steps" ''
+  nic_judge "$nic_steps"
+  sed -n 's/^.*\] \(nic: .*=.*\|netmem_nic: .*[0-9]\)$/\1/p' "$build/console"
+  ((${#wrong[@]} == 0)) || { complain; all=1; }
+  say "booting Linux $release: the driver, with bounce buffers"
+  nic_boot 60 "$nic_bounce" swiotlb=force
+  nic_judge "$nic_bounce"
+  ((${#wrong[@]} == 0)) || { complain; all=1; }
+  # The same files are in the guest and in user space: the sum is over what cargo was given.
+  echo "nic: drivers/ and handles: $(cd "$crate" && cat drivers/src/*.rs drivers/src/driver/*.rs src/page_pool/*.rs src/netdev/*.rs | sha256sum | cut -c1-16)," \
+    "unsafe in drivers: $(cat "$crate"/drivers/src/*.rs "$crate"/drivers/src/*/*.rs | grep -cE '\bunsafe (\{|fn|impl|trait)' || true)"
+  echo "nic: steps=$(tr , '\n' <<< "$nic_steps,$nic_bounce" | wc -l) wrong=$all splats=$(splats)"
+  return "$all"
+}
+
+# nic_mutant NAME FILE FROM TO STEPS [APPEND]: exchanges a text that is in the file once, and says whether a guest notices.
+nic_mutant() {
+  local name=$1 file=$copy/$2 from=$3 to=$4 steps=$5 append=${6-} text wrong=()
+  text=$(< "$crate/$2")
+  [[ ${text//"$from"/} != "$text" ]] || fail "mutant $name: '$from' is not in $2"
+  printf '%s\n' "${text/"$from"/"$to"}" > "$file"
+  if ! nic_module "$copy"; then
+    fail "mutant $name does not build: $(grep -m 1 -A 4 ^error "$build/cargo.log")"
+  fi
+  guest_pack "$here/init" netmem_nic
+  nic_boot 40 "$steps" "$append"
+  nic_judge "$steps"
+  cp -p "$crate/$2" "$file"
+  # cargo looks at times
+  touch "$file"
+  mutants=$((mutants + 1))
+  if ((${#wrong[@]})); then
+    say "mutant $name: noticed (${wrong[0]})"
+  else
+    say "mutant $name: NOT NOTICED"
+    missed+=("$name")
+  fi
+}
+
+part_mutants() {
+  local copy mutants=0 missed=() guest_cpus=1
+  nic_prepare
+  copy=$build/crate
+  mkdir -p "$copy/kernel"
+  cp -rp "$crate"/{Cargo.toml,Cargo.lock,src,drivers,docs,README.md,RFC.md} "$copy/"
+  cp -rp "$crate/kernel/nic" "$copy/kernel/"
+  mkdir -p "$copy"/{compile-fail,sim}
+  . "$here/mutants.sh"
+  echo "mutants: $mutants tried, ${#missed[@]} not noticed${missed[*]:+: ${missed[*]}}"
+  ((${#missed[@]} == 0))
+}
