@@ -16,7 +16,13 @@ use netmem_drivers::{Driver, QueueConfig, QueueMemory};
 
 unsafe extern "C" {
     /// Builds an sk_buff of a packet and delivers it. It takes every reference over. `frags` has `count` pieces.
-    fn netmem_nic_deliver(napi: NonNull<c_void>, head: *const Piece, frags: *const Piece, count: u32, checked: bool);
+    fn netmem_nic_deliver_pieces(
+        napi: NonNull<c_void>,
+        head: *const Piece,
+        frags: *const Piece,
+        count: u32,
+        checked: bool,
+    );
     /// Copies a packet into an sk_buff and delivers it. `packet` has `len` bytes.
     fn netmem_nic_deliver_copy(napi: NonNull<c_void>, packet: *const u8, len: usize, checked: bool);
 }
@@ -129,7 +135,7 @@ fn deliver(napi: NonNull<c_void>, mut skb: Skb) {
     }
     // SAFETY: the NAPI is the one that polls. `count` pieces have been written. Each of them had one reference, which is the
     // callee's now.
-    unsafe { netmem_nic_deliver(napi, &head, frags.as_ptr().cast(), count as u32, checked) }
+    unsafe { netmem_nic_deliver_pieces(napi, &head, frags.as_ptr().cast(), count as u32, checked) }
 }
 
 /// Makes memory for a queue. Null when that is not possible.

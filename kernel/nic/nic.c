@@ -49,6 +49,7 @@ struct nic {
 
 	/* packets that no sk_buff was built for: no memory, or no headers to build it around; and those that nobody can read */
 	u64 no_memory, headless, unreadable;
+	u64 poll_ticks, stack_ticks, polled;
 };
 
 static void wr(struct nic *p, int reg, u32 value) { writel(value, p->hw + reg); }
@@ -80,11 +81,40 @@ void netmem_nic_panic(const char *file, size_t len, u32 line)
 
 /* ---- packets ---- */
 
+/* Where one asks for it, the time stamp counter counts instructions: of polls, and of what is not the receive side's in them. */
+static bool measure;
+module_param(measure, bool, 0444);
+
+static u64 ticks(void)
+{
+	return measure ? rdtsc() : 0;
+}
+
+void netmem_nic_deliver(struct napi_struct *napi, struct sk_buff *skb)
+{
+	struct nic *p = container_of(napi, struct nic, napi);
+	u64 before;
+
+	p->unreadable += !skb_frags_readable(skb);
+	skb->protocol = eth_type_trans(skb, napi->dev);
+	before = ticks();
+	napi_gro_receive(napi, skb);
+	p->stack_ticks += ticks() - before;
+}
+
 static void put_piece(const struct piece *piece)
 {
 	netmem_ref netmem = (__force netmem_ref)piece->netmem;
 
 	page_pool_put_full_netmem(netmem_get_pp(netmem), netmem, false);
+}
+
+static void deliver(struct napi_struct *napi, struct sk_buff *skb, bool checked)
+{
+	if (checked)
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	skb_record_rx_queue(skb, 0);
+	netmem_nic_deliver(napi, skb);
 }
 
 /* A packet that is a copy and no pool's memory: a restart of the queue found it. */
@@ -98,15 +128,11 @@ void netmem_nic_deliver_copy(struct napi_struct *napi, const void *packet, size_
 		return;
 	}
 	skb_put_data(skb, packet, len);
-	if (checked)
-		skb->ip_summed = CHECKSUM_UNNECESSARY;
-	skb_record_rx_queue(skb, 0);
-	skb->protocol = eth_type_trans(skb, napi->dev);
-	napi_gro_receive(napi, skb);
+	deliver(napi, skb, checked);
 }
 
 /* Every reference that comes in is the skb's afterwards, or put. `checked`: the device found the checksum right. */
-void netmem_nic_deliver(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked)
+void netmem_nic_deliver_pieces(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked)
 {
 	struct nic *p = container_of(napi, struct nic, napi);
 	struct sk_buff *skb = NULL;
@@ -133,12 +159,7 @@ void netmem_nic_deliver(struct napi_struct *napi, const struct piece *head, cons
 	skb_put(skb, head->len);
 	for (i = 0; i < count; i++)
 		skb_add_rx_frag_netmem(skb, i, (__force netmem_ref)frags[i].netmem, frags[i].offset, frags[i].len, PAYLOAD);
-	if (checked)
-		skb->ip_summed = CHECKSUM_UNNECESSARY;
-	p->unreadable += !skb_frags_readable(skb);
-	skb_record_rx_queue(skb, 0);
-	skb->protocol = eth_type_trans(skb, napi->dev);
-	napi_gro_receive(napi, skb);
+	deliver(napi, skb, checked);
 }
 
 /* ---- NAPI ---- */
@@ -162,12 +183,16 @@ static int poll(struct napi_struct *napi, int budget)
 {
 	struct nic *p = container_of(napi, struct nic, napi);
 	bool starved;
+	u64 before;
 	int done;
 
 	spin_lock(&p->tx_lock);
 	tx_reap(p);
 	spin_unlock(&p->tx_lock);
+	before = ticks();
 	done = netmem_nic_poll(p->rust, budget, &starved);
+	p->poll_ticks += ticks() - before;
+	p->polled += done;
 	/* With nothing posted no interrupt comes, and nothing says that memory is back. */
 	if (starved)
 		mod_timer(&p->starved, jiffies + msecs_to_jiffies(2));
@@ -377,6 +402,8 @@ static void say(struct nic *p)
 	netmem_nic_stats(p->rust, &s);
 	pr_info("netmem_nic: packets %llu bytes %llu posted %llu starved %llu dropped %llu unsummed %llu no_memory %llu headless %llu unreadable %llu\n",
 		s.packets, s.bytes, s.posted, s.alloc_failed, s.dropped, s.unsummed, p->no_memory, p->headless, p->unreadable);
+	if (measure && p->polled)
+		pr_info("netmem_nic: ticks a packet %llu of %llu packets\n", (p->poll_ticks - p->stack_ticks) / p->polled, p->polled);
 }
 
 static int nic_stop(struct net_device *dev)

@@ -30,7 +30,7 @@ struct piece {
 	u32 offset, len;
 };
 
-/* Doors to Rust. */
+/* Doors to the receive side: Rust's, or baseline.c's. */
 void *netmem_nic_open(const struct setup *setup);
 void netmem_nic_close(void *nic);
 u32 netmem_nic_poll(void *nic, u32 budget, bool *starved);
@@ -46,7 +46,8 @@ void netmem_nic_stats(const void *nic, struct netmem_nic_stats *stats);
 void *netmem_nic_alloc(size_t size);
 void netmem_nic_free(void *at);
 void netmem_nic_panic(const char *file, size_t len, u32 line);
-void netmem_nic_deliver(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked);
+void netmem_nic_deliver(struct napi_struct *napi, struct sk_buff *skb);
+void netmem_nic_deliver_pieces(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked);
 void netmem_nic_deliver_copy(struct napi_struct *napi, const void *packet, size_t len, bool checked);
 
 /* Registers that C uses. */
