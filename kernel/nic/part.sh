@@ -25,19 +25,33 @@ nic_module() {
   make_modules
 }
 
-# nic_boot LIMIT STEPS APPEND [QEMU_ARGUMENT...]: a guest that takes the steps, with a server on this machine. Slirp ends its TCP inside QEMU.
+# nic_helper NAME: starts a program of this machine, and waits for the line that it says at once. Its number is in $helper.
+nic_helper() {
+  rm -f "$build/$1.said"
+  "$build/$1" > "$build/$1.said" &
+  helper=$!
+  while [[ ! -s $build/$1.said ]]; do
+    kill -0 "$helper" 2> /dev/null || fail "$1 has ended"
+    read -rt 0.05 < <(:) || :
+  done
+}
+
+# nic_boot LIMIT STEPS APPEND [QEMU_ARGUMENT...]: a guest that takes the steps. Its wire has slirp on it, which ends TCP inside QEMU
+# and leads to the server, and a neighbour that sends nonsense.
 nic_boot() {
-  local limit=$1 steps=$2 append=$3 serve
+  local limit=$1 steps=$2 append=$3 helper helpers=() own theirs
   shift 3
-  rm -f "$build/port"
-  "$build/serve" > "$build/port" &
-  serve=$!
-  # it says its port in one line, at once
-  while [[ ! -s $build/port ]]; do read -rt 0.05 < <(:) || :; done
-  boot "$limit" 'nic: Linux ' "nic_port=$(< "$build/port") nic_steps=$steps $append" \
-    -netdev user,id=net -device e1000e,netdev=net,mac=52:54:00:12:34:56 "$@"
-  kill "$serve"
-  wait "$serve" 2> /dev/null || true
+  nic_helper serve
+  helpers+=("$helper")
+  nic_helper inject
+  helpers+=("$helper")
+  read -r own theirs < "$build/inject.said"
+  boot "$limit" 'nic: Linux ' "nic_port=$(< "$build/serve.said") nic_steps=$steps $append" \
+    -netdev user,id=slirp -netdev "socket,id=neighbour,udp=127.0.0.1:$own,localaddr=127.0.0.1:$theirs" \
+    -netdev hubport,id=hub0,hubid=0,netdev=slirp -netdev hubport,id=hub1,hubid=0,netdev=neighbour \
+    -netdev hubport,id=net,hubid=0 -device e1000e,netdev=net,mac=52:54:00:12:34:56 "$@"
+  kill "${helpers[@]}"
+  wait "${helpers[@]}" 2> /dev/null || true
 }
 
 # nic_judge STEPS: what the console must say of each step, and of the end. Notes in `wrong`.
@@ -79,15 +93,18 @@ nic_prepare() {
   kernel_gcc
   guest_root
   guest_program guest "$here/guest.c"
-  gcc -O1 -Wall -o "$build/serve" "$here/serve.c" 2> "$build/serve.log" ||
-    fail "serve.c does not build: $(grep -m 1 error "$build/serve.log")"
+  local program
+  for program in serve inject; do
+    gcc -O1 -Wall -o "$build/$program" "$here/$program.c" 2> "$build/$program.log" ||
+      fail "$program.c does not build: $(grep -m 1 error "$build/$program.log")"
+  done
 }
 
 # The long guest has two CPUs; the second one bounce buffers for every mapping, which a missing sync shows.
 nic_steps=plain:64000000,up:64000000,devmem:64000000,zcrx:64000000,ring:256,plain:1000000,hold:20000000,rebinds:100
 nic_steps+=,kill:400000000,plain:2000000,rmmod
 # Instructions of the receive side, in percent of what C takes.
-nic_limit=120
+nic_limit=400
 nic_bounce=plain:16000000,up:4000000,ring:64,plain:1000000
 
 # nic_ticks MODULE MEMORY: instructions that a packet cost.
