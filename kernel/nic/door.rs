@@ -205,6 +205,6 @@ unsafe extern "C" fn netmem_nic_stats(opened: &Opened, counts: &mut Counts) {
         posted: stats.posted,
         alloc_failed: stats.alloc_failed,
         dropped: stats.drops().iter().map(|(_, count)| count).sum(),
-        unsummed: 0,
+        unsummed: stats.unsummed,
     };
 }

@@ -177,7 +177,7 @@ impl Nic {
             rings_dma: setup.rings_dma,
             entries: setup.entries as usize,
             // in units of 128 bytes, and of 1024
-            buffers: setup.header / 128 | (setup.payload / 1024) << 8,
+            buffers: (setup.header / 128) | ((setup.payload / 1024) << 8),
             in_use: [AtomicBool::new(false), AtomicBool::new(false)],
         };
         Some(Nic { shared: Arc::new(shared), device: Arc::new(PciDevice(device)), napi })

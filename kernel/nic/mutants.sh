@@ -1,6 +1,6 @@
 # Changes to driver, backend and glue that a guest must notice. Sourced by part.sh, never run.
 
-receive=plain:300000,devmem:300000,plain:100000
+receive=plain:200000,devmem:200000
 
 nic_mutant 'a put that puts nothing' src/backend/linux/mod.rs \
   'unsafe { ffi::page_pool_put_unrefed_netmem(pool, idle.word().as_ptr().cast(), u32::MAX, false) }' 'let _ = (pool, &idle);' $receive
@@ -33,3 +33,5 @@ nic_mutant 'memory that is bound and not asked for' kernel/nic/nic.c \
   'bool bound = netif_rxq_has_unreadable_mp(dev, queue);' 'bool bound = false;' $receive
 nic_mutant 'a checksum that is never right' kernel/nic/nic.c \
   'skb->ip_summed = CHECKSUM_UNNECESSARY;' ';' $receive
+nic_mutant 'an unreadable packet with any checksum' drivers/src/driver/queue.rs \
+  'if !skb.is_deliverable() {' 'if false {' devmem:9000000
