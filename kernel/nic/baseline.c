@@ -296,4 +296,10 @@ void netmem_nic_stats(const void *nic, struct netmem_nic_stats *stats)
 	const struct nic_c *c = nic;
 
 	*stats = (struct netmem_nic_stats){ c->packets, c->bytes, c->posted, c->alloc_failed, c->dropped, c->unsummed };
+	if (!c->memory)
+		return;
+	BUILD_BUG_ON(sizeof(stats->pools) != sizeof(struct page_pool_stats));
+	/* it adds to what is there */
+	page_pool_get_stats(c->memory->payload, (struct page_pool_stats *)stats->pools);
+	page_pool_get_stats(c->memory->headers, (struct page_pool_stats *)stats->pools);
 }

@@ -61,6 +61,8 @@ pub(crate) struct Counts {
     alloc_failed: u64,
     dropped: u64,
     unsummed: u64,
+    /// The counters of both pools, added up, in the kernel's order.
+    pools: [u64; 11],
 }
 
 /// Starts receiving. Null when there is no memory.
@@ -198,7 +200,13 @@ unsafe extern "C" fn netmem_nic_start(opened: &mut Opened, queue: u32, memory: N
 /// The receive side is open, and nobody else uses it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn netmem_nic_stats(opened: &Opened, counts: &mut Counts) {
-    let Some(stats) = opened.driver.stats(0) else { return };
+    let (Some(stats), Some(memory)) = (opened.driver.stats(0), opened.driver.napi().memory(0)) else { return };
+    let mut pools = memory.payload().stats().named().map(|(_, count)| count);
+    for (sum, (_, count)) in
+        pools.iter_mut().zip(memory.headers().map(|headers| headers.stats().named()).into_iter().flatten())
+    {
+        *sum += count;
+    }
     *counts = Counts {
         packets: stats.packets,
         bytes: stats.bytes,
@@ -206,5 +214,6 @@ unsafe extern "C" fn netmem_nic_stats(opened: &Opened, counts: &mut Counts) {
         alloc_failed: stats.alloc_failed,
         dropped: stats.drops().iter().map(|(_, count)| count).sum(),
         unsummed: stats.unsummed,
+        pools,
     };
 }

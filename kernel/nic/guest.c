@@ -11,6 +11,7 @@
  *   guest rebind TIMES            a udmabuf bound and let go
  *   guest ring ENTRIES            ethtool -G
  *   guest pools                   what the kernel's page pools have in flight
+ *   guest stats                   ethtool -S beside what the kernel says of its page pools by netlink
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -156,29 +157,78 @@ static int bind_dmabuf(int dmabuf, __u32 *id)
 	return sock;
 }
 
-static void pools(void)
+/* Asks for all of something, and hands each message to `each`. */
+static void dump(int command, void (*each)(struct nlmsghdr *))
 {
-	__u64 count = 0, inflight = 0, bytes = 0, detached = 0;
 	int sock, family = netdev_family(&sock), over = 0;
-	struct request r = begin(family, NETDEV_CMD_PAGE_POOL_GET, NLM_F_DUMP);
+	struct request r = begin(family, command, NLM_F_DUMP);
 
 	must(send(sock, &r, r.head.nlmsg_len, 0) > 0, "netlink send");
 	while (!over) {
 		int len = recv(sock, &reply, sizeof(reply), 0);
 
 		must(len > 0, "netlink recv");
-		for (struct nlmsghdr *m = &reply.head; NLMSG_OK(m, (unsigned)len); m = NLMSG_NEXT(m, len)) {
-			if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR) {
-				over = 1;
-				break;
-			}
-			count++;
-			inflight += number(m, NETDEV_A_PAGE_POOL_INFLIGHT);
-			bytes += number(m, NETDEV_A_PAGE_POOL_INFLIGHT_MEM);
-			detached += !!find(m, NETDEV_A_PAGE_POOL_DETACH_TIME);
+		for (struct nlmsghdr *m = &reply.head; NLMSG_OK(m, (unsigned)len) && !over; m = NLMSG_NEXT(m, len)) {
+			over = m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR;
+			if (!over)
+				each(m);
 		}
 	}
-	say("pools count=%llu inflight=%llu bytes=%llu detached=%llu", count, inflight, bytes, detached);
+	close(sock);
+}
+
+static __u64 pool_count, inflight, inflight_bytes, detached;
+
+static void pool(struct nlmsghdr *m)
+{
+	pool_count++;
+	inflight += number(m, NETDEV_A_PAGE_POOL_INFLIGHT);
+	inflight_bytes += number(m, NETDEV_A_PAGE_POOL_INFLIGHT_MEM);
+	detached += !!find(m, NETDEV_A_PAGE_POOL_DETACH_TIME);
+}
+
+static void pools(void)
+{
+	dump(NETDEV_CMD_PAGE_POOL_GET, pool);
+	say("pools count=%llu inflight=%llu bytes=%llu detached=%llu", pool_count, inflight, inflight_bytes, detached);
+}
+
+enum { COUNTERS = 11 };
+static __u64 counters[COUNTERS];
+
+static void pool_stats(struct nlmsghdr *m)
+{
+	for (int i = 0; i < COUNTERS; i++)
+		counters[i] += number(m, NETDEV_A_PAGE_POOL_STATS_ALLOC_FAST + i);
+}
+
+/* A neighbour sends all the time: what counts is a moment in which ethtool says the same before and after. */
+static void stats(void)
+{
+	struct { struct ethtool_stats head; __u64 data[COUNTERS]; } own[2];
+	struct ifreq request = { .ifr_name = INTERFACE };
+	int s = socket(AF_INET, SOCK_DGRAM, 0), same = 0;
+	__u64 sum = 0;
+
+	for (int tries = 0; tries < 1000; tries++) {
+		memset(counters, 0, sizeof(counters));
+		for (int i = 0; i < 2; i++) {
+			own[i].head = (struct ethtool_stats){ ETHTOOL_GSTATS, COUNTERS };
+			request.ifr_data = (void *)&own[i];
+			must(!ioctl(s, SIOCETHTOOL, &request), "ETHTOOL_GSTATS");
+			if (!i)
+				dump(NETDEV_CMD_PAGE_POOL_STATS_GET, pool_stats);
+		}
+		if (!memcmp(own[0].data, own[1].data, sizeof(own[0].data)))
+			break;
+	}
+	for (int i = 0; i < COUNTERS; i++) {
+		same += own[0].data[i] == counters[i];
+		sum += counters[i];
+		if (own[0].data[i] != counters[i])
+			say("counter %d: ethtool %llu netlink %llu", i, own[0].data[i], counters[i]);
+	}
+	say("stats same=%d of %u nonzero=%d", same, own[0].head.n_stats, sum > 0);
 }
 
 /* ---- streams ---- */
@@ -474,6 +524,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "pools"))
 		pools();
+	else if (!strcmp(what, "stats"))
+		stats();
 	else if (!strcmp(what, "rebind") && argc == 3)
 		rebind(port);
 	else if (!strcmp(what, "ring") && argc == 3)

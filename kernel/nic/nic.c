@@ -479,8 +479,31 @@ static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *ring,
 	return err;
 }
 
+/* The eleven counters of the page pools, under the names that other drivers give them. */
+static int get_sset_count(struct net_device *dev, int sset)
+{
+	return sset == ETH_SS_STATS ? page_pool_ethtool_stats_get_count() : -EOPNOTSUPP;
+}
+
+static void get_strings(struct net_device *dev, u32 sset, u8 *data)
+{
+	if (sset == ETH_SS_STATS)
+		page_pool_ethtool_stats_get_strings(data);
+}
+
+static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *data)
+{
+	struct netmem_nic_stats s = {};
+	struct nic *p = netdev_priv(dev);
+
+	if (p->rust)
+		netmem_nic_stats(p->rust, &s);
+	page_pool_ethtool_stats_get(data, (struct page_pool_stats *)s.pools);
+}
+
 static const struct ethtool_ops ethtool_ops = {
 	.supported_ring_params = ETHTOOL_RING_USE_TCP_DATA_SPLIT | ETHTOOL_RING_USE_HDS_THRS,
+	.get_sset_count = get_sset_count, .get_strings = get_strings, .get_ethtool_stats = get_ethtool_stats,
 	.get_link = ethtool_op_get_link, .get_ringparam = get_ringparam, .set_ringparam = set_ringparam,
 };
 

@@ -39,7 +39,8 @@ void netmem_nic_mem_free(void *memory);
 void *netmem_nic_stop(void *nic, u32 queue);
 void *netmem_nic_start(void *nic, u32 queue, void *memory);
 
-struct netmem_nic_stats { u64 packets, bytes, posted, alloc_failed, dropped, unsummed; };
+/* What the queue has counted, and the eleven counters of its page pools, added up: `Counts` of door.rs. */
+struct netmem_nic_stats { u64 packets, bytes, posted, alloc_failed, dropped, unsummed, pools[11]; };
 void netmem_nic_stats(const void *nic, struct netmem_nic_stats *stats);
 
 /* What Rust calls. */
