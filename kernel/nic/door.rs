@@ -101,7 +101,7 @@ unsafe extern "C" fn netmem_nic_close(opened: NonNull<Opened>) {
     drop(opened.driver.stop());
 }
 
-/// Receives up to `budget` packets. `starved` is set when the device has no buffer, so that no interrupt will come.
+/// Receives up to `budget` packets. `starved` says whether the device has no buffer, so that no interrupt will come.
 ///
 /// # Safety
 ///
@@ -109,12 +109,12 @@ unsafe extern "C" fn netmem_nic_close(opened: NonNull<Opened>) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn netmem_nic_poll(opened: &mut Opened, budget: u32, starved: &mut bool) -> u32 {
     let napi = opened.napi;
-    let work = opened.driver.poll(budget, |skb| {
+    let polled = opened.driver.poll(budget, |skb| {
         deliver(napi, skb);
         None
     });
-    *starved = budget != 0 && opened.driver.posted(0).is_some_and(|(posted, _)| posted == 0);
-    work
+    *starved = polled.starved;
+    polled.work
 }
 
 /// Gives a packet to the kernel.
