@@ -185,7 +185,8 @@
 //! - `tests/`: a model of the pool against the pool, faults of everything it depends on, hostile devices and programs,
 //!   TCP against the kernel's own, and what safe code can do to break the rules (`abuse`);
 //!   `netmem_sim::conformance` for providers, these and yours.
-//! - `kernel/run`: [`memory`] inside an unmodified Linux 7.3.4, compared with that kernel's helpers on live memory.
+//! - `kernel/run`: the same driver inside an unmodified Linux 7.3.4, over the kernel's own page_pool; and [`memory`] compared with
+//!   that kernel's helpers on live memory.
 //! - `benches/`: what it costs, in instructions that a script holds to a record, and in times beside DPDK's.
 //!
 //! # The limits

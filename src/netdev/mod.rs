@@ -61,6 +61,7 @@ pub use hardware::{Hardware, TxHardware};
 pub use napi::Napi;
 pub use napi::{Poll, RxMemory};
 
+#[doc(alias = "napi_struct")]
 pub use crate::backend::KernelNapi;
 pub use ring::{Completed, CompletionError, PostError, RxBuffers, RxRing};
 pub use slots::RingError;

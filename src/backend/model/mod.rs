@@ -31,7 +31,6 @@ pub(crate) struct Host;
 
 /// The kernel's own NAPI that polls for a [`Napi`](crate::netdev::Napi). Here is none: there is one value, `default()`.
 #[derive(Clone, Copy, Debug, Default)]
-#[doc(alias = "napi_struct")]
 #[non_exhaustive]
 pub struct KernelNapi;
 
