@@ -252,12 +252,15 @@ impl<K: PoolKind> Drop for Pool<K> {
 ///
 /// # Invariants
 ///
-/// One of the pool's `user_cnt` is this value's.
-pub(crate) struct PoolMapping(NonNull<ffi::PagePool>);
+/// One of the pool's `user_cnt` is this value's. `writable` is what the pool says of itself; it does not change.
+pub(crate) struct PoolMapping {
+    pool: NonNull<ffi::PagePool>,
+    writable: Range<u32>,
+}
 
 // SAFETY: the users of a pool are counted by an atomic, for any CPU.
 unsafe impl Send for PoolMapping {}
-// SAFETY: `&PoolMapping` reads fields that do not change, and one atomic.
+// SAFETY: `&PoolMapping` reads fields that do not change.
 unsafe impl Sync for PoolMapping {}
 
 impl Mapping for PoolMapping {
@@ -268,31 +271,37 @@ impl Mapping for PoolMapping {
         if !ptr::addr_eq(mapped, device.as_ptr()) {
             return None;
         }
-        // SAFETY: as above. INVARIANT: when the call returns true, the new value is one of the pool's users.
-        unsafe { ffi::netmem_rs_pool_hold(pool.as_ptr()) }.then_some(PoolMapping(pool))
+        // SAFETY: as above.
+        if !unsafe { ffi::netmem_rs_pool_hold(pool.as_ptr()) } {
+            return None;
+        }
+        let (mut offset, mut len) = (0, 0);
+        // SAFETY: the pool has one more user, so it lives; the pointers are to local variables.
+        unsafe { ffi::netmem_rs_pool_range(pool.as_ptr(), &mut offset, &mut len) };
+        // INVARIANT: the call returned true, so the new value is one of the pool's users.
+        Some(PoolMapping { pool, writable: offset..offset.saturating_add(len) })
     }
 
     #[inline]
     fn is_of<K: Kind>(&self, frag: &Frag<K>) -> bool {
-        pool_of(frag.borrow()) == self.0.as_ptr()
+        pool_of(frag.borrow()) == self.pool.as_ptr()
     }
 
+    /// This value is a user of the pool, so the kernel neither destroys it nor unmaps its memory, whatever its first owner did.
+    #[inline]
     fn has_owner(&self) -> bool {
-        // SAFETY: the hold keeps the pool.
-        !unsafe { ffi::netmem_rs_pool_is_destroyed(self.0.as_ptr()) }
+        true
     }
 
+    #[inline]
     fn writable(&self) -> Range<u32> {
-        let (mut offset, mut len) = (0, 0);
-        // SAFETY: the hold keeps the pool; the pointers are to local variables.
-        unsafe { ffi::netmem_rs_pool_range(self.0.as_ptr(), &mut offset, &mut len) };
-        offset..offset.saturating_add(len)
+        self.writable.clone()
     }
 }
 
 impl Drop for PoolMapping {
     fn drop(&mut self) {
         // SAFETY: one of the pool's users is this value, which is gone after this.
-        unsafe { ffi::page_pool_destroy(self.0.as_ptr()) }
+        unsafe { ffi::page_pool_destroy(self.pool.as_ptr()) }
     }
 }
