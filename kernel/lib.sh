@@ -147,7 +147,11 @@ choose_rust() {
     rust=$cache/rust-debian
     fetch_debian_rust
     local lib=$rust/usr/lib/x86_64-linux-gnu
-    rustc=("$SUITE_LIB/ld-linux-x86-64.so.2" --library-path "$lib:$SUITE_LIB" "$rust/usr/bin/rustc")
+    # shellcheck disable=SC2016 # the variable is of the run that uses it
+    printf '#!/bin/sh\nexec "$SUITE_LIB/ld-linux-x86-64.so.2" --library-path "%s:$SUITE_LIB" "%s" "$@"\n' "$lib" \
+      "$rust/usr/bin/rustc" > "$rust/rustc"
+    chmod +x "$rust/rustc"
+    rustc=("$rust/rustc")
   fi
   library=$(echo "$rust"/usr/src/rustc-*/library)
   [[ -d $library/core ]] || fail "no core in $library"
@@ -156,7 +160,7 @@ choose_rust() {
 }
 
 fetch_debian_rust() {
-  [[ -d $rust ]] && return
+  [[ -e $rust/usr/lib/rustlib ]] && return
   apt_setup
   local version libs
   version=$(apt-cache "${apt_options[@]}" madison rustc | awk -F ' *[|] *' -v s="$suite/main" \
@@ -168,7 +172,8 @@ fetch_debian_rust() {
     --no-breaks --no-replaces --no-enhances "libstd-rust-$(cut -d. -f1,2 <<< "$version")" | grep -E '^(lib|zlib)' |
     sort -u)
   rm -rf "$rust.new"
-  fetch "$rust.new" "rustc=$version" "rust-src=$version" "${libs[@]}"
+  # macros are compiled for this machine, against its own library
+  fetch "$rust.new" "rustc=$version" "rust-src=$version" "libstd-rust-dev=$version" "${libs[@]}"
   mv "$rust.new" "$rust"
 }
 

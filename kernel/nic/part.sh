@@ -6,10 +6,10 @@ nic_doors=(open close poll mem_alloc mem_free stop start stats)
 nic_rust() {
   local target_flags="${flags[*]}"
   # cargo builds for the target alone with these: macros run on this machine
-  (cd "$1/kernel/nic" && RUSTC=${rustc[0]} CARGO_TARGET_DIR=$cache/cargo \
+  (cd "$1/kernel/nic" && RUSTC=${rustc[0]} CARGO_TARGET_DIR=$cargo_dir \
     RUSTFLAGS="${target_flags#--target x86_64-unknown-none } --sysroot=$sysroot --cfg netmem_backend=\"linux\"" \
     cargo build --locked --quiet --release --target x86_64-unknown-none) 2> "$build/cargo.log" || return 1
-  link_rust "$build/nic_rust.o" "$cache/cargo/x86_64-unknown-none/release/libnetmem_nic.a" \
+  link_rust "$build/nic_rust.o" "$cargo_dir/x86_64-unknown-none/release/libnetmem_nic.a" \
     -- "${nic_doors[@]/#/netmem_nic_}"
 }
 
@@ -94,8 +94,9 @@ nic_judge() {
   expect "the guest's end" "$(count 'nic: end$')" 1
 }
 
+# nic_prepare [NAME]: an empty $build, with what every guest has.
 nic_prepare() {
-  here=$crate/kernel/nic build=$cache/nic
+  here=$crate/kernel/nic build=$cache/nic${1-} cargo_dir=$cache/cargo${1-}
   rm -rf "$build"
   mkdir -p "$build"
   kernel_gcc
@@ -157,38 +158,47 @@ part_nic() {
   return "$all"
 }
 
-# nic_mutant NAME FILE FROM TO STEPS [APPEND]: exchanges a text that is in the file once, and says whether a guest notices.
+# nic_mutant NAME FILE FROM TO STEPS [APPEND]: exchanges a text of a file, and says whether a guest notices.
 nic_mutant() {
   local name=$1 file=$copy/$2 from=$3 to=$4 steps=$5 append=${6-} text wrong=()
+  tried=$((tried + 1))
+  ((tried % 2 == worker)) || return 0
   text=$(< "$file")
   [[ ${text//"$from"/} != "$text" ]] || fail "mutant $name: '$from' is not in $2"
   printf '%s\n' "${text/"$from"/"$to"}" > "$file"
-  if ! nic_module "$copy"; then
-    fail "mutant $name does not build: $(grep -m 1 -A 4 ^error "$build/cargo.log")"
-  fi
+  nic_module "$copy" || fail "mutant $name does not build: $(grep -m 1 -A 4 ^error "$build/cargo.log")"
   guest_pack "$here/init" netmem_nic
   nic_boot 25 "$steps" "$append"
   nic_judge "$steps"
   printf '%s\n' "$text" > "$file"
-  mutants=$((mutants + 1))
   if ((${#wrong[@]})); then
     say "mutant $name: noticed (${wrong[0]})"
   else
     say "mutant $name: NOT NOTICED"
-    missed+=("$name")
   fi
 }
 
+# Two at a time, each with a copy of the crate.
 part_mutants() {
-  local copy mutants=0 missed=() guest_cpus=1
-  nic_prepare
-  copy=$build/crate
-  mkdir -p "$copy/kernel"
-  cp -rp "$crate"/{Cargo.toml,Cargo.lock,src,drivers,docs,README.md,RFC.md} "$copy/"
-  cp -rp "$crate/kernel/nic" "$copy/kernel/"
-  # what cargo looks for and does not build
-  ln -s "$crate"/{benches,compile-fail,sim,tests} "$copy/"
-  . "$here/mutants.sh"
-  echo "mutants: $mutants tried, ${#missed[@]} not noticed${missed[*]:+: ${missed[*]}}"
-  ((${#missed[@]} == 0))
+  local worker workers=() log=$cache/mutants noticed missed
+  for worker in 0 1; do
+    (
+      copy=$cache/nic$worker/crate tried=0 guest_cpus=1
+      nic_prepare "$worker"
+      mkdir -p "$copy/kernel"
+      cp -rp "$crate"/{Cargo.toml,Cargo.lock,src,drivers,consumers,docs,README.md,RFC.md} "$copy/"
+      cp -rp "$crate/kernel/nic" "$copy/kernel/"
+      # what cargo looks for and does not build
+      ln -s "$crate"/{benches,compile-fail,sim,tests} "$copy/"
+      . "$here/mutants.sh"
+    ) > "$log.$worker" 2>&1 &
+    workers+=("$!")
+  done
+  for worker in 0 1; do
+    wait "${workers[worker]}" || { cat "$log.$worker" >&2; fail "the mutants could not be tried"; }
+  done
+  cat "$log.0" "$log.1"
+  noticed=$(cat "$log.0" "$log.1" | grep -c ': noticed (') missed=$(cat "$log.0" "$log.1" | grep -c 'NOT NOTICED' || true)
+  echo "mutants: tried $((noticed + missed)) of $(grep -c '^nic_mutant ' "$crate/kernel/nic/mutants.sh"), not noticed $missed"
+  ((missed == 0 && noticed == $(grep -c '^nic_mutant ' "$crate/kernel/nic/mutants.sh")))
 }
