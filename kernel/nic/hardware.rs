@@ -110,7 +110,9 @@ struct Shared {
     rings: [NonNull<u64>; 2],
     rings_dma: [u64; 2],
     entries: usize,
-    buffers: u32,
+    /// How many bytes the device writes into a header buffer and into a payload buffer, at most: what PSRCTL says.
+    header: u32,
+    payload: u32,
     in_use: [AtomicBool; 2],
 }
 
@@ -176,8 +178,9 @@ impl Nic {
             rings: [NonNull::new(setup.rings[0])?, NonNull::new(setup.rings[1])?],
             rings_dma: setup.rings_dma,
             entries: setup.entries as usize,
-            // in units of 128 bytes, and of 1024
-            buffers: (setup.header / 128) | ((setup.payload / 1024) << 8),
+            // in units of 128 bytes, and of 1024; 7 and 6 bits
+            header: (setup.header / 128).min(127) * 128,
+            payload: (setup.payload / 1024).min(63) * 1024,
             in_use: [AtomicBool::new(false), AtomicBool::new(false)],
         };
         Some(Nic { shared: Arc::new(shared), device: Arc::new(PciDevice(device)), napi })
@@ -199,11 +202,13 @@ impl Hardware for Nic {
             device: self.device.clone(),
             ring,
             ids: Vec::new(),
+            refused: Vec::new(),
             next: 0,
             tail: 0,
             started: false,
         };
         queue.ids.try_reserve_exact(self.shared.entries).ok()?;
+        queue.refused.try_reserve_exact(self.shared.entries).ok()?;
         queue.ids.resize(self.shared.entries, 0);
         Some(queue)
     }
@@ -221,12 +226,15 @@ impl Hardware for Nic {
 ///
 /// # Invariants
 ///
-/// `ring` is in use by this queue. Descriptors from `next` up to `tail` are the device's, and `ids` says what they are.
+/// `ring` is in use by this queue. Descriptors from `next` up to `tail` are the device's, and `ids` says what they are. The buffers of
+/// each have at least as many bytes as the device may write.
 pub(crate) struct Queue {
     shared: Arc<Shared>,
     device: Arc<dyn DmaDevice>,
     ring: usize,
     ids: Vec<u32>,
+    /// Descriptors whose buffers are too short for this device. It never gets them, and they come back as failed.
+    refused: Vec<u32>,
     next: usize,
     tail: usize,
     /// Whether the registers name this ring.
@@ -234,7 +242,7 @@ pub(crate) struct Queue {
 }
 
 // SAFETY: the device is told of a descriptor by its tail register, which only `kick` moves, and only over descriptors that `post`
-// wrote. It writes a buffer before it sets DONE in the descriptor, which is read before (acquire). `stop` disables receiving and
+// wrote; it writes at most as many bytes into a buffer as PSRCTL says, and `post` lets no shorter buffer pass. It writes a buffer before it sets DONE in the descriptor, which is read before (acquire). `stop` disables receiving and
 // reads a register, so the write has arrived; the device's DMA is over when that returns. A ring that was not started was never
 // told to the device.
 unsafe impl DmaQueue for Queue {
@@ -248,11 +256,17 @@ unsafe impl DmaQueue for Queue {
     }
 
     fn post(&mut self, descriptor: RxDescriptor) {
+        let (header, payload) = (descriptor.header(), descriptor.payload());
+        let fits =
+            header.is_some_and(|header| header.len() >= self.shared.header) && payload.len() >= self.shared.payload;
+        // Bit 0 of the payload's address is where the device says that it is done.
+        if !fits || payload.addr().as_raw() % 2 != 0 {
+            return self.refused.push(descriptor.id());
+        }
         let at = self.tail;
         self.ids[at] = descriptor.id();
-        let header = descriptor.header().map_or(0, |header| header.addr().as_raw() as u64);
-        let payload = descriptor.payload().addr().as_raw() as u64;
-        // DONE is bit 0 of the second word once the device has written it: buffers are at even addresses.
+        let header = header.map_or(0, |header| header.addr().as_raw() as u64);
+        let payload = payload.addr().as_raw() as u64;
         for (word, value) in [header, payload, 0, 0].into_iter().enumerate() {
             self.shared.word(self.ring, at, word).store(value, Relaxed);
         }
@@ -271,13 +285,16 @@ unsafe impl DmaQueue for Queue {
             shared.write(RDT, 0);
             shared.write(RFCTL, RFCTL_EXTEN);
             shared.write(RXCSUM, RXCSUM_ALL);
-            shared.write(PSRCTL, shared.buffers);
+            shared.write(PSRCTL, (shared.header / 128) | ((shared.payload / 1024) << 8));
             shared.write(RCTL, RCTL_ON);
         }
         shared.write(RDT, self.tail as u32 * 2);
     }
 
     fn complete(&mut self) -> Option<RxCompletion> {
+        if let Some(id) = self.refused.pop() {
+            return Some(RxCompletion { id, failed: true, end_of_frame: true, ..RxCompletion::default() });
+        }
         if self.next == self.tail {
             return None;
         }
