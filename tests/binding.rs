@@ -238,12 +238,12 @@ fn p3_each_condition_has_its_reason() {
     let binding = driver.bind(1, rig.any(), BindOptions::default()).unwrap();
     assert_eq!(refused(&mut driver, &rig, 1), BindError::AlreadyBound { queue: 1 });
     // The other way round: settings that exclude a binding are refused while there is one.
-    let bound = ConfigError::Bound { queue: 1 };
+    let (bound, split) = (ConfigError::Bound { queue: 1 }, ConfigError::NeedsSplit { queue: 1 });
     let net = driver.net_device_mut();
     assert_eq!(net.set_xdp(true), Err(bound));
     assert_eq!(net.set_af_xdp(1, true), Err(bound));
-    assert_eq!(net.set_header_split(1, HeaderSplit::Off), Err(bound));
-    assert_eq!(net.set_header_split(1, HeaderSplit::On { threshold: 1 }), Err(bound));
+    assert_eq!(net.set_header_split(1, HeaderSplit::Off), Err(split));
+    assert_eq!(net.set_header_split(1, HeaderSplit::On { threshold: 1 }), Err(split));
     assert_eq!(driver.attach_xdp(Some(Xdp::new(Verdict::Pass))).unwrap_err().to_string(), {
         "queue 1 splits headers off, and a program sees packets in one piece: use queues without header split"
     });

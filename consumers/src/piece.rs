@@ -121,8 +121,8 @@ pub enum PieceError {
 }
 
 impl PieceError {
-    /// Returns EFAULT for memory that cannot be read, and ENODEV for an end that is closed. Linux has no such calls: its
-    /// program reads the memory itself.
+    /// Returns EFAULT for memory that cannot be read, and ENODEV for an end that is closed. They are the nearest: Linux
+    /// has no such calls, because its program reads the memory itself.
     pub fn errno(&self) -> i32 {
         match self {
             PieceError::Range { .. } => EFAULT,

@@ -51,7 +51,8 @@ pub struct PeerError {
 }
 
 impl PeerError {
-    /// Returns EFAULT. In Linux such a transfer is a fault of the IOMMU, which the device reports.
+    /// Returns EFAULT, which is the nearest. In Linux such a transfer is a fault of the IOMMU, which the device
+    /// reports.
     pub fn errno(&self) -> i32 {
         EFAULT
     }
@@ -80,7 +81,9 @@ pub enum MapError {
 }
 
 impl MapError {
-    /// Returns EINVAL and ENOMEM, as `dma_buf_map_attachment` does.
+    /// Returns ENOMEM, as `dma_buf_map_attachment` does when an exporter maps nothing. Linux maps a dma-buf as a whole,
+    /// so it has no refusal for a range; EINVAL is the nearest, which `io_import_dmabuf` returns for a length that is
+    /// not the dma-buf's.
     pub fn errno(&self) -> i32 {
         match self {
             MapError::Range { .. } => EINVAL,

@@ -69,8 +69,8 @@ pub enum TxMapError {
 }
 
 impl TxMapError {
-    /// Returns ENOMEM where `dma_mapping_error` does. Linux does not check the other two; EINVAL and EMSGSIZE are the
-    /// nearest.
+    /// Returns ENOMEM, as `dma_mapping_error` does, when the device has no room. Linux does not check the other two;
+    /// EINVAL and EMSGSIZE are the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             TxMapError::NoRoom { .. } => ENOMEM,

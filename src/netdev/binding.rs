@@ -157,8 +157,9 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// Returns what a driver returns for it from `ndo_queue_mem_alloc`, `ndo_queue_stop` or `ndo_queue_start`. The core
-    /// passes that on. Each driver of Linux chooses its own numbers; a pool's and a ring's are those of the reason.
+    /// Returns what a driver returns for it from `ndo_queue_mem_alloc`, `ndo_queue_stop` or `ndo_queue_start`.
+    /// `netdev_rx_queue_reconfig` passes that on. Each driver of Linux chooses its own numbers, so these are the
+    /// nearest. A pool's and a ring's are those of the reason.
     pub fn errno(&self) -> i32 {
         match self {
             QueueError::NoRings { .. } => ENODEV,
@@ -197,8 +198,8 @@ pub enum RestartError {
 }
 
 impl RestartError {
-    /// Returns what `netdev_rx_queue_restart` returns: the number of the driver, or ENODATA of
-    /// `page_pool_check_memory_provider`.
+    /// Returns what `netdev_rx_queue_restart` returns: the number of the driver, or ENODATA, as
+    /// `page_pool_check_memory_provider` does.
     pub fn errno(&self) -> i32 {
         match self {
             RestartError::Alloc(reason) | RestartError::Stop(reason) => reason.errno(),
@@ -267,7 +268,9 @@ pub enum BindError {
 }
 
 impl BindError {
-    /// Returns what `netif_mp_open_rxq` returns, and what `netdev_nl_bind_rx_doit` returns for a device that goes away.
+    /// Returns what `netif_mp_open_rxq` returns, and ENODEV, as `netdev_nl_bind_rx_doit` does, for a device that goes
+    /// away. For a queue out of range `netif_mp_open_rxq` returns ERANGE; over netlink EINVAL comes before it
+    /// (`netdev_nl_read_rxq_bitmap`).
     pub fn errno(&self) -> i32 {
         match self {
             BindError::GoingAway => ENODEV,
@@ -297,8 +300,8 @@ pub enum UnbindError {
 }
 
 impl UnbindError {
-    /// Returns EINVAL for another device: `netif_mp_close_rxq` warns, does nothing and returns nothing. Else the number of
-    /// the restart.
+    /// Returns EINVAL for another device, and the number of the restart otherwise. These are the nearest, because
+    /// `netif_mp_close_rxq` returns nothing: it warns.
     pub fn errno(&self) -> i32 {
         match self {
             UnbindError::OtherDevice { .. } => EINVAL,

@@ -3,7 +3,7 @@
 use crate::alloc::Arc;
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
-use crate::error::errno::{EBUSY, ENODEV, ENOMEM, EOPNOTSUPP, ERANGE};
+use crate::error::errno::{EBUSY, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP};
 use crate::memory::{Page, PageOrIov};
 use crate::netdev::XdpBuff;
 use crate::page_pool::{AnyProvider, MemoryProvider, PoolKind};
@@ -178,6 +178,12 @@ pub enum ConfigError {
         /// The queue, from 0.
         queue: usize,
     },
+    /// Memory is bound that needs the headers split off as they are.
+    #[error("queue {queue} has memory of a provider bound, which needs its headers split off: unbind it first")]
+    NeedsSplit {
+        /// The queue, from 0.
+        queue: usize,
+    },
     /// The device cannot split headers off.
     #[error("the device cannot split headers off")]
     NoHeaderSplit,
@@ -193,11 +199,14 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Returns what ethtool and `dev_xdp_attach` return for it. Linux notes its queues when the device is made, and ENOMEM
-    /// is that of `alloc_netdev_mqs`.
+    /// Returns what Linux returns for the setting: EBUSY, as `dev_xdp_install` and `xp_assign_dev` do while memory is
+    /// bound; EINVAL, as `ethnl_set_rings` does, for the header split of such memory; EINVAL, as `xsk_reg_pool_at_qid`
+    /// does, for a queue that there is not; EOPNOTSUPP, as `ethnl_set_rings_validate` does; ENODEV, as `rtnl_setlink`
+    /// does. Linux notes its queues when the device is made: `alloc_netdev_mqs` returns NULL, and ENOMEM is the
+    /// nearest.
     pub fn errno(&self) -> i32 {
         match self {
-            ConfigError::QueueRange { .. } => ERANGE,
+            ConfigError::QueueRange { .. } | ConfigError::NeedsSplit { .. } => EINVAL,
             ConfigError::Bound { .. } => EBUSY,
             ConfigError::NoHeaderSplit => EOPNOTSUPP,
             ConfigError::GoingAway => ENODEV,
@@ -376,7 +385,10 @@ impl<K: RxKind> NetDevice<K> {
     /// [`ConfigError`]: not while memory is bound to it, which relies on it.
     pub fn set_header_split(&mut self, queue: usize, to: HeaderSplit) -> Result<(), ConfigError> {
         let able = self.capabilities.header_split;
-        let state = self.unbound(queue)?;
+        let state = self.unbound(queue).map_err(|reason| match reason {
+            ConfigError::Bound { queue } => ConfigError::NeedsSplit { queue },
+            other => other,
+        })?;
         if to != HeaderSplit::Off && !able {
             return Err(ConfigError::NoHeaderSplit);
         }

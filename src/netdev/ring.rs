@@ -141,7 +141,7 @@ pub enum CompletionError {
 }
 
 impl CompletionError {
-    /// Returns EIO. Drivers of Linux count such a completion, or believe it.
+    /// Returns EIO, which is the nearest. Drivers of Linux count such a completion, or believe it.
     pub fn errno(&self) -> i32 {
         match self {
             CompletionError::Index { .. }

@@ -41,7 +41,8 @@ pub enum RingError {
 }
 
 impl RingError {
-    /// Returns what a driver returns for it in `ndo_open`: ethtool refuses such a depth with EINVAL.
+    /// Returns EINVAL, as `ethnl_set_rings` does for a ring that is longer than the driver's longest, and ENOMEM. Each
+    /// driver of Linux chooses what it does about a ring of no descriptors; EINVAL is the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             RingError::Depth { .. } => EINVAL,

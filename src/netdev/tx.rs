@@ -103,9 +103,11 @@ pub enum TxError {
 }
 
 impl TxError {
-    /// Returns EBUSY for a full ring, which is `NETDEV_TX_BUSY`; ENODEV for memory of another device, as
-    /// `net_devmem_get_binding`; and the numbers of skb and mapping helpers. `validate_xmit_unreadable_skb` drops a packet
-    /// without a number; EINVAL is the nearest.
+    /// Returns EBUSY for a full ring: `ndo_start_xmit` returns `NETDEV_TX_BUSY`, which has that value. For device
+    /// memory it is what `net_devmem_get_binding` returns when a program sends it: EINVAL if the memory is bound to
+    /// receive into, and ENODEV if it is bound to another device. (`validate_xmit_unreadable_skb` drops such a packet
+    /// later, without a number.) For a checksum it is EINVAL, as `skb_checksum_help` does. The others have the number
+    /// of their reason.
     pub fn errno(&self) -> i32 {
         match self {
             TxError::Full { .. } => EBUSY,
@@ -234,7 +236,7 @@ pub enum TxCompletionError {
 }
 
 impl TxCompletionError {
-    /// Returns EIO. Drivers of Linux believe such a completion.
+    /// Returns EIO, which is the nearest. Drivers of Linux believe such a completion.
     pub fn errno(&self) -> i32 {
         match self {
             TxCompletionError::Index { .. } | TxCompletionError::NotPosted { .. } => EIO,

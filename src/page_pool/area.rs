@@ -50,8 +50,9 @@ pub enum AreaError {
 }
 
 impl AreaError {
-    /// Returns what `net_devmem_bind_dmabuf` returns when a chunk is no multiple of a page, and ENOMEM. Linux does not
-    /// check where user space sees an area; ERANGE is the nearest.
+    /// Returns what `net_devmem_bind_dmabuf` returns: EINVAL when a chunk does not divide into net_iovs, and ENOMEM.
+    /// EINVAL for a size that is no power of two is that of `netdev_nl_bind_rx_doit`. Linux does not check where user
+    /// space sees an area; ERANGE is the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             AreaError::Size { .. } | AreaError::Misaligned { .. } => EINVAL,

@@ -74,8 +74,8 @@ pub enum TxRangeError {
 }
 
 impl TxRangeError {
-    /// Returns EFAULT for a range that is not bound, as `zerocopy_fill_skb_from_devmem` does. It sends no bytes without a
-    /// word; EINVAL is the nearest.
+    /// Returns EFAULT for a range that is not bound, as `zerocopy_fill_skb_from_devmem` does. That function takes a
+    /// range of no bytes and adds no frag; EINVAL is the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             TxRangeError::Empty { .. } => EINVAL,

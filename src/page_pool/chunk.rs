@@ -71,8 +71,9 @@ pub enum DmabufError {
 }
 
 impl DmabufError {
-    /// Returns what `net_devmem_bind_dmabuf` returns. It has no refusal for chunks that share bytes, because an exporter
-    /// makes none; EINVAL is the nearest.
+    /// Returns what `net_devmem_bind_dmabuf` returns, and EINVAL, as `netdev_nl_bind_rx_doit` does, for a size that is
+    /// no power of two. Each driver of Linux chooses its range of sizes, and its number for a size outside. Linux has
+    /// no refusal for no chunks, or for chunks that share bytes, because an exporter makes none; EINVAL is the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             DmabufError::NiovSize { .. } | DmabufError::Empty | DmabufError::Overlap { .. } => EINVAL,

@@ -255,7 +255,7 @@ pub struct RangeError {
 }
 
 impl RangeError {
-    /// Returns EINVAL. Linux does not ask: `skb_frag_size_set` stores the number.
+    /// Returns EINVAL, which is the nearest. Linux does not ask: `skb_frag_size_set` stores the number.
     pub fn errno(&self) -> i32 {
         EINVAL
     }

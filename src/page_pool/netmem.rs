@@ -270,7 +270,8 @@ pub enum ShareError {
 }
 
 impl ShareError {
-    /// Returns EINVAL and EBUSY. Linux does not ask: it stores the number, whoever has references.
+    /// Returns EINVAL and EBUSY, which are the nearest. Linux does not ask: `page_pool_fragment_netmem` stores the
+    /// number.
     pub fn errno(&self) -> i32 {
         match self {
             ShareError::Count { .. } => EINVAL,

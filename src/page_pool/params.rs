@@ -271,8 +271,10 @@ pub enum PoolError {
 }
 
 impl PoolError {
-    /// Returns what `page_pool_create` returns. Linux has no refusal for a missing device, a range to sync that leaves the
-    /// memory, sizes that differ, and memory without syncs; EINVAL and EOPNOTSUPP are the nearest.
+    /// Returns what `page_pool_create` returns, from `page_pool_init`. A pool of Linux has no `rx_page_size`: EINVAL
+    /// for one that is no power of two is that of `netdev_nl_bind_rx_doit`. Linux has no refusal for a missing device,
+    /// a range to sync that leaves the memory, sizes that differ, and memory without syncs; EINVAL and EOPNOTSUPP are
+    /// the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             PoolError::UnknownFlags { .. }

@@ -403,7 +403,7 @@ pub enum SyncError {
 }
 
 impl SyncError {
-    /// Returns EINVAL. Linux does not ask: it syncs an address of another device.
+    /// Returns EINVAL, which is the nearest. Linux does not ask: it syncs an address of another device.
     pub fn errno(&self) -> i32 {
         match self {
             SyncError::OtherPool { .. } => EINVAL,

@@ -221,9 +221,11 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
-    /// Returns what `page_pool_init` returns for the provider: EINVAL for an order that the page allocator has not; E2BIG
-    /// for a size that a dma-buf has not, where io_uring's provider returns EINVAL. Linux has no limit of pools and no
-    /// closed provider; EBUSY and EINVAL are the nearest.
+    /// Returns what `page_pool_init` returns for the provider: EINVAL for an order above the page allocator's, and
+    /// EOPNOTSUPP for a pool that does not map and sync. E2BIG is that of `mp_dmabuf_devmem_init` for pieces of another
+    /// size; `io_pp_zc_init` returns EINVAL for the same. EOPNOTSUPP for a direction, and EINVAL for another device,
+    /// are those of `io_pp_zc_init`. Linux has no limit of pools and no closed provider; EBUSY and EINVAL are the
+    /// nearest.
     pub fn errno(&self) -> i32 {
         match self {
             ProviderError::Order { .. }

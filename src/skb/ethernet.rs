@@ -17,7 +17,7 @@ pub struct FrameError {
 }
 
 impl FrameError {
-    /// Returns EINVAL. Drivers of Linux drop such a frame.
+    /// Returns EINVAL, as `tun_get_user` does. Drivers of hardware drop such a frame.
     pub fn errno(&self) -> i32 {
         EINVAL
     }

@@ -91,7 +91,8 @@ pub enum AddFragError {
 }
 
 impl AddFragError {
-    /// Returns EMSGSIZE, as `skb_splice_from_iter` does. The helpers that attach a frag do not ask: they write behind the array.
+    /// Returns EMSGSIZE, as `skb_append_pagefrags` and `zerocopy_fill_skb_from_devmem` do. The helpers by which a
+    /// driver attaches a frag do not ask: they write behind the array.
     pub fn errno(&self) -> i32 {
         match self {
             AddFragError::Full { .. } => EMSGSIZE,
@@ -126,7 +127,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Returns EFAULT, as `skb_copy_bits` does.
+    /// Returns EFAULT, as `skb_copy_bits` does for both.
     pub fn errno(&self) -> i32 {
         match self {
             ReadError::Unreadable { .. } | ReadError::Range { .. } => EFAULT,

@@ -86,7 +86,7 @@ pub enum EnqueueError {
 }
 
 impl EnqueueError {
-    /// Returns ENOMEM, as `__sk_queue_rcv_skb` does when the socket may use no more memory.
+    /// Returns ENOMEM, as `__sock_queue_rcv_skb` does when the socket may use no more memory.
     pub fn errno(&self) -> i32 {
         match self {
             EnqueueError::NoMemory { .. } => ENOMEM,
@@ -143,7 +143,9 @@ pub enum RecvError {
 }
 
 impl RecvError {
-    /// Returns what `recvmsg` returns; ETOOSMALL, which user space does not know, too.
+    /// Returns what `tcp_recvmsg_locked` returns: its own number, or that of `tcp_recvmsg_dmabuf`. ETOOSMALL, which
+    /// user space does not know, is among them. `tcp_recvmsg_dmabuf` does not tell a transmit binding from a receive
+    /// binding; ENODEV is the nearest, as for any other memory that has no token. ENOMEM is the program's own.
     pub fn errno(&self) -> i32 {
         match self {
             RecvError::Empty => EAGAIN,

@@ -46,7 +46,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// Returns what `xa_alloc` returns for the table of tokens.
+    /// Returns what `tcp_xa_pool_refill` returns, which is the number of `__xa_alloc`.
     pub fn errno(&self) -> i32 {
         match self {
             TokenError::AllOut { .. } => EBUSY,

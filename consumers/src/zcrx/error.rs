@@ -82,8 +82,11 @@ pub enum RegisterError {
 }
 
 impl RegisterError {
-    /// Returns what `io_register_zcrx_ifq` returns. It has one area, and so no refusal for areas that share bytes or are
-    /// too large; EINVAL is the nearest.
+    /// Returns what `io_register_zcrx` returns, and `zcrx_ctrl_add_area` for one more area. The number of completions
+    /// is refused by `io_uring_fill_params`, and the size of buffers by `__zcrx_create_area`, both with EINVAL. EINVAL
+    /// for an area that is too large is that of `io_validate_user_buf_range`, where the limit is 1 TiB. EFAULT is that
+    /// of the same function for an area of no bytes, and of `io_pin_pages` for one that leaves the program's memory.
+    /// Linux takes areas that share bytes; EINVAL is the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             RegisterError::Entries { .. }
@@ -95,10 +98,10 @@ impl RegisterError {
             | RegisterError::TooManyAreas
             | RegisterError::Mixed
             | RegisterError::Overlap { .. } => EINVAL,
-            RegisterError::Closed => EFAULT,
+            RegisterError::Closed | RegisterError::Map(MapError::Range { .. }) => EFAULT,
             RegisterError::Map(reason) => reason.errno(),
+            RegisterError::NoMemory | RegisterError::Area(AreaError::NoMemory { .. }) => ENOMEM,
             RegisterError::Area(_) => ERANGE,
-            RegisterError::NoMemory => ENOMEM,
         }
     }
 }
@@ -149,7 +152,8 @@ pub enum CopyError {
 }
 
 impl CopyError {
-    /// Returns what `io_zcrx_copy_chunk` returns.
+    /// Returns what `io_zcrx_copy_chunk` returns. Memory that the CPU cannot write has no buffer for a copy, so it is
+    /// ENOMEM as well. Linux writes to the program's pages itself, so memory refuses nothing; EFAULT is the nearest.
     pub fn errno(&self) -> i32 {
         match self {
             CopyError::NoBuffer | CopyError::Unreadable => ENOMEM,

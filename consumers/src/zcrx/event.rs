@@ -42,7 +42,7 @@ pub struct ArmError {
 }
 
 impl ArmError {
-    /// Returns EINVAL, as the event of the instance does.
+    /// Returns EINVAL, as `zcrx_arm_notif` does.
     pub fn errno(&self) -> i32 {
         EINVAL
     }

@@ -59,7 +59,7 @@ pub enum ZoneError {
 }
 
 impl ZoneError {
-    /// Returns EINVAL and ENOMEM. A kernel makes no such thing.
+    /// Returns EINVAL and ENOMEM, which are the nearest. A kernel makes no such thing.
     pub fn errno(&self) -> i32 {
         match self {
             ZoneError::Size { .. } => EINVAL,
