@@ -1,6 +1,6 @@
 //! Bugs of Linux that compile here too, written again as they were: each test is the wrong program, and shows that it is
-//! harmless, or that the mistake is told. `compile-fail/history/rows.tsv` says which fix each is about, and `docs/bugs.md`
-//! shows them all. Those that do not compile are in `compile-fail/history`.
+//! harmless, or that the mistake is told. `compile-fail/history/rows.tsv` says which fix each is about, or that Linux has
+//! none, and `docs/bugs.md` shows them all. Those that do not compile are in `compile-fail/history`.
 
 use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor, TxMap};
 use netmem::mm::{self, FreePage, PAGE_SIZE, PageRef, Zone, get_page};
@@ -9,11 +9,13 @@ use netmem::page_pool::{
     AnyProvider, AreaError, Batch, Chunk, DmabufTxBinding, PagePoolParams, PoolError, PoolFlags, ProviderError,
 };
 use netmem::provider::PageProvider;
-use netmem::skb::{MmFrag, ReadError, Skb, SkbFrag};
+use netmem::skb::{IpSummed, MmFrag, ReadError, Skb, SkbFrag};
 use netmem::{Frag, FreeIov, MemoryProvider, NetIovArea, NetIovType, Netmem, Page, PageOrIov, PagePool};
 use netmem_consumers::zcrx::{RegisterError, UserArea, Zcrx, ZcrxParams};
+use netmem_drivers::{Driver, QueueConfig};
 use netmem_sim::dma::{Bounce, DmaBus, Iommu};
-use netmem_sim::kit::{Altered, Iovs, Vram};
+use netmem_sim::kit::{Altered, Frames, Iovs, Polling, Rig, Vram, udp};
+use netmem_sim::nic::NicParams;
 use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex};
@@ -672,4 +674,40 @@ fn row_46_the_head_is_moved_and_the_sync_is_not() {
     assert_eq!(sent, [&[0; 8][..], &[0xaa; 10]].concat());
     drop((map, frame));
     assert_whole(&zone, pool);
+}
+
+/// A packet lands in memory that the CPU cannot read, the device has not verified its checksum, and the driver delivers it
+/// like any other.
+#[test]
+fn row_56_an_unreadable_packet_that_nobody_has_summed() {
+    // The driver asks: of two frames that differ in their last byte, one is delivered.
+    let rig = Rig::new(Bounce::new(), 512).with_gpu(64);
+    let right = udp(&[5; 500]);
+    let mut wrong = right.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let nic = rig.nic(NicParams::default(), Frames::new(vec![wrong, right]));
+    let mut driver = Driver::new(nic, vec![QueueConfig::new(rig.split_off(rig.gpu_pool()))]).unwrap();
+    let mut polling = Polling::new();
+    let mut delivered = 0;
+    loop {
+        let polled = driver.poll(64, |skb| {
+            assert_eq!((skb.frags_readable(), skb.ip_summed()), (false, IpSummed::Unnecessary));
+            delivered += 1;
+            None
+        });
+        if polling.is_over(driver.hardware(), polled.work != 0) {
+            break;
+        }
+    }
+    let stats = driver.stats(0).unwrap();
+    assert_eq!((delivered, stats.packets, stats.unsummed), (1, 1, 1));
+    drop(driver);
+    rig.assert_clean();
+
+    // A driver that does not ask: nobody takes a number for the sum of bytes that were not read.
+    let mut skb = Skb::copy_from(b"headers").unwrap();
+    skb.add_rx_frag(unreadable()).unwrap();
+    assert_eq!((skb.ip_summed(), skb.is_deliverable()), (IpSummed::None, false));
+    assert_eq!(skb.checksum(0, skb.len()), Err(ReadError::Unreadable { frag: 0, start: 7, end: 107 }));
+    assert!(skb.checksum(0, 7).is_ok(), "the headers can be summed (rule D4)");
 }

@@ -1,7 +1,8 @@
 //! Bugs that Linux has fixed, one row each: where each went, and what shows it.
 //!
 //! `compile-fail/history/rows.tsv` is the record. It is checked against what it names (cases, tests, models, mutants),
-//! in both directions, and `docs/bugs.md` is written from it.
+//! in both directions, and `docs/bugs.md` is written from it. A mistake that was found here and that Linux has not fixed
+//! is a row as well, apart from the others and in none of their numbers.
 
 use crate::header::is_commit;
 use crate::suite::{HISTORY, ROWS, RULES, RUST, Suite, repository};
@@ -12,6 +13,12 @@ use std::path::Path;
 
 /// How many rows there are. None is ever left out in silence.
 const COUNT: u32 = 55;
+
+/// How many rows follow them that Linux has not fixed, as of [`SOURCE`].
+const UNFIXED: u32 = 1;
+
+/// What was read for the rows that Linux has not fixed.
+const SOURCE: &str = "Linux 7.3.4";
 
 const COLUMNS: &str = "n\tcommits\tseen\trecalled\tsubject\twhen\twhere\trule\tcause\tverdict\tfirst\twhy\tevidence";
 
@@ -83,11 +90,11 @@ impl Verdict {
     }
 }
 
-/// One fix in Linux.
+/// One fix in Linux, or a mistake there that has none.
 pub(crate) struct Row {
     n: u32,
     commits: Vec<String>,
-    /// U: in at least one mail. R: in lists of pushed commits only. -: not found.
+    /// U: in at least one mail. R: in lists of pushed commits only. -: not found. [`Row::UNFIXED`]: there is no fix.
     seen: String,
     /// The cause is partly recalled, not read.
     recalled: bool,
@@ -118,6 +125,9 @@ enum Evidence {
 }
 
 impl Row {
+    /// What the record says in `seen` of a mistake that Linux has not fixed.
+    const UNFIXED: &str = "unfixed";
+
     fn parse(line: &str) -> Result<Self, String> {
         let fields: Vec<_> = line.split('\t').map(str::trim).collect();
         let [n, commits, seen, recalled, subject, when, place, rule, cause, verdict, first, why, evidence] =
@@ -178,6 +188,8 @@ impl Row {
 /// The record, and the sources that it names.
 pub(crate) struct History {
     pub(crate) rows: Vec<Row>,
+    /// Those that Linux has not fixed.
+    unfixed: Vec<Row>,
     tests: String,
     models: String,
     mutants: String,
@@ -200,32 +212,39 @@ impl History {
         for entry in fs::read_dir(repository().join(MODELS)).into_iter().flatten().flatten() {
             models += &text(&entry.path());
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut unfixed) = (Vec::new(), Vec::new());
         let mut lines = record.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
         if lines.next().is_none_or(|(_, line)| line != COLUMNS) {
             complaints.push(format!("{}: expected the columns {COLUMNS}", path.display()));
         }
         for (number, line) in lines {
             match Row::parse(line) {
+                Ok(row) if row.seen == Row::UNFIXED => unfixed.push(row),
                 Ok(row) => rows.push(row),
                 Err(error) => complaints.push(format!("{}:{}: {error}", path.display(), number + 1)),
             }
         }
-        (History { rows, tests, models, mutants }, complaints)
+        (History { rows, unfixed, tests, models, mutants }, complaints)
     }
 
     /// Everything that can be checked by reading.
     pub(crate) fn check(&self, suite: &Suite) -> Vec<String> {
         let mut complaints = Vec::new();
-        for n in 1..=COUNT {
-            match self.rows.iter().filter(|row| row.n == n).count() {
-                1 => {}
-                times => complaints.push(format!("{ROWS}: row {n} is there {times} times")),
+        for (rows, numbers) in [(&self.rows, 1..=COUNT), (&self.unfixed, COUNT + 1..=COUNT + UNFIXED)] {
+            for n in numbers.clone() {
+                match rows.iter().filter(|row| row.n == n).count() {
+                    1 => {}
+                    times => complaints.push(format!("{ROWS}: row {n} is there {times} times")),
+                }
             }
+            let others = rows.iter().filter(|row| !numbers.contains(&row.n));
+            complaints.extend(others.map(|row| format!("{ROWS}: row {}?", row.n)));
         }
-        complaints.extend(self.rows.iter().filter(|row| row.n > COUNT).map(|row| format!("{ROWS}: row {}?", row.n)));
+        for row in self.unfixed.iter().filter(|row| !row.commits.is_empty()) {
+            complaints.push(format!("{ROWS}: row {} has a fix, and is called {}", row.n, Row::UNFIXED));
+        }
         let mut named = BTreeSet::new();
-        for row in &self.rows {
+        for row in self.rows.iter().chain(&self.unfixed) {
             complaints.extend(self.check_row(row, suite).into_iter().map(|error| format!("row {}: {error}", row.n)));
             named.extend(row.evidence.iter().cloned());
         }
@@ -380,7 +399,31 @@ impl History {
             }
             writeln!(page)?;
         }
-        writeln!(page, "## Where the program changed the verdict: {}\n", changed.len())?;
+        writeln!(page, "## Found here, and not fixed as of {SOURCE}: {}\n", self.unfixed.len())?;
+        writeln!(
+            page,
+            "Each row was met while this crate was written, and then read in the source of {SOURCE}. It has no fix there, so \
+             it is in none of the numbers above. Only source was read: what hardware and firmware do about it is not \
+             known here.\n"
+        )?;
+        writeln!(page, "| row | mistake | where | what is so | rule | verdict | here | shown by |")?;
+        writeln!(page, "| ---: | --- | --- | --- | --- | --- | --- | --- |")?;
+        for row in &self.unfixed {
+            writeln!(
+                page,
+                "| {} | {}<br>{} | {} | {} | {} | {} | {} | {} |",
+                row.n,
+                cell(&row.subject),
+                cell(&row.when),
+                cell(&row.place),
+                cell(&row.cause),
+                row.rule,
+                row.verdict.title(),
+                cell(&row.why),
+                shown_by(row)
+            )?;
+        }
+        writeln!(page, "\n## Where the program changed the verdict: {}\n", changed.len())?;
         writeln!(
             page,
             "Each row had a verdict from its description before its program was written. These are no longer what they were.\n"
