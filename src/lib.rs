@@ -48,7 +48,7 @@
 //! | [`shim`] | the helper names that C drivers call, as thin wrappers |
 //! | [`rules`] | each rule: why, what rustc says, what to write instead |
 //!
-//! Below [`mm`] and [`page_pool`] is one seam, `src/backend`: the functions that they ask of a kernel. Everything here runs over
+//! Below [`mm`], [`page_pool`] and [`skb`] is one seam, `src/backend`: the functions that they ask of a kernel. Everything here runs over
 //! `model`, an engine in memory of this process; `--cfg netmem_backend="linux"` chooses the functions of a kernel instead.
 //!
 //! Three crates stand beside this one and use what it offers to everyone. `netmem-drivers` has a driver that never asks which
@@ -130,13 +130,13 @@
 //!     let memory = poll.memory(0)?;
 //!     // Checked against what was posted; neither has bytes yet (D2).
 //!     let Completed { payload, header, .. } = ring.complete()?.ok()?;
-//!     let header = memory.headers()?.sync_for_cpu(header?).ok()?;
+//!     // The packet is built around the headers, and costs the whole buffer.
+//!     let (mut skb, truesize) = (Skb::receive_head(memory.headers()?, header?).ok()?, payload.truesize());
 //!     // For a dma-buf this syncs nothing (D3).
 //!     let payload = memory.payload().sync_for_cpu(payload).ok()?;
 //!     // Headers can be read, whatever the payload is (D4).
-//!     println!("{:02x?}", header.bytes());
-//!     let mut skb = Skb::build(header);
-//!     skb.add_rx_frag(payload).ok()?;
+//!     println!("{:02x?}", skb.linear());
+//!     skb.add_rx_frag(payload, truesize).ok()?;
 //!     Some(skb)
 //! }
 //! ```

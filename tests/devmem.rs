@@ -98,7 +98,7 @@ impl Rig {
     fn packet(&mut self, linear: &[u8], frags: &[u32]) -> Skb {
         let mut skb = Skb::copy_from(linear).unwrap();
         for &len in frags {
-            skb.add_rx_frag(self.iov(len)).unwrap();
+            skb.add_rx_frag(self.iov(len), 2048).unwrap();
         }
         skb
     }
@@ -185,7 +185,7 @@ fn readable_packets_have_no_messages_and_one_read_has_one_kind() {
     let mut sock = Sock::new();
     for part in [&b"one "[..], b"two "] {
         let mut skb = Skb::copy_from(part).unwrap();
-        skb.add_rx_frag(rig.page(b"page")).unwrap();
+        skb.add_rx_frag(rig.page(b"page"), 2048).unwrap();
         sock.queue(skb).unwrap();
     }
     for linear in [&b"three"[..], b"four"] {
@@ -350,9 +350,9 @@ fn a_frag_in_host_memory_among_those_of_the_device_is_enodev() {
         let mut skb = rig.packet(b"head", &[100]);
         match mm {
             Some(page) => skb.add_mm_frag(MmFrag::new(page, 7, 5).unwrap()).unwrap(),
-            None => skb.add_rx_frag(rig.page(b"page")).unwrap(),
+            None => skb.add_rx_frag(rig.page(b"page"), 2048).unwrap(),
         }
-        skb.add_rx_frag(rig.iov(50)).unwrap();
+        skb.add_rx_frag(rig.iov(50), 2048).unwrap();
         let mut sock = Sock::new();
         sock.queue(skb).unwrap();
         assert_eq!(read(&mut sock, 1000, 8).0, Ok(104), "up to there it is told");
@@ -386,7 +386,7 @@ fn memory_of_io_uring_is_refused() {
     let params = PagePoolParams::for_device(device, 4096);
     let mut pool = PagePool::<NetIov>::new(params, provider.clone() as Arc<dyn MemoryProvider<Kind = NetIov>>).unwrap();
     let mut skb = Skb::copy_from(b"head").unwrap();
-    skb.add_rx_frag(pool.alloc_frag(100).unwrap()).unwrap();
+    skb.add_rx_frag(pool.alloc_frag(100).unwrap(), 100).unwrap();
     let mut sock = Sock::new();
     sock.queue(skb).unwrap();
     // As a dma-buf's: the linear bytes are told, and the frag is what is refused.
@@ -411,7 +411,7 @@ fn with_tokens(rig: &mut Rig, count: u32) -> Sock {
         let here = per.min(count - i * per);
         // 64 bytes a token, each read alone, of one net_iov a packet.
         let mut skb = Skb::new();
-        skb.add_rx_frag(rig.iov(here * 64)).unwrap();
+        skb.add_rx_frag(rig.iov(here * 64), 2048).unwrap();
         sock.queue(skb).unwrap();
     }
     for i in 0..count {
@@ -794,7 +794,7 @@ fn a_piece_is_read_within_its_bounds_and_until_the_socket_is_closed() {
     let mut pool: PagePool = PagePool::new(PagePoolParams::for_device(bus, 4096), AnyProvider::from(dmabuf)).unwrap();
     let mut skb = Skb::new();
     let frag = pool.alloc_frag(10).unwrap();
-    skb.add_rx_frag(frag).unwrap();
+    skb.add_rx_frag(frag, 2048).unwrap();
     netmem::dma::PeerMemory::write(&*gpu, offsets(&skb)[0] as usize, b"0123456789").unwrap();
     let mut user = DevmemUser::new(Sock::new());
     user.queue(skb).unwrap();

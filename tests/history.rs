@@ -175,7 +175,7 @@ fn row_05_an_error_before_the_page_is_linked() {
             return Err(());
         }
         match q_skb {
-            Some(skb) => skb.add_rx_frag(page).map_err(drop),
+            Some(skb) => skb.add_rx_frag(page, 2048).map_err(drop),
             None => {
                 *q_skb = Some(Skb::build(page));
                 Ok(())
@@ -300,7 +300,7 @@ fn row_14_a_program_frees_fragments_that_the_driver_counts_on() {
 fn row_15_no_mark_for_recycling_is_set() {
     let (zone, mut pool) = world();
     let mut skb = Skb::new();
-    skb.add_rx_frag(whole(&mut pool)).unwrap();
+    skb.add_rx_frag(whole(&mut pool), 2048).unwrap();
     std::thread::spawn(move || drop(skb)).join().unwrap();
     assert_eq!(pool.stats().recycle_ring, 1, "it came back to the pool, not to mm");
     assert_whole(&zone, pool);
@@ -375,7 +375,7 @@ fn row_26_a_pool_is_destroyed_under_a_live_napi() {
     let mut napi = Napi::new(vec![RxMemory::new(payload, None)]);
     let skb = napi.poll(64, |poll| {
         let mut skb = Skb::new();
-        skb.add_rx_frag(poll.memory(0)?.payload_mut().alloc_frag(1500)?).ok()?;
+        skb.add_rx_frag(poll.memory(0)?.payload_mut().alloc_frag(1500)?, 1500).ok()?;
         Some(skb)
     });
     // There is no pool to destroy but the one that is taken out, and no poll reaches that.
@@ -459,7 +459,7 @@ fn row_33_memory_outlives_its_device() {
 #[test]
 fn row_39_an_error_is_ignored_and_a_flag_is_not_copied() {
     let mut skb = Skb::copy_from(&[0xaa; 16]).unwrap();
-    skb.add_rx_frag(unreadable()).unwrap();
+    skb.add_rx_frag(unreadable(), 2048).unwrap();
     let mut word = [0; 4];
     let copied = skb.copy_bits(20, &mut word);
     // `let _ =` there, and a match on the word: wrong, and of bytes that are the caller's own.
@@ -468,7 +468,7 @@ fn row_39_an_error_is_ignored_and_a_flag_is_not_copied() {
     let mut segment = Skb::new();
     for frag in skb.take_frags() {
         if let SkbFrag::Pool(frag) = frag {
-            segment.add_rx_frag(frag).unwrap();
+            segment.add_rx_frag(frag, 2048).unwrap();
         }
     }
     assert!(!segment.frags_readable(), "it is asked of the frags");

@@ -5,7 +5,7 @@ use netmem::dma::{DmaDevice, DmaMapping, DmaQueue, RxCompletion, RxDescriptor};
 use netmem::netdev::{CompletionError, Hardware, PostError, RxMemory, RxRing, XdpBuff, XdpReceiveError};
 use netmem::page_pool::{AnyProvider, Chunk, DmabufError, PagePool, PagePoolParams, PoolKind, Received, SyncError};
 use netmem::provider::DmabufProvider;
-use netmem::skb::{FrameError, IpSummed, ReadError, Skb};
+use netmem::skb::{FrameError, HeadError, IpSummed, ReadError, Skb};
 use netmem::{Backing, Frag, NetIov, Page};
 use netmem_drivers::{Driver, DriverError, Polled, QueueConfig, RxStats};
 use netmem_sim::Memfd;
@@ -84,7 +84,7 @@ fn payload_in_device_memory_and_headers_in_host_memory() {
     receive(&mut driver, |mut skb| {
         // D4: the headers can be read and written, the payload cannot.
         assert!(!skb.frags_readable());
-        assert_eq!((skb.linear().len(), skb.data_len()), (42, 1000));
+        assert_eq!((skb.linear().len(), skb.data_len(), skb.truesize()), (42, 1000, 256 + 2048));
         skb.linear_mut()[0] ^= 0xff;
         assert!(skb.checksum(0, 42).is_ok());
         let unreadable = ReadError::Unreadable { frag: 0, start: 42, end: 1042 };
@@ -994,6 +994,44 @@ fn received<K: PoolKind>(pool: &mut PagePool<K>, device: &Arc<dyn DmaDevice>, le
     let mut ring = RxRing::new(Echo { device: device.clone(), len, posted: VecDeque::new() }).unwrap();
     ring.post_behind(pool.alloc_frag(2048).unwrap(), XdpBuff::HEADROOM, None).unwrap();
     ring.complete().unwrap().unwrap().payload
+}
+
+#[test]
+fn d2_a_packet_around_a_buffer_has_what_was_received() {
+    let rig = rig_on(Bounce::new());
+    let (device, mut pool, mut other) = (rig.device(), rig.pool(), rig.pool());
+    let syncs = rig.bus.stats().syncs_for_cpu;
+    let buffer = received(&mut pool, &device, 100);
+    assert_eq!((buffer.len(), buffer.truesize()), (100, 2048));
+    let mut skb = Skb::receive_head(&pool, buffer).unwrap();
+    assert_eq!(rig.bus.stats().syncs_for_cpu, syncs + 1, "the pool has synced it");
+    assert_eq!((skb.linear().len(), skb.linear_mut().len(), skb.len()), (100, 100, 100), "and no byte behind");
+    assert_eq!(skb.truesize(), 2048, "all of the buffer is used");
+    // What a frag costs is what the driver says, not what it has.
+    for (len, truesize) in [(10, 2048), (300, 512)] {
+        skb.add_rx_frag(pool.alloc_frag(len).unwrap(), truesize).unwrap();
+    }
+    assert_eq!((skb.data_len(), skb.truesize()), (310, 2048 + 2048 + 512));
+    drop(skb.take_frags());
+    assert_eq!((skb.len(), skb.truesize()), (100, 2048));
+    // Of another pool: it comes back as it was, and its own pool takes it.
+    let buffer = received(&mut other, &device, 100);
+    let refused = Skb::receive_head(&pool, buffer).unwrap_err();
+    assert!(matches!(refused.reason, HeadError::Sync(SyncError::OtherPool { .. })), "{refused}");
+    assert_eq!((refused.back.len(), refused.reason.errno(), other.in_use()), (100, 22, 1));
+    other.recycle_received(refused.back);
+    skb.recycle_into(&mut pool);
+    // Whole pages: what is of the pool goes into its cache, and the rest returns to its own.
+    let whole = |pool: &mut PagePool<Page>| pool.alloc().unwrap().into_frag().unwrap();
+    let mut skb = Skb::build(whole(&mut pool));
+    skb.add_rx_frag(whole(&mut pool), 4096).unwrap();
+    skb.add_rx_frag(whole(&mut other), 4096).unwrap();
+    let cached = (pool.stats().recycle_cached, other.stats().recycle_cached);
+    skb.recycle_into(&mut pool);
+    assert_eq!((pool.in_use(), other.in_use()), (0, 0));
+    assert_eq!((pool.stats().recycle_cached, other.stats().recycle_cached), (cached.0 + 2, cached.1));
+    drop((pool, other));
+    rig.assert_clean();
 }
 
 #[test]

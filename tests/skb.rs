@@ -47,9 +47,9 @@ fn mm(zone: &Zone, bytes: &[u8]) -> MmFrag {
 fn frags_of_a_pool_and_of_mm_are_mixed_and_all_come_back() {
     let mut pools = pools();
     let mut skb = Skb::copy_from(b"head").unwrap();
-    skb.add_rx_frag(host(&mut pools.host, b"pool")).unwrap();
+    skb.add_rx_frag(host(&mut pools.host, b"pool"), 2048).unwrap();
     skb.add_mm_frag(mm(&pools.zone, b"mm's")).unwrap();
-    skb.add_rx_frag(host(&mut pools.host, b"pool")).unwrap();
+    skb.add_rx_frag(host(&mut pools.host, b"pool"), 2048).unwrap();
     assert_eq!((skb.len(), skb.nr_frags(), skb.frags_readable()), (16, 3, true));
     let mut all = [0; 16];
     skb.copy_bits(0, &mut all).unwrap();
@@ -84,10 +84,10 @@ fn frags_that_touch_are_one_and_others_are_not() {
     let mut first = pools.host.alloc_frag(4096).unwrap();
     let (second, third) = (first.split_off(1000).unwrap(), pools.host.alloc_frag(64).unwrap());
     let mut skb = Skb::new();
-    skb.add_rx_frag(first).unwrap();
-    skb.add_rx_frag(second).unwrap();
+    skb.add_rx_frag(first, 2048).unwrap();
+    skb.add_rx_frag(second, 2048).unwrap();
     assert_eq!((skb.nr_frags(), skb.data_len()), (1, 4096));
-    skb.add_rx_frag(third).unwrap();
+    skb.add_rx_frag(third, 2048).unwrap();
     assert_eq!(skb.nr_frags(), 2);
     let references: Vec<_> = skb.frags().map(|frag| frag.borrow().pp_ref_count()).collect();
     assert_eq!(references[0], 1, "a frag that was joined has dropped its reference");
@@ -95,8 +95,8 @@ fn frags_that_touch_are_one_and_others_are_not() {
     let mut tail = pools.host.alloc_frag(4096).unwrap();
     let head = tail.split_off(1000).map(|rest| std::mem::replace(&mut tail, rest)).unwrap();
     let mut skb = Skb::new();
-    skb.add_rx_frag(tail).unwrap();
-    skb.add_rx_frag(head).unwrap();
+    skb.add_rx_frag(tail, 2048).unwrap();
+    skb.add_rx_frag(head, 2048).unwrap();
     assert_eq!(skb.nr_frags(), 2);
 }
 
@@ -106,9 +106,9 @@ fn the_eighteenth_frag_comes_back() {
     let mut skb = Skb::new();
     for _ in 0..MAX_SKB_FRAGS {
         // Lengths that leave a gap between them, so that none is joined.
-        skb.add_rx_frag(pools.host.alloc_frag(100).unwrap()).unwrap();
+        skb.add_rx_frag(pools.host.alloc_frag(100).unwrap(), 100).unwrap();
     }
-    let full = skb.add_rx_frag(pools.host.alloc_frag(33).unwrap()).unwrap_err();
+    let full = skb.add_rx_frag(pools.host.alloc_frag(33).unwrap(), 33).unwrap_err();
     assert!(full.to_string().contains("33 more bytes"), "{full}");
     assert!(skb.add_mm_frag(mm(&pools.zone, b"x")).is_err());
     assert_eq!((skb.nr_frags(), skb.len()), (17, 1700));
@@ -120,8 +120,8 @@ fn the_eighteenth_frag_comes_back() {
 fn d4_what_is_readable_is_asked_per_range() {
     let mut pools = pools();
     let mut skb = Skb::build(host(&mut pools.host, b"headers."));
-    skb.add_rx_frag(pools.device.alloc_frag(1000).unwrap()).unwrap();
-    skb.add_rx_frag(host(&mut pools.host, b"trailer.")).unwrap();
+    skb.add_rx_frag(pools.device.alloc_frag(1000).unwrap(), 1000).unwrap();
+    skb.add_rx_frag(host(&mut pools.host, b"trailer."), 2048).unwrap();
     assert!(!skb.frags_readable());
     let unreadable = Err(ReadError::Unreadable { frag: 0, start: 8, end: 1008 });
     for (offset, len, want) in [
@@ -158,8 +158,8 @@ fn a_poll_recycles_into_any_of_its_pools() {
         let headers = memory.headers_mut().unwrap();
         let (head, extra) = (headers.alloc().unwrap(), headers.alloc().unwrap());
         let mut skb = Skb::build(head.into_frag().unwrap());
-        skb.add_rx_frag(memory.payload_mut().alloc().unwrap().into_frag().unwrap()).unwrap();
-        skb.add_rx_frag(extra.into_frag().unwrap()).unwrap();
+        skb.add_rx_frag(memory.payload_mut().alloc().unwrap().into_frag().unwrap(), 4096).unwrap();
+        skb.add_rx_frag(extra.into_frag().unwrap(), 4096).unwrap();
         poll.recycle(skb);
     });
     let memory = napi.memory(0).unwrap();

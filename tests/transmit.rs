@@ -126,7 +126,7 @@ fn packets_of_all_kinds_of_host_memory_arrive_whole_and_in_order() {
                 } else {
                     let mut frag = pool.alloc_frag(len as u32).unwrap();
                     frag.bytes_mut().copy_from_slice(&bytes(len, i.wrapping_add(k)));
-                    skb.add_rx_frag(frag).unwrap();
+                    skb.add_rx_frag(frag, 2048).unwrap();
                 }
                 frame.extend(bytes(len, i.wrapping_add(k)));
             }
@@ -166,7 +166,8 @@ fn o3_the_packet_comes_back_after_completion_and_not_before() {
     assert_eq!((rig.bus.stats().mapped(), ring.packets(), ring.room()), (mapped + 1, 1, 255));
     assert!(ring.complete().is_none(), "the device has not been told yet");
     ring.kick();
-    let Sent { skb, failed } = next_sent(&nic, &mut ring).unwrap();
+    let Sent { load, failed } = next_sent(&nic, &mut ring).unwrap();
+    let skb = load.into_skb().unwrap();
     assert!(!failed);
     assert_eq!((rig.bus.stats().mapped(), ring.packets(), ring.room()), (mapped, 0, 256));
     assert_eq!(skb.linear(), bytes(1000, 1));
@@ -317,7 +318,8 @@ fn the_same_device_memory_is_sent_twice_by_an_explicit_reference() {
     ring.kick();
     for _ in 0..2 {
         let sent = next_sent(&nic, &mut ring).unwrap();
-        assert!(matches!(sent.skb.frags().next(), Some(SkbFrag::Bound(frag)) if frag.memory_offset() == 100));
+        let mut skb = sent.load.into_skb().unwrap();
+        assert!(matches!(skb.take_frags().next(), Some(SkbFrag::Bound(frag)) if frag.memory_offset() == 100));
     }
     assert_eq!((binding.in_use(), rig.sent.frames()), (0, vec![content[100..150].to_vec(); 2]));
     drop((binding, ring, nic));
@@ -348,7 +350,7 @@ fn s2_device_memory_goes_to_the_device_it_is_bound_to() {
     let params = PagePoolParams::for_device(rig.device(), 4096);
     let mut pool: PagePool = PagePool::new(params, AnyProvider::from(rx)).unwrap();
     let mut received = Skb::copy_from(b"headers").unwrap();
-    received.add_rx_frag(pool.alloc_frag(100).unwrap()).unwrap();
+    received.add_rx_frag(pool.alloc_frag(100).unwrap(), 100).unwrap();
     let refused = ring.send_netmem(received).unwrap_err();
     assert_eq!(refused.reason, TxError::NotForTransmit { frag: 0 });
 
@@ -511,8 +513,8 @@ fn a_fault_fails_the_packet_alone_and_gives_it_back() {
         ring.send(Skb::copy_from(&bytes(60, i)).unwrap().into_readable().unwrap()).unwrap();
         ring.kick();
         let sent = next_sent(&nic, &mut ring).unwrap();
-        assert_eq!(sent.skb.linear(), bytes(60, i));
         failed += usize::from(sent.failed);
+        assert_eq!(sent.load.into_skb().unwrap().linear(), bytes(60, i));
     }
     assert_eq!((failed, rig.sent.frames().len(), rig.bus.stats().faults), (20, 80, 20));
     assert_eq!(rig.bus.stats().mapped(), 0);

@@ -405,8 +405,8 @@ fn what_is_not_in_the_programs_memory_is_copied_there() {
     let mut payload = host.alloc_frag(3000).unwrap();
     payload.bytes_mut().fill(2);
     let mut skb = Skb::build(head);
-    skb.add_rx_frag(payload).unwrap();
-    skb.add_rx_frag(rig.pool.alloc_frag(2000).unwrap()).unwrap();
+    skb.add_rx_frag(payload, 2048).unwrap();
+    skb.add_rx_frag(rig.pool.alloc_frag(2000).unwrap(), 2000).unwrap();
 
     let mut receive = ZcrxReceive::new(skb);
     // Two entries are free.
@@ -495,8 +495,8 @@ fn memory_of_somebody_else_comes_back() {
     let refused = rig.zcrx.post(other.alloc_frag(64).unwrap()).unwrap_err();
     assert!(refused.reason == HandOutError::NotOurs, "{refused}");
     let mut skb = Skb::new();
-    skb.add_rx_frag(rig.pool.alloc_frag(10).unwrap()).unwrap();
-    skb.add_rx_frag(refused.back).unwrap();
+    skb.add_rx_frag(rig.pool.alloc_frag(10).unwrap(), 10).unwrap();
+    skb.add_rx_frag(refused.back, 2048).unwrap();
     let mut receive = ZcrxReceive::new(skb);
     assert_eq!(receive.run(&rig.zcrx).unwrap(), 10);
     let error = receive.run(&rig.zcrx).unwrap_err();

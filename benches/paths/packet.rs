@@ -179,7 +179,7 @@ pub(super) fn send() -> Box<dyn FnMut(u64)> {
                     let headers = memory.headers_mut().and_then(|pool| pool.alloc_frag(HEADERS)).expect("memory");
                     let payload = memory.payload_mut().alloc_frag(PAYLOAD).expect("memory");
                     let mut skb = Skb::build(headers);
-                    skb.add_rx_frag(payload).expect("17 fit");
+                    skb.add_rx_frag(payload, 2048).expect("17 fit");
                     skb.set_ip_summed(IpSummed::Unnecessary);
                     ring.send(skb.into_readable().expect("pages")).expect("the ring has room");
                 }

@@ -10,7 +10,7 @@ use netmem::skb::Skb;
 
 fn attach(pool: &PagePool, skb: &mut Skb, buffer: Received) -> Option<()> {
     let frag: Frag = pool.sync_for_cpu(buffer).err()?.back.into();
-    skb.add_rx_frag(frag).ok()
+    skb.add_rx_frag(frag, 2048).ok()
 }
 
 fn main() {}

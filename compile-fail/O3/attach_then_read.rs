@@ -8,7 +8,7 @@ use netmem::skb::Skb;
 use netmem::{Frag, Page};
 
 fn attach(mut skb: Skb, frag: Frag<Page>) -> u32 {
-    let _ = skb.add_rx_frag(frag);
+    let _ = skb.add_rx_frag(frag, 2048);
     frag.len()
 }
 

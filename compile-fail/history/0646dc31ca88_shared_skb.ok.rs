@@ -6,7 +6,7 @@ use std::sync::Arc;
 fn coalesce(to: &mut Skb, from: &mut Arc<Skb>) -> Option<()> {
     for frag in Arc::get_mut(from)?.take_frags() {
         if let SkbFrag::Pool(frag) = frag {
-            to.add_rx_frag(frag).ok()?;
+            to.add_rx_frag(frag, 2048).ok()?;
         }
     }
     Some(())

@@ -4,7 +4,7 @@ use netmem::skb::Skb;
 use netmem::{Frag, PagePool};
 
 fn add(skb: &mut Skb, page: Frag, pool: &mut PagePool) {
-    let Err(netmem::Refused { back: netmem::skb::SkbFrag::Pool(page), .. }) = skb.add_rx_frag(page) else { return };
+    let Err(netmem::Refused { back: netmem::skb::SkbFrag::Pool(page), .. }) = skb.add_rx_frag(page, 2048) else { return };
     pool.recycle_frag(page);
 }
 

@@ -12,7 +12,7 @@ use netmem::skb::Skb;
 use netmem::{Frag, PagePool};
 
 fn add(skb: &mut Skb, page: Frag, pool: &mut PagePool) {
-    let _ = skb.add_rx_frag(page);
+    let _ = skb.add_rx_frag(page, 2048);
     pool.recycle_frag(page);
 }
 

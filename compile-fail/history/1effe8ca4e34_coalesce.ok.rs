@@ -6,7 +6,7 @@ use netmem::{Frag, Page};
 
 fn coalesce(to: &mut Skb, frag: &mut Frag<Page>) -> Option<()> {
     let second: Frag<Page> = frag.split_off(0)?;
-    to.add_rx_frag(second).ok()
+    to.add_rx_frag(second, 2048).ok()
 }
 
 fn main() {}

@@ -14,7 +14,7 @@ use netmem::{Frag, Page};
 
 fn coalesce(to: &mut Skb, frag: &mut Frag<Page>) -> Option<()> {
     let second: Frag<Page> = get_page(frag.borrow().page()).into();
-    to.add_rx_frag(second).ok()
+    to.add_rx_frag(second, 2048).ok()
 }
 
 fn main() {}

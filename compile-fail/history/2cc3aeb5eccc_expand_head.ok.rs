@@ -4,7 +4,7 @@ use netmem::skb::{Skb, SkbFrag};
 
 fn attach(skb: &mut Skb, frag: SkbFrag) {
     if let SkbFrag::Pool(frag) = frag {
-        let _ = skb.add_rx_frag(frag);
+        let _ = skb.add_rx_frag(frag, 2048);
     }
 }
 

@@ -1,5 +1,5 @@
 //! forbids: O2
-//! expect: E0308 "expected `SkbFrag`, found `&SkbFrag`"
+//! expect: E0308 "expected `SkbFrag`, found `FragRef<'_>`"
 //! lifted by: nothing (a borrow is not the value)
 //! history: 2cc3aeb5eccc, row 21
 //!
@@ -12,7 +12,7 @@ use netmem::skb::{Skb, SkbFrag};
 
 fn attach(skb: &mut Skb, frag: SkbFrag) {
     if let SkbFrag::Pool(frag) = frag {
-        let _ = skb.add_rx_frag(frag);
+        let _ = skb.add_rx_frag(frag, 2048);
     }
 }
 

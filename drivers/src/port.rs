@@ -8,7 +8,7 @@
 use crate::RxStats;
 use netmem::netdev::{CompletionError, PostError, RingError};
 use netmem::page_pool::{PagePool, PoolKind, Stats};
-use netmem::skb::{Skb, SkbFrag, check_frame};
+use netmem::skb::{Skb, check_frame};
 
 /// One receive ring of a port, whatever its stage: what NAPI polls.
 ///
@@ -164,10 +164,6 @@ pub enum PortError {
 }
 
 /// Drops a packet with a pool's consumer side in hand: frags of this pool go into its cache.
-pub(super) fn napi_consume_skb<K: PoolKind>(pool: &mut PagePool<K>, mut skb: Skb) {
-    for frag in skb.take_frags() {
-        if let SkbFrag::Pool(frag) = frag {
-            pool.recycle_frag(frag);
-        }
-    }
+pub(super) fn napi_consume_skb<K: PoolKind>(pool: &mut PagePool<K>, skb: Skb) {
+    skb.recycle_into(pool);
 }

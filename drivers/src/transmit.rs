@@ -6,7 +6,7 @@ use netmem::Refused;
 use netmem::dma::DmaTxQueue;
 use netmem::mm::Zone;
 use netmem::netdev::RingError;
-use netmem::netdev::{Cleaned, NetmemTx, Poll, TxError, TxHardware, TxRing, XdpBuff};
+use netmem::netdev::{Cleaned, NetmemTx, Poll, TxError, TxHardware, TxLoad, TxRing, XdpBuff};
 use netmem::skb::{ReadableSkb, Skb};
 
 /// Sends on the queues of a device.
@@ -167,7 +167,7 @@ impl<Q: DmaTxQueue> Transmitter<Q> {
     }
 
     /// Stops the rings, and gives the packets back that the device had.
-    pub fn stop(self) -> impl Iterator<Item = Skb> {
+    pub fn stop(self) -> impl Iterator<Item = TxLoad> {
         self.queues.into_iter().flat_map(|queue| queue.ring.stop())
     }
 }

@@ -48,7 +48,7 @@ struct nic {
 	unsigned int tx_next, tx_done;
 
 	/* packets that no sk_buff was built for: no memory, or no headers to build it around; and those that nobody can read */
-	u64 no_memory, headless, unreadable;
+	u64 headless, unreadable;
 	u64 poll_ticks, stack_ticks, polled;
 };
 
@@ -95,71 +95,17 @@ void netmem_nic_deliver(struct napi_struct *napi, struct sk_buff *skb)
 	struct nic *p = container_of(napi, struct nic, napi);
 	u64 before;
 
+	/* eth_type_trans reads the linear part */
+	if (skb_headlen(skb) < ETH_HLEN) {
+		p->headless++;
+		dev_kfree_skb_any(skb);
+		return;
+	}
 	p->unreadable += !skb_frags_readable(skb);
 	skb->protocol = eth_type_trans(skb, napi->dev);
 	before = ticks();
 	napi_gro_receive(napi, skb);
 	p->stack_ticks += ticks() - before;
-}
-
-static void put_piece(const struct piece *piece)
-{
-	netmem_ref netmem = (__force netmem_ref)piece->netmem;
-
-	page_pool_put_full_netmem(netmem_get_pp(netmem), netmem, false);
-}
-
-static void deliver(struct napi_struct *napi, struct sk_buff *skb, bool checked)
-{
-	if (checked)
-		skb->ip_summed = CHECKSUM_UNNECESSARY;
-	skb_record_rx_queue(skb, 0);
-	netmem_nic_deliver(napi, skb);
-}
-
-/* A packet that is a copy and no pool's memory: a restart of the queue found it. */
-void netmem_nic_deliver_copy(struct napi_struct *napi, const void *packet, size_t len, bool checked)
-{
-	struct nic *p = container_of(napi, struct nic, napi);
-	struct sk_buff *skb = napi_alloc_skb(napi, len);
-
-	if (!skb) {
-		p->no_memory++;
-		return;
-	}
-	skb_put_data(skb, packet, len);
-	deliver(napi, skb, checked);
-}
-
-/* Every reference that comes in is the skb's afterwards, or put. `checked`: the device found the checksum right. */
-void netmem_nic_deliver_pieces(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked)
-{
-	struct nic *p = container_of(napi, struct nic, napi);
-	struct sk_buff *skb = NULL;
-	u32 i;
-
-	if (head->netmem) {
-		struct page *page = __netmem_to_page((__force netmem_ref)head->netmem);
-
-		/* the bytes behind the headers, up to the end of the buffer, are nobody else's */
-		skb = napi_build_skb(page_address(page) + head->offset, HEADER + ROOM);
-	}
-	if (!skb) {
-		if (head->netmem)
-			p->no_memory++;
-		else
-			p->headless++;
-		if (head->netmem)
-			put_piece(head);
-		for (i = 0; i < count; i++)
-			put_piece(&frags[i]);
-		return;
-	}
-	skb_mark_for_recycle(skb);
-	skb_put(skb, head->len);
-	for (i = 0; i < count; i++)
-		skb_add_rx_frag_netmem(skb, i, (__force netmem_ref)frags[i].netmem, frags[i].offset, frags[i].len, PAYLOAD);
-	deliver(napi, skb, checked);
 }
 
 /* ---- NAPI ---- */
@@ -401,7 +347,7 @@ static void say(struct nic *p)
 
 	netmem_nic_stats(p->rust, &s);
 	pr_info("netmem_nic: packets %llu bytes %llu posted %llu starved %llu dropped %llu unsummed %llu no_memory %llu headless %llu unreadable %llu\n",
-		s.packets, s.bytes, s.posted, s.alloc_failed, s.dropped, s.unsummed, p->no_memory, p->headless, p->unreadable);
+		s.packets, s.bytes, s.posted, s.alloc_failed, s.dropped, s.unsummed, s.no_memory, p->headless, p->unreadable);
 	if (measure && p->polled)
 		pr_info("netmem_nic: ticks a packet %llu of %llu packets\n", (p->poll_ticks - p->stack_ticks) / p->polled, p->polled);
 }

@@ -24,12 +24,6 @@ struct setup {
 	struct napi_struct *napi;
 };
 
-/* A part of a packet, whose reference goes to the one who gets it: `Piece` in door.rs. */
-struct piece {
-	unsigned long netmem;
-	u32 offset, len;
-};
-
 /* Doors to the receive side: Rust's, or baseline.c's. */
 void *netmem_nic_open(const struct setup *setup);
 void netmem_nic_close(void *nic);
@@ -40,7 +34,7 @@ void *netmem_nic_stop(void *nic, u32 queue);
 void *netmem_nic_start(void *nic, u32 queue, void *memory);
 
 /* What the queue has counted, and the eleven counters of its page pools, added up: `Counts` of door.rs. */
-struct netmem_nic_stats { u64 packets, bytes, posted, alloc_failed, dropped, unsummed, pools[11]; };
+struct netmem_nic_stats { u64 packets, bytes, posted, alloc_failed, dropped, unsummed, no_memory, pools[11]; };
 void netmem_nic_stats(const void *nic, struct netmem_nic_stats *stats);
 
 /* What Rust calls. */
@@ -48,8 +42,6 @@ void *netmem_nic_alloc(size_t size);
 void netmem_nic_free(void *at);
 void netmem_nic_panic(const char *file, size_t len, u32 line);
 void netmem_nic_deliver(struct napi_struct *napi, struct sk_buff *skb);
-void netmem_nic_deliver_pieces(struct napi_struct *napi, const struct piece *head, const struct piece *frags, u32 count, bool checked);
-void netmem_nic_deliver_copy(struct napi_struct *napi, const void *packet, size_t len, bool checked);
 
 /* Registers that C uses. */
 enum {

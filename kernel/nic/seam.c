@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/vmstat.h>
 #include <linux/netdevice.h>
+#include <linux/skbuff.h>
 #include <linux/dma-mapping.h>
 #include <net/page_pool/helpers.h>
 #include "seam.h"
@@ -159,4 +160,139 @@ size_t netmem_rs_pages(size_t *total)
 {
 	*total = totalram_pages();
 	return global_zone_page_state(NR_FREE_PAGES);
+}
+
+/* ---- packets ---- */
+
+struct sk_buff *netmem_rs_skb_build(void *data, u32 size, u32 len)
+{
+	/* a queue that is stopped is drained in process context, which has no cache of skbs */
+	struct sk_buff *skb = in_softirq() ? napi_build_skb(data, size) : build_skb(data, size);
+
+	if (!skb)
+		return NULL;
+	skb_mark_for_recycle(skb);
+	skb_put(skb, len);
+	return skb;
+}
+
+struct sk_buff *netmem_rs_skb_alloc(u32 size)
+{
+	struct sk_buff *skb = alloc_skb(size, GFP_ATOMIC | __GFP_NOWARN);
+
+	if (!skb)
+		return NULL;
+	/* its head is a slab's, which the pool leaves alone; its frags will be a pool's */
+	skb_mark_for_recycle(skb);
+	skb_put(skb, size);
+	return skb;
+}
+
+u32 netmem_rs_skb_room(void)
+{
+	return SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+}
+
+u32 netmem_rs_skb_add_frag(struct sk_buff *skb, netmem_ref netmem, u32 offset, u32 len, u32 truesize)
+{
+	int i = skb_shinfo(skb)->nr_frags;
+
+	if (i) {
+		const skb_frag_t *last = &skb_shinfo(skb)->frags[i - 1];
+
+		if (skb_frag_netmem(last) == netmem && skb_frag_off(last) + skb_frag_size(last) == offset) {
+			skb_coalesce_rx_frag(skb, i - 1, len, truesize);
+			return 2;
+		}
+	}
+	if (i >= MAX_SKB_FRAGS)
+		return 0;
+	skb_add_rx_frag_netmem(skb, i, netmem, offset, len, truesize);
+	return 1;
+}
+
+void netmem_rs_skb_free(struct sk_buff *skb)
+{
+	dev_kfree_skb_any(skb);
+}
+
+u32 netmem_rs_skb_len(const struct sk_buff *skb)
+{
+	return skb->len;
+}
+
+u32 netmem_rs_skb_headlen(const struct sk_buff *skb)
+{
+	return skb_headlen(skb);
+}
+
+u32 netmem_rs_skb_nr_frags(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->nr_frags;
+}
+
+u32 netmem_rs_skb_truesize(const struct sk_buff *skb)
+{
+	return skb->truesize;
+}
+
+void *netmem_rs_skb_data(const struct sk_buff *skb)
+{
+	return skb->data;
+}
+
+const struct page *netmem_rs_skb_head_page(const struct sk_buff *skb)
+{
+	return skb->head_frag ? virt_to_head_page(skb->head) : NULL;
+}
+
+void netmem_rs_skb_frag(const struct sk_buff *skb, u32 index, struct netmem_rs_frag *out)
+{
+	const skb_frag_t *frag = &skb_shinfo(skb)->frags[index];
+
+	out->netmem = skb_frag_netmem(frag);
+	out->offset = skb_frag_off(frag);
+	out->len = skb_frag_size(frag);
+}
+
+void netmem_rs_skb_set_queue(struct sk_buff *skb, u16 queue)
+{
+	skb_record_rx_queue(skb, queue);
+}
+
+u16 netmem_rs_skb_queue(const struct sk_buff *skb)
+{
+	return skb_rx_queue_recorded(skb) ? skb_get_rx_queue(skb) : 0;
+}
+
+void netmem_rs_skb_set_summed(struct sk_buff *skb, bool unnecessary)
+{
+	skb->ip_summed = unnecessary ? CHECKSUM_UNNECESSARY : CHECKSUM_NONE;
+}
+
+bool netmem_rs_skb_summed(const struct sk_buff *skb)
+{
+	return skb->ip_summed == CHECKSUM_UNNECESSARY;
+}
+
+void netmem_rs_skb_set_partial(struct sk_buff *skb, u16 start, u16 offset)
+{
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	skb->csum_start = skb_headroom(skb) + start;
+	skb->csum_offset = offset;
+}
+
+bool netmem_rs_skb_partial(const struct sk_buff *skb, u16 *start, u16 *offset)
+{
+	if (skb->ip_summed != CHECKSUM_PARTIAL)
+		return false;
+	*start = skb_checksum_start_offset(skb);
+	*offset = skb->csum_offset;
+	return true;
+}
+
+/* The device of a binding is in a private header of net/core, too: nothing is known to be bound to transmit from. */
+u32 netmem_rs_iov_tx_addr(const struct net_iov *iov, const struct device *device, size_t *addr)
+{
+	return 0;
 }

@@ -7,6 +7,7 @@
 #include <net/netmem.h>
 
 struct page_pool;
+struct sk_buff;
 
 /* `PoolParams` of ffi.rs. */
 struct netmem_rs_params {
@@ -19,6 +20,9 @@ struct netmem_rs_params {
 
 /* `PoolStats` of ffi.rs. */
 struct netmem_rs_stats { u64 counter[11]; };
+
+/* `Frag` of ffi.rs. */
+struct netmem_rs_frag { netmem_ref netmem; u32 offset, len; };
 
 struct page_pool *netmem_rs_pool_create(const struct netmem_rs_params *p, int *error);
 bool netmem_rs_pool_hold(struct page_pool *pool);
@@ -44,5 +48,24 @@ bool netmem_rs_split_page(struct page *head, u32 order);
 struct page *netmem_rs_alloc_pages(int nid, u32 order);
 struct page *netmem_rs_virt_to_page(unsigned long address);
 size_t netmem_rs_pages(size_t *total);
+struct sk_buff *netmem_rs_skb_build(void *data, u32 size, u32 len);
+struct sk_buff *netmem_rs_skb_alloc(u32 size);
+u32 netmem_rs_skb_room(void);
+u32 netmem_rs_skb_add_frag(struct sk_buff *skb, netmem_ref netmem, u32 offset, u32 len, u32 truesize);
+void netmem_rs_skb_free(struct sk_buff *skb);
+u32 netmem_rs_skb_len(const struct sk_buff *skb);
+u32 netmem_rs_skb_headlen(const struct sk_buff *skb);
+u32 netmem_rs_skb_nr_frags(const struct sk_buff *skb);
+u32 netmem_rs_skb_truesize(const struct sk_buff *skb);
+void *netmem_rs_skb_data(const struct sk_buff *skb);
+const struct page *netmem_rs_skb_head_page(const struct sk_buff *skb);
+void netmem_rs_skb_frag(const struct sk_buff *skb, u32 index, struct netmem_rs_frag *out);
+void netmem_rs_skb_set_queue(struct sk_buff *skb, u16 queue);
+u16 netmem_rs_skb_queue(const struct sk_buff *skb);
+void netmem_rs_skb_set_summed(struct sk_buff *skb, bool unnecessary);
+bool netmem_rs_skb_summed(const struct sk_buff *skb);
+void netmem_rs_skb_set_partial(struct sk_buff *skb, u16 start, u16 offset);
+bool netmem_rs_skb_partial(const struct sk_buff *skb, u16 *start, u16 *offset);
+u32 netmem_rs_iov_tx_addr(const struct net_iov *iov, const struct device *device, size_t *addr);
 
 #endif

@@ -64,7 +64,7 @@ pub(crate) fn poll(r: &mut Ring, budget: u32, gro_receive: &mut dyn FnMut(Skb)) 
         }
         let frag = page_pool_dma_sync_for_cpu(&r.pool, completed.payload).expect("it is of this pool");
         let mut skb = Skb::new();
-        if let Err(full) = skb_add_rx_frag(&mut skb, frag) {
+        if let Err(full) = skb_add_rx_frag(&mut skb, frag, 2048) {
             drop(full);
             continue;
         }

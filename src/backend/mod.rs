@@ -1,14 +1,17 @@
-//! The seam: what handles, pools and mm's functions ask of the kernel below them.
+//! The seam: what handles, pools, packets and mm's functions ask of the kernel below them.
 //!
 //! Everything above is one source over two backends. `model` is an engine of our own: it runs in user space, and tests, models
-//! and measurements are about it. `linux` calls the page_pool and mm of a kernel. One cfg chooses, `--cfg netmem_backend="linux"`.
+//! and measurements are about it. `linux` calls the page_pool, mm and skbs of a kernel. One cfg chooses, `--cfg netmem_backend="linux"`.
 //! It is no feature, because features unify, and no type parameter, because a handle is one word.
 //!
 //! This page lists all that a backend does. A unit struct of each backend, [`Host`], implements [`Backend`], so the compiler
 //! checks that each has the whole list. Functions that touch memory of a pool are `unsafe`, where a value cannot carry the proof.
 //!
-//! Testing: everything is tested over `model`. `cargo check --lib` with the cfg type-checks `linux`; it links only into a kernel
-//! module.
+//! A packet of `model` is a value that owns its frags. One of `linux` is a pointer: the kernel's stack owns the frags, so what takes
+//! them out exists over `model` alone.
+//!
+//! Testing: everything is tested over `model`. `cargo check --lib` with the cfg type-checks `linux`, and the drivers over it; it links
+//! only into a kernel module.
 
 #[cfg(netmem_backend = "linux")]
 mod linux;
@@ -27,10 +30,12 @@ pub use linux::{KernelBinding, KernelPages};
 #[cfg(not(netmem_backend = "linux"))]
 pub use model::{Shutdown, Stalled, ZoneError};
 
+use crate::Refused;
 use crate::dma::{DeviceId, DmaDirection};
-use crate::memory::{Kind, NetIov, NetmemRef, Page, PoolId};
-use crate::page_pool::{AnyProvider, Frag, Netmem, PagePoolParams, PoolError, PoolKind, Stats};
+use crate::memory::{DmaAddr, Kind, NetIov, NetmemRef, Page, PoolId};
+use crate::page_pool::{AnyProvider, Frag, Netmem, PagePoolParams, PoolError, PoolKind, Received, Stats};
 use crate::page_pool::{Handles, Idle, Installed};
+use crate::skb::{AddFragError, IpSummed, SkbFrag};
 use core::fmt::Debug;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -41,6 +46,8 @@ pub(crate) trait Backend {
     type Pool<K: PoolKind>: Pool<K>;
     /// Keeps mapped the memory of a pool that a device has.
     type Mapping: Mapping;
+    /// A packet.
+    type Packet: Packet;
     /// The kernel's own NAPI that a [`Napi`](crate::netdev::Napi) stands for, if there is one.
     type Napi: Copy + Default + Debug + Send + Sync;
 
@@ -212,4 +219,102 @@ pub(crate) trait Mapping: Sized + Send + Sync {
 
     /// Returns where a device may write, in each piece: the bytes that the pool syncs.
     fn writable(&self) -> Range<u32>;
+}
+
+/// What a backend does for a packet: enough to build, to deliver, to transmit and to drop one. Dropping it returns everything
+/// that it holds, in any context.
+pub(crate) trait Packet: Sized + Send + Sync {
+    /// A frag, to look at.
+    type View<'a>: FragView<'a>
+    where
+        Self: 'a;
+
+    /// Returns a packet whose linear part is a copy of `bytes`; `None` when there is no memory.
+    fn copy_from(bytes: &[u8]) -> Option<Self>;
+
+    /// Builds a packet around a buffer that was synced for the CPU. The linear part is the bytes that were received.
+    ///
+    /// # Errors
+    ///
+    /// The buffer, when there is no memory.
+    fn receive(head: Received<Page>) -> Result<Self, Received<Page>>;
+
+    /// Returns how many bytes [`receive`](Self::receive) needs in the buffer, behind those that were received.
+    fn head_room() -> u32;
+
+    /// Returns the linear part.
+    fn linear(&self) -> &[u8];
+
+    /// Returns the linear part, to write.
+    fn linear_mut(&mut self) -> &mut [u8];
+
+    /// Returns the page that the linear part is in, if it is one that may be mapped for a device.
+    fn linear_page(&self) -> Option<&Page>;
+
+    /// Returns how many bytes the linear part has.
+    fn linear_len(&self) -> usize;
+
+    /// Attaches a frag that costs `truesize` bytes, or joins it to the last one.
+    ///
+    /// # Errors
+    ///
+    /// [`AddFragError`], with the frag.
+    fn add_frag(&mut self, frag: Frag, truesize: u32) -> Result<(), Refused<AddFragError, SkbFrag>>;
+
+    /// Returns how many frags there are.
+    fn nr_frags(&self) -> usize;
+
+    /// Returns a frag, from 0; `None` when there is no such frag.
+    fn frag(&self, index: usize) -> Option<Self::View<'_>>;
+
+    /// Returns how many bytes the frags have.
+    fn data_len(&self) -> usize;
+
+    /// Returns what the packet costs, in bytes.
+    fn truesize(&self) -> u32;
+
+    /// Returns the queue that received it.
+    fn queue(&self) -> u16;
+
+    /// Notes the queue that received it.
+    fn set_queue(&mut self, queue: u16);
+
+    /// Returns what is known of its checksum.
+    fn ip_summed(&self) -> IpSummed;
+
+    /// Notes what is known of its checksum.
+    fn set_ip_summed(&mut self, ip_summed: IpSummed);
+
+    /// Takes out what can be recycled directly, for a packet that is about to be dropped. A backend that recycles when it drops
+    /// does nothing.
+    fn recycle(&mut self, each: impl FnMut(Frag));
+}
+
+/// What a backend shows of a frag.
+pub(crate) trait FragView<'a>: Copy {
+    /// Returns how many bytes it has.
+    fn len(self) -> u32;
+
+    /// Returns the first byte of the range, within its memory.
+    fn offset(self) -> u32;
+
+    /// Returns the memory that it is a part of.
+    fn borrow(self) -> NetmemRef<'a>;
+
+    /// Returns the bytes; `None` when the CPU cannot read them.
+    fn bytes(self) -> Option<&'a [u8]>;
+
+    /// Returns whether it is device memory to transmit from, and where `device` finds it.
+    fn bound(self, device: DeviceId) -> Bound;
+}
+
+/// Where a device finds memory that is bound to transmit from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// The memory is not bound to transmit from.
+    No,
+    /// It is bound to another device.
+    Elsewhere,
+    /// The device finds the first byte here.
+    Here(DmaAddr),
 }

@@ -72,6 +72,8 @@ pub use tx::NetmemTx;
 #[doc(alias = "NETMEM_TX_DMA")]
 #[doc(alias = "NETMEM_TX_NO_DMA")]
 pub use tx::NetmemTxMode;
+#[doc(alias = "xdp_frame")]
+pub use tx::TxLoad;
 #[doc(alias = "ndo_start_xmit")]
 pub use tx::TxRing;
 #[doc(alias = "skb_frag_dma_map")]

@@ -2,10 +2,10 @@
 
 use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
-use crate::backend::KernelNapi;
+use crate::backend::{KernelNapi, Packet};
 use crate::memory::{Kind, Page};
 use crate::page_pool::{Frag, PagePool};
-use crate::skb::{Skb, SkbFrag};
+use crate::skb::Skb;
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -231,16 +231,8 @@ impl Poll<'_> {
     #[doc(alias = "napi_consume_skb")]
     #[doc(alias = "skb_release_data")]
     pub fn recycle(&mut self, mut skb: Skb) {
-        if self.budget == 0 {
-            return;
-        }
-        if let Some(head) = skb.take_head() {
-            self.recycle_frag(head);
-        }
-        for frag in skb.take_frags() {
-            if let SkbFrag::Pool(frag) = frag {
-                self.recycle_frag(frag);
-            }
+        if self.budget != 0 {
+            skb.0.recycle(|frag| self.recycle_frag(frag));
         }
     }
 

@@ -5,15 +5,17 @@ use super::{Poll, XdpBuff};
 use crate::Refused;
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
+use crate::backend::Bound;
 use crate::dma::{
     DeviceId, DmaDevice, DmaSlice, DmaTxQueue, MAX_TX_PIECES, TxChecksum, TxCompletion, TxDescriptor, TxMap, TxMapError,
 };
 use crate::error::errno::{EBUSY, EINVAL, EIO, ENODEV, ENOMEM};
 use crate::few::Few;
-use crate::memory::{Backing, Page};
+use crate::memory::Page;
 use crate::mm::{FreePage, MAX_ORDER, PAGE_SIZE, Zone};
 use crate::netdev::RingError;
-use crate::skb::{FrameError, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, SkbFrag, check_frame};
+use crate::page_pool::Frag;
+use crate::skb::{FragRef, FrameError, IpSummed, MAX_SKB_FRAGS, ReadableSkb, Skb, check_frame};
 use core::fmt;
 use core::mem::ManuallyDrop;
 
@@ -126,14 +128,14 @@ impl TxError {
 /// # Errors
 ///
 /// [`TxError`]: the device cannot reach it, or the packet has too many pieces. What was mapped before stays mapped.
-pub fn map_frag(map: &mut TxMap, frag: usize, of: &SkbFrag) -> Result<DmaSlice, TxError> {
-    reachable(frag, of, map.device().id())?;
-    match (of, of.borrow().backing(), of.bytes()) {
-        (SkbFrag::Bound(bound), ..) => Ok(DmaSlice::new(bound.dma_addr(), bound.len())),
-        (_, Backing::Page(page), Some(bytes)) => {
+pub fn map_frag(map: &mut TxMap, frag: usize, of: FragRef<'_>) -> Result<DmaSlice, TxError> {
+    match (of.bound(map.device().id()), of.page(), of.bytes()) {
+        (Bound::Here(addr), ..) => Ok(DmaSlice::new(addr, of.len())),
+        (Bound::Elsewhere, ..) => Err(TxError::OtherDevice { frag }),
+        (Bound::No, Some(page), Some(bytes)) => {
             map.map(page, bytes).map_err(|source| TxError::Map { piece: frag + 1, source })
         }
-        _ => Err(TxError::NotForTransmit { frag }),
+        (Bound::No, ..) => Err(TxError::NotForTransmit { frag }),
     }
 }
 
@@ -152,12 +154,12 @@ pub fn validate_xmit<T: NetmemTx>(skb: &Skb, device: DeviceId) -> Result<(), TxE
 }
 
 /// Whether the device can be given a frag's memory, or it can be mapped for it.
-fn reachable(frag: usize, of: &SkbFrag, device: DeviceId) -> Result<(), TxError> {
-    match of {
-        SkbFrag::Bound(bound) if bound.is_for(device) => Ok(()),
-        SkbFrag::Bound(_) => Err(TxError::OtherDevice { frag }),
-        _ if of.is_net_iov() => Err(TxError::NotForTransmit { frag }),
-        _ => Ok(()),
+fn reachable(frag: usize, of: FragRef<'_>, device: DeviceId) -> Result<(), TxError> {
+    match of.bound(device) {
+        Bound::Here(_) => Ok(()),
+        Bound::Elsewhere => Err(TxError::OtherDevice { frag }),
+        Bound::No if of.is_net_iov() => Err(TxError::NotForTransmit { frag }),
+        Bound::No => Ok(()),
     }
 }
 
@@ -191,9 +193,56 @@ pub struct TxRing<Q: DmaTxQueue> {
 struct Packet {
     // Dropped in this order: unmapped before the memory is given back.
     mapped: Mapped,
-    skb: Skb,
+    load: TxLoad,
     descriptors: usize,
 }
+
+/// What a ring sends.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a packet is not to be boxed where memory may be short; over Linux it is a pointer"
+)]
+pub enum TxLoad {
+    /// A packet of the stack.
+    Packet(Skb),
+    /// A packet of an XDP program: one buffer, which never was an skb.
+    XdpFrame(Frag<Page>),
+}
+
+impl TxLoad {
+    /// Returns how many bytes the packet has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            TxLoad::Packet(skb) => skb.len(),
+            TxLoad::XdpFrame(frag) => frag.len() as usize,
+        }
+    }
+
+    /// Returns whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the packet of the stack; `None` for one of an XDP program, which is dropped.
+    pub fn into_skb(self) -> Option<Skb> {
+        match self {
+            TxLoad::Packet(skb) => Some(skb),
+            TxLoad::XdpFrame(_) => None,
+        }
+    }
+
+    /// Drops the packet, and recycles what is of the poll's pools directly.
+    pub fn recycle(self, poll: &mut Poll<'_>) {
+        match self {
+            TxLoad::Packet(skb) => poll.recycle(skb),
+            TxLoad::XdpFrame(frag) => poll.recycle_frag(frag),
+        }
+    }
+}
+
+assert_not_impl_any!(TxLoad: Clone, Copy, Default);
 
 /// What of a packet is mapped, and the page that its linear part was copied to.
 struct Mapped {
@@ -208,7 +257,7 @@ type Pieces = Few<DmaSlice, MAX_TX_PIECES>;
 #[derive(Debug)]
 pub struct Sent {
     /// The packet.
-    pub skb: Skb,
+    pub load: TxLoad,
     /// Whether the device says that it failed.
     pub failed: bool,
 }
@@ -307,7 +356,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     #[doc(alias = "ndo_start_xmit")]
     #[doc(alias = "dev_queue_xmit")]
     pub fn send(&mut self, skb: ReadableSkb) -> Result<(), Refused<TxError, ReadableSkb>> {
-        self.send_any(skb.into_skb()).map_err(|refused| {
+        self.send_skb(skb.into_skb()).map_err(|refused| {
             let Refused { reason, back } = refused;
             Refused { reason, back: ReadableSkb::back(back) }
         })
@@ -326,7 +375,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         Q: NetmemTx,
     {
         match validate_xmit::<Q>(&skb, self.device().id()) {
-            Ok(()) => self.send_any(skb),
+            Ok(()) => self.send_skb(skb),
             Err(reason) => Err(Refused { reason, back: skb }),
         }
     }
@@ -340,43 +389,64 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     #[doc(alias = "ndo_xdp_xmit")]
     #[doc(alias = "xdp_convert_buff_to_frame")]
     pub fn send_xdp(&mut self, buff: XdpBuff) -> Result<(), XdpBuff> {
-        let Err(Refused { mut back, .. }) = self.send_any(Skb::build(buff.into_frag())) else { return Ok(()) };
-        match back.take_head().map(XdpBuff::try_from) {
-            Some(Ok(buff)) => Err(buff),
-            other => {
-                debug_assert!(
-                    false,
-                    "the linear part is what the packet was built around, and long enough still: {other:?}"
-                );
+        let Err((_, back)) = self.send_load(TxLoad::XdpFrame(buff.into_frag())) else { return Ok(()) };
+        let TxLoad::XdpFrame(frag) = back else { return Ok(()) };
+        XdpBuff::try_from(frag).map_or_else(
+            |short| {
+                debug_assert!(false, "the frag was a packet of XDP, and is as long still: {short:?}");
                 Ok(())
-            }
+            },
+            Err,
+        )
+    }
+
+    /// Sends a packet of the stack that the device may be given.
+    fn send_skb(&mut self, skb: Skb) -> Result<(), Refused<TxError, Skb>> {
+        match self.send_load(TxLoad::Packet(skb)) {
+            Err((reason, TxLoad::Packet(back))) => Err(Refused { reason, back }),
+            Err((_, TxLoad::XdpFrame(_))) | Ok(()) => Ok(()),
         }
     }
 
-    /// Maps and posts a packet that the device may be given.
-    fn send_any(&mut self, skb: Skb) -> Result<(), Refused<TxError, Skb>> {
+    /// Maps and posts what the device may be given, or gives it back.
+    fn send_load(&mut self, load: TxLoad) -> Result<(), (TxError, TxLoad)> {
         // Mapped where it is, because a packet is large.
         let mapped = Mapped { map: TxMap::new(self.queue.device().clone()), _bounce: None };
-        let mut packet = Packet { mapped, skb, descriptors: 0 };
+        let mut packet = Packet { mapped, load, descriptors: 0 };
         let mut pieces = Pieces::new();
-        match self.map(&packet.skb, &mut packet.mapped, &mut pieces) {
+        match self.map(&packet.load, &mut packet.mapped, &mut pieces) {
             Ok(slot) => {
                 packet.descriptors = pieces.len();
                 self.post(slot, packet, &pieces);
                 Ok(())
             }
             Err(reason) => {
-                let Packet { mapped, skb, .. } = packet;
+                let Packet { mapped, load, .. } = packet;
                 drop(mapped);
-                Err(Refused { reason, back: skb })
+                Err((reason, load))
             }
         }
     }
 
     /// Maps each page of a packet, notes where its pieces are, and reserves a slot for it. What was mapped when it fails is
     /// unmapped when the caller drops `mapped`.
-    fn map(&mut self, skb: &Skb, mapped: &mut Mapped, pieces: &mut Pieces) -> Result<Reserved, TxError> {
-        check_frame(skb.len())?;
+    fn map(&mut self, load: &TxLoad, mapped: &mut Mapped, pieces: &mut Pieces) -> Result<Reserved, TxError> {
+        check_frame(load.len())?;
+        let need = match load {
+            TxLoad::Packet(skb) => self.map_skb(skb, mapped, pieces)?,
+            TxLoad::XdpFrame(_) if self.room == 0 => return Err(TxError::Full { need: 1, room: 0 }),
+            TxLoad::XdpFrame(frag) => {
+                let slice = mapped.map.map(frag.borrow().page(), frag.bytes());
+                let noted = pieces.try_push(slice.map_err(|source| TxError::Map { piece: 0, source })?);
+                debug_assert!(noted.is_ok(), "it is the only piece");
+                1
+            }
+        };
+        self.slots.reserve().ok_or(TxError::Full { need, room: self.room })
+    }
+
+    /// Maps the pieces of a packet of the stack. Returns how many descriptors they need.
+    fn map_skb(&mut self, skb: &Skb, mapped: &mut Mapped, pieces: &mut Pieces) -> Result<usize, TxError> {
         if let IpSummed::Partial { start, offset } = skb.ip_summed() {
             let (len, end) = (skb.len(), usize::from(start) + usize::from(offset) + 2);
             if end > len {
@@ -408,7 +478,7 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         for (frag, of) in skb.frags().enumerate().filter(|(_, of)| !of.is_empty()) {
             note(map_frag(&mut mapped.map, frag, of)?);
         }
-        self.slots.reserve().ok_or(TxError::Full { need, room: self.room })
+        Ok(need)
     }
 
     /// A page with a copy of these bytes.
@@ -421,9 +491,12 @@ impl<Q: DmaTxQueue> TxRing<Q> {
 
     #[inline]
     fn post(&mut self, slot: Reserved, packet: Packet, pieces: &Pieces) {
-        let checksum = match packet.skb.ip_summed() {
-            IpSummed::Partial { start, offset } => Some(TxChecksum { start, offset }),
-            IpSummed::None | IpSummed::Unnecessary => None,
+        let checksum = match &packet.load {
+            TxLoad::Packet(skb) => match skb.ip_summed() {
+                IpSummed::Partial { start, offset } => Some(TxChecksum { start, offset }),
+                IpSummed::None | IpSummed::Unnecessary => None,
+            },
+            TxLoad::XdpFrame(_) => None,
         };
         let id = slot.id();
         self.room -= pieces.len();
@@ -453,11 +526,11 @@ impl<Q: DmaTxQueue> TxRing<Q> {
 
     fn take(&mut self, completion: TxCompletion) -> Result<Sent, TxCompletionError> {
         let TxCompletion { id, failed } = completion;
-        let Packet { mapped, skb, descriptors } = self.slots.remove(id)?;
+        let Packet { mapped, load, descriptors } = self.slots.remove(id)?;
         // INVARIANT: the slot is empty, so its descriptors are free.
         self.room += descriptors;
         drop(mapped);
-        Ok(Sent { skb, failed })
+        Ok(Sent { load, failed })
     }
 
     /// Reaps what the device has completed, and recycles it: what is of the poll's pools directly. Ends after as many
@@ -468,14 +541,14 @@ impl<Q: DmaTxQueue> TxRing<Q> {
         for _ in 0..self.depth() {
             match self.complete() {
                 None => break,
-                Some(Ok(Sent { skb, failed })) => {
+                Some(Ok(Sent { load, failed })) => {
                     if failed {
                         cleaned.failed += 1;
                     } else {
                         cleaned.sent += 1;
-                        cleaned.bytes += skb.len() as u64;
+                        cleaned.bytes += load.len() as u64;
                     }
-                    poll.recycle(skb);
+                    load.recycle(poll);
                 }
                 Some(Err(_)) => cleaned.refused += 1,
             }
@@ -484,11 +557,11 @@ impl<Q: DmaTxQueue> TxRing<Q> {
     }
 
     /// Stops the queue, unmaps what is mapped, and gives the packets back that the device had.
-    pub fn stop(mut self) -> impl Iterator<Item = Skb> {
+    pub fn stop(mut self) -> impl Iterator<Item = TxLoad> {
         self.quiesce();
-        self.slots.take_all().map(|Packet { mapped, skb, .. }| {
+        self.slots.take_all().map(|Packet { mapped, load, .. }| {
             drop(mapped);
-            skb
+            load
         })
     }
 

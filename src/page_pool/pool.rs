@@ -285,7 +285,11 @@ impl<K: PoolKind> PagePool<K> {
 
     /// Syncs what was received, or `all` of the buffer.
     #[inline]
-    fn sync<H: Kind>(&self, buffer: Received<H>, all: bool) -> Result<Received<H>, Refused<SyncError, Received<H>>> {
+    pub(crate) fn sync<H: Kind>(
+        &self,
+        buffer: Received<H>,
+        all: bool,
+    ) -> Result<Received<H>, Refused<SyncError, Received<H>>> {
         let start = if all { 0 } else { buffer.start() };
         let end = if all { buffer.frag().len() } else { start + buffer.len() };
         if !self.pool.sync_for_cpu(buffer.frag(), start..end) {

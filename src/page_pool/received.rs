@@ -23,6 +23,14 @@ assert_not_impl_any!(Received: Clone, Copy, Default, core::ops::Deref, AsRef<[u8
 assert_not_impl_any!(Received<Page>: Into<Frag<Page>>, AsRef<[u8]>);
 assert_not_impl_any!(Received<NetIov>: Into<Received<Page>>);
 
+#[cfg(netmem_backend = "linux")]
+impl Received<Page> {
+    /// Returns the bytes that were received: for the backend, after the pool's sync.
+    pub(crate) fn synced_bytes(&self) -> &[u8] {
+        self.frag.bytes_in(self.start..self.start + self.len)
+    }
+}
+
 impl<K: Kind> Received<K> {
     /// A buffer that the device was given from byte `start` on, and gave back with `len` bytes in it; both are cut to what
     /// the buffer has.
@@ -40,6 +48,13 @@ impl<K: Kind> Received<K> {
     )]
     pub fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Returns what the buffer costs, in bytes: all of it, however few were received. A packet wants to know
+    /// ([`Skb::add_rx_frag`](crate::skb::Skb::add_rx_frag)).
+    #[inline]
+    pub fn truesize(&self) -> u32 {
+        self.frag.len()
     }
 
     /// Borrows the handle of the memory that the buffer is a part of (rule O4).
@@ -60,7 +75,7 @@ impl<K: Kind> Received<K> {
 
     /// The bytes that were received, for the pool, after its sync.
     #[inline]
-    pub(super) fn into_frag(self) -> Frag<K> {
+    pub(crate) fn into_frag(self) -> Frag<K> {
         let Received { mut frag, start, len } = self;
         if start != 0 {
             frag.advance(start);
@@ -73,6 +88,12 @@ impl<K: Kind> Received<K> {
     #[inline]
     pub(crate) fn into_memory(self) -> Netmem<K> {
         self.frag.into_memory()
+    }
+
+    /// Borrows the whole buffer, and says which bytes of it were received.
+    #[cfg(netmem_backend = "linux")]
+    pub(crate) fn parts(&self) -> (&Frag<K>, core::ops::Range<u32>) {
+        (&self.frag, self.start..self.start + self.len)
     }
 
     /// The whole buffer, and which bytes of it were received: after the pool's sync, or to be posted again.

@@ -2,7 +2,7 @@
 
 use crate::dma::{DmaSlice, TxMap};
 use crate::netdev::{TxError, map_frag};
-use crate::skb::SkbFrag;
+use crate::skb::FragRef;
 
 /// Makes the `i`th frag of a packet reachable for the device that `map` is for, and says where. C gives an address, and
 /// leaves it to the driver to remember how it came about; here `map` does.
@@ -11,7 +11,7 @@ use crate::skb::SkbFrag;
 ///
 /// [`TxError`]: the device cannot reach it, or has no room. What was mapped before stays mapped until `map` is dropped.
 #[inline]
-pub fn skb_frag_dma_map(map: &mut TxMap, i: usize, frag: &SkbFrag) -> Result<DmaSlice, TxError> {
+pub fn skb_frag_dma_map(map: &mut TxMap, i: usize, frag: FragRef<'_>) -> Result<DmaSlice, TxError> {
     map_frag(map, i, frag)
 }
 

@@ -32,6 +32,8 @@ mod netmem;
 mod page;
 mod page_pool;
 mod skb;
+#[cfg(not(netmem_backend = "linux"))]
+mod skb_frag;
 mod xdp;
 
 pub use dma::*;
@@ -39,4 +41,6 @@ pub use netmem::*;
 pub use page::*;
 pub use page_pool::*;
 pub use skb::*;
+#[cfg(not(netmem_backend = "linux"))]
+pub use skb_frag::*;
 pub use xdp::*;

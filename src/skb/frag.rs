@@ -119,8 +119,6 @@ impl SkbFrag {
     }
 
     /// The bytes; `None` when the CPU cannot read them.
-    #[doc(alias = "skb_frag_address")]
-    #[doc(alias = "skb_frag_address_safe")]
     pub fn bytes(&self) -> Option<&[u8]> {
         match self {
             SkbFrag::Pool(frag) => frag.bytes(),

@@ -1,14 +1,13 @@
 //! [`Skb`]: a packet.
 
 use super::checksum::Checksum;
-use super::{MmFrag, ReadableSkb, SkbFrag};
+use super::{FragRef, ReadableSkb, SkbFrag, frag_ref};
 use crate::Refused;
-use crate::alloc::Vec;
 use crate::assert::assert_not_impl_any;
-use crate::error::errno::{EFAULT, EMSGSIZE};
-use crate::few::Few;
+use crate::backend::{Backend, Host, Packet};
+use crate::error::errno::{EFAULT, EMSGSIZE, ENOMEM};
 use crate::memory::{Kind, Page};
-use crate::page_pool::{BoundFrag, Frag};
+use crate::page_pool::{Frag, PagePool, PoolKind, Received, SyncError};
 use core::fmt;
 
 /// How many frags an skb holds.
@@ -27,24 +26,14 @@ pub const MAX_SKB_FRAGS: usize = 17;
 /// head.bytes_mut().fill(0xaa);
 /// let mut skb = Skb::build(head);
 /// let payload = pool.alloc_frag(1000).expect("pages are free");
-/// skb.add_rx_frag(payload).expect("17 fit");
+/// skb.add_rx_frag(payload, 1024).expect("17 fit");
 /// assert_eq!((skb.len(), skb.linear().len(), skb.data_len()), (1064, 64, 1000));
 /// let mut copy = [0; 66];
 /// skb.copy_bits(0, &mut copy)?;
 /// assert_eq!(copy[63], 0xaa);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Invariants
-///
-/// `data_len` is what the frags have together.
-pub struct Skb {
-    linear: Linear,
-    frags: Few<SkbFrag, MAX_SKB_FRAGS>,
-    data_len: usize,
-    queue: u16,
-    ip_summed: IpSummed,
-}
+pub struct Skb(pub(crate) <Host as Backend>::Packet);
 
 /// What is known of a packet's checksum (UDP's or TCP's), and what is left to do: `skb->ip_summed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -70,13 +59,6 @@ pub enum IpSummed {
 }
 
 assert_not_impl_any!(Skb: Clone, Copy);
-
-/// Where the linear part is.
-enum Linear {
-    Heap(Vec<u8>),
-    /// A page of a pool, around which the skb was built.
-    Pool(Frag<Page>),
-}
 
 /// Why a frag was not attached to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,65 +117,108 @@ impl ReadError {
     }
 }
 
-impl Skb {
-    /// A packet of nothing.
-    #[inline]
-    pub fn new() -> Self {
-        Skb { linear: Linear::Heap(Vec::new()), frags: Few::new(), data_len: 0, queue: 0, ip_summed: IpSummed::None }
-    }
+/// Why no packet was built around a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The pool does not sync the buffer.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// There is no memory for the packet.
+    #[error("no memory for a packet around a buffer with {len} bytes: drop the frame, or try again")]
+    NoMemory {
+        /// How many bytes were received.
+        len: u32,
+    },
+}
 
-    /// A packet whose linear part is a copy of `bytes`; `None` when there is no memory.
+impl HeadError {
+    /// Returns ENOMEM where `napi_build_skb` returns no skb, and the number of the sync otherwise.
+    pub fn errno(&self) -> i32 {
+        match self {
+            HeadError::Sync(reason) => reason.errno(),
+            HeadError::NoMemory { .. } => ENOMEM,
+        }
+    }
+}
+
+impl Skb {
+    /// Returns a packet whose linear part is a copy of `bytes`; `None` when there is no memory. Of no bytes it is a packet that
+    /// has frags alone.
     #[doc(alias = "napi_alloc_skb")]
     pub fn copy_from(bytes: &[u8]) -> Option<Self> {
-        let mut linear = Vec::new();
-        linear.try_reserve_exact(bytes.len()).ok()?;
-        linear.extend_from_slice(bytes);
-        Some(Skb { linear: Linear::Heap(linear), ..Self::new() })
+        Packet::copy_from(bytes).map(Skb)
     }
 
-    /// A packet around a buffer: the linear part is the frag, not a copy. Host memory only, by type.
+    /// Syncs a buffer that came back from the device, and builds a packet around it: the linear part is what was received. Host
+    /// memory only, by type.
+    ///
+    /// It takes the buffer as it was posted, because the packet uses bytes behind those that were received: Linux has
+    /// `struct skb_shared_info` there ([`head_room`](Self::head_room)). They stay unreadable (rule D2).
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`], with the buffer: it is of another pool, or there is no memory.
     #[doc(alias = "napi_build_skb")]
     #[doc(alias = "build_skb")]
+    #[doc(alias = "skb_mark_for_recycle")]
     #[inline]
-    pub fn build(head: Frag<Page>) -> Self {
-        Skb { linear: Linear::Pool(head), frags: Few::new(), data_len: 0, queue: 0, ip_summed: IpSummed::None }
+    pub fn receive_head(
+        pool: &PagePool<Page>,
+        header: Received<Page>,
+    ) -> Result<Self, Refused<HeadError, Received<Page>>> {
+        match pool.sync(header, false).map(Packet::receive) {
+            Ok(Ok(packet)) => Ok(Skb(packet)),
+            Ok(Err(back)) => {
+                let len = back.len();
+                Err(Refused { reason: HeadError::NoMemory { len }, back })
+            }
+            Err(Refused { reason, back }) => Err(Refused { reason: reason.into(), back }),
+        }
+    }
+
+    /// Returns how many bytes [`receive_head`](Self::receive_head) needs behind the headers, in the same buffer. With fewer
+    /// Linux copies the headers. 0 in user space.
+    #[doc(alias = "SKB_DATA_ALIGN")]
+    #[doc(alias = "skb_shared_info")]
+    pub fn head_room() -> u32 {
+        <Host as Backend>::Packet::head_room()
     }
 
     /// The linear part. Always readable.
-    #[doc(alias = "skb_headlen")]
     #[inline]
     pub fn linear(&self) -> &[u8] {
-        match &self.linear {
-            Linear::Heap(bytes) => bytes,
-            Linear::Pool(frag) => frag.bytes(),
-        }
+        self.0.linear()
     }
 
     /// The linear part, to write. Possible whatever the frags are (rule D4).
     pub fn linear_mut(&mut self) -> &mut [u8] {
-        match &mut self.linear {
-            Linear::Heap(bytes) => bytes,
-            Linear::Pool(frag) => frag.bytes_mut(),
-        }
+        self.0.linear_mut()
+    }
+
+    /// Returns how many bytes the linear part has.
+    #[inline]
+    #[doc(alias = "skb_headlen")]
+    pub fn linear_len(&self) -> usize {
+        self.0.linear_len()
     }
 
     /// Attaches a frag of a pool, and joins it to the last one when it continues that.
+    ///
+    /// `truesize` is what the frag costs, in bytes: the whole buffer that was posted ([`Received::truesize`]), and not the part
+    /// that the device filled.
     ///
     /// # Errors
     ///
     /// [`AddFragError`], with the frag.
     #[doc(alias = "skb_add_rx_frag_netmem")]
     #[doc(alias = "skb_add_rx_frag")]
-    #[doc(alias = "skb_coalesce_rx_frag")]
     #[inline]
-    pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>) -> Result<(), Refused<AddFragError, SkbFrag>>
+    pub fn add_rx_frag<K: Kind>(&mut self, frag: Frag<K>, truesize: u32) -> Result<(), Refused<AddFragError, SkbFrag>>
     where
         Frag<K>: Into<Frag>,
     {
-        match self.coalesce_rx_frag(frag.into()) {
-            Ok(()) => Ok(()),
-            Err(frag) => self.push(SkbFrag::Pool(frag)),
-        }
+        self.0.add_frag(frag.into(), truesize)
     }
 
     /// Whether the packet's last frag is of the pool's memory and ends where `frag` begins, so that
@@ -201,139 +226,28 @@ impl Skb {
     #[doc(alias = "skb_can_coalesce_netmem")]
     #[doc(alias = "skb_can_coalesce")]
     pub fn can_coalesce<K: Kind>(&self, frag: &Frag<K>) -> bool {
-        matches!(self.frags.as_slice().last(), Some(SkbFrag::Pool(last)) if last.continues_in(frag))
+        let last = self.nr_frags().checked_sub(1).and_then(|last| frag_ref::frag(self, last));
+        last.is_some_and(|last| {
+            last.borrow().as_raw() == frag.borrow().as_raw() && last.offset() + last.len() == frag.offset()
+        })
     }
 
-    /// Joins a frag of a pool to the last one.
-    ///
-    /// # Errors
-    ///
-    /// The frag, when it does not continue the last one.
-    #[doc(alias = "skb_coalesce_rx_frag")]
+    /// The frags, in order, to look at.
     #[inline]
-    pub fn coalesce_rx_frag(&mut self, frag: Frag) -> Result<(), Frag> {
-        let Some(SkbFrag::Pool(last)) = self.frags.as_mut_slice().last_mut() else { return Err(frag) };
-        let len = frag.len() as usize;
-        last.try_merge(frag)?;
-        // INVARIANT: the last frag has grown by the length of this one.
-        self.data_len += len;
-        Ok(())
-    }
-
-    /// Attaches any frag as the last one, and joins nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`AddFragError`], with the frag.
-    #[doc(alias = "skb_fill_netmem_desc")]
-    #[doc(alias = "__skb_fill_netmem_desc")]
-    #[doc(alias = "__skb_fill_page_desc")]
-    #[doc(alias = "__skb_fill_page_desc_noacc")]
-    #[doc(alias = "skb_fill_page_desc")]
-    pub fn push_frag(&mut self, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-        self.push(frag)
-    }
-
-    /// Attaches a range of a page of mm's.
-    ///
-    /// # Errors
-    ///
-    /// [`AddFragError`], with the frag.
-    #[doc(alias = "skb_fill_page_desc")]
-    pub fn add_mm_frag(&mut self, frag: MmFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-        self.push(SkbFrag::Mm(frag))
-    }
-
-    /// Attaches device memory to transmit, and joins it to the last frag when it continues that in the same net_iov.
-    ///
-    /// # Errors
-    ///
-    /// [`AddFragError`], with the frag.
-    #[doc(alias = "skb_add_rx_frag_netmem")]
-    #[doc(alias = "zerocopy_fill_skb_from_devmem")]
-    pub fn add_bound_frag(&mut self, mut frag: BoundFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-        if let Some(SkbFrag::Bound(last)) = self.frags.as_mut_slice().last_mut() {
-            let len = frag.len() as usize;
-            match last.try_merge(frag) {
-                Ok(()) => {
-                    self.data_len += len;
-                    return Ok(());
-                }
-                Err(other) => frag = other,
-            }
-        }
-        self.push(SkbFrag::Bound(frag))
-    }
-
-    #[inline]
-    fn push(&mut self, frag: SkbFrag) -> Result<(), Refused<AddFragError, SkbFrag>> {
-        let len = frag.len();
-        let full = |frag| Refused { reason: AddFragError::Full { len }, back: frag };
-        self.frags.try_push(frag).map_err(full)?;
-        // INVARIANT: the frag is in.
-        self.data_len += len as usize;
-        Ok(())
-    }
-
-    /// The frags, in order.
-    #[inline]
-    pub fn frags(&self) -> impl Iterator<Item = &SkbFrag> {
-        self.frags.as_slice().iter()
-    }
-
-    /// Lends frag `index`, from 0, to `edit`, which may write and narrow it. `None` when there is no such frag.
-    ///
-    /// The length of the packet follows. In C the driver corrects `len` and `data_len` itself after `skb_frag_size_sub`.
-    pub fn edit_frag<R>(&mut self, index: usize, edit: impl FnOnce(&mut SkbFrag) -> R) -> Option<R> {
-        let frag = self.frags.as_mut_slice().get_mut(index)?;
-        self.data_len -= frag.len() as usize;
-        let edited = Edited { frag, data_len: &mut self.data_len };
-        Some(edit(edited.frag))
+    pub fn frags(&self) -> impl Iterator<Item = FragRef<'_>> {
+        (0..self.nr_frags()).filter_map(|index| frag_ref::frag(self, index))
     }
 
     /// How many frags there are.
     #[inline]
     pub fn nr_frags(&self) -> usize {
-        self.frags.len()
-    }
-
-    /// Takes the frags out, in order. The linear part stays. What the iterator has not given is dropped with it.
-    #[inline]
-    pub fn take_frags(&mut self) -> impl Iterator<Item = SkbFrag> {
-        // INVARIANT: there are none any more.
-        self.data_len = 0;
-        self.frags.take_all()
-    }
-
-    /// Hands the first frag to `edit`, which returns the rest of it; a frag without a rest leaves the packet.
-    /// Returns `None` when there is no frag.
-    pub fn edit_first_frag<R>(&mut self, edit: impl FnOnce(SkbFrag) -> (Option<SkbFrag>, R)) -> Option<R> {
-        let frag = self.frags.remove_first()?;
-        // INVARIANT: the frag is out.
-        self.data_len -= frag.len() as usize;
-        let (rest, result) = edit(frag);
-        if let Some(rest) = rest {
-            let len = rest.len() as usize;
-            // INVARIANT: there is room, because one was taken out.
-            if self.frags.insert_first(rest).is_ok() {
-                self.data_len += len;
-            }
-        }
-        Some(result)
-    }
-
-    /// Takes the linear part out, if it is a pool's: for direct recycling.
-    pub fn take_head(&mut self) -> Option<Frag<Page>> {
-        match core::mem::replace(&mut self.linear, Linear::Heap(Vec::new())) {
-            Linear::Pool(frag) => Some(frag),
-            Linear::Heap(_) => None,
-        }
+        self.0.nr_frags()
     }
 
     /// Bytes in the packet.
     #[inline]
     pub fn len(&self) -> usize {
-        self.linear().len() + self.data_len()
+        self.linear_len() + self.data_len()
     }
 
     /// Whether there are none.
@@ -345,7 +259,15 @@ impl Skb {
     /// Bytes in the frags.
     #[inline]
     pub fn data_len(&self) -> usize {
-        self.data_len
+        self.0.data_len()
+    }
+
+    /// Returns what the packet costs in memory, in bytes: the buffer of the linear part, and what was said of each frag. Linux
+    /// charges it to a socket.
+    #[doc(alias = "skb_truesize")]
+    #[doc(alias = "SKB_TRUESIZE")]
+    pub fn truesize(&self) -> u32 {
+        self.0.truesize()
     }
 
     /// Whether the CPU can read every frag. The linear part it can read in any case.
@@ -361,15 +283,20 @@ impl Skb {
     /// the kernel warn, in `__skb_gro_checksum_complete`, and one bad segment from the network is enough.
     #[inline]
     pub fn is_deliverable(&self) -> bool {
-        self.ip_summed == IpSummed::Unnecessary || self.frags_readable()
+        self.ip_summed() == IpSummed::Unnecessary || self.frags_readable()
     }
 
-    /// The page that the linear part is in; `None` when it is on the heap.
-    pub fn linear_page(&self) -> Option<&Page> {
-        match &self.linear {
-            Linear::Pool(frag) => Some(frag.borrow().page()),
-            Linear::Heap(_) => None,
-        }
+    /// The page that the linear part is in; `None` when there is none that may be mapped.
+    pub(crate) fn linear_page(&self) -> Option<&Page> {
+        self.0.linear_page()
+    }
+
+    /// Drops the packet, and recycles what is of `pool` directly. The rest returns to its own pools, as by a plain drop.
+    ///
+    /// [`Poll::recycle`](crate::netdev::Poll::recycle) does it for all pools of a NAPI.
+    #[doc(alias = "napi_consume_skb")]
+    pub fn recycle_into<K: PoolKind>(mut self, pool: &mut PagePool<K>) {
+        self.0.recycle(|frag| pool.recycle_frag(frag));
     }
 
     /// Makes sure that the CPU can read all of it: what a plain transmit needs (rule S2).
@@ -389,27 +316,27 @@ impl Skb {
     #[doc(alias = "skb_get_rx_queue")]
     #[inline]
     pub fn queue(&self) -> u16 {
-        self.queue
+        self.0.queue()
     }
 
     /// Notes the queue that received it.
     #[doc(alias = "skb_record_rx_queue")]
     #[inline]
     pub fn set_queue(&mut self, queue: u16) {
-        self.queue = queue;
+        self.0.set_queue(queue);
     }
 
     /// What is known of its checksum.
     #[inline]
     pub fn ip_summed(&self) -> IpSummed {
-        self.ip_summed
+        self.0.ip_summed()
     }
 
     /// Notes what is known of its checksum.
     #[doc(alias = "skb_checksum_none_assert")]
     #[inline]
     pub fn set_ip_summed(&mut self, ip_summed: IpSummed) {
-        self.ip_summed = ip_summed;
+        self.0.set_ip_summed(ip_summed);
     }
 
     /// Walks the pieces that make up `start..end`, or says why it cannot.
@@ -472,75 +399,13 @@ impl Skb {
     }
 }
 
-/// A frag that is being changed, and is counted when that is over.
-struct Edited<'a> {
-    frag: &'a mut SkbFrag,
-    data_len: &'a mut usize,
-}
-
-impl Drop for Edited<'_> {
-    fn drop(&mut self) {
-        *self.data_len += self.frag.len() as usize;
-    }
-}
-
-impl Default for Skb {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Debug for Skb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Skb")
             .field("len", &self.len())
-            .field("linear", &self.linear().len())
+            .field("linear", &self.linear_len())
             .field("nr_frags", &self.nr_frags())
             .field("readable", &self.frags_readable())
             .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mm::Zone;
-
-    #[test]
-    fn a_frag_of_which_nothing_stays_leaves_the_packet() {
-        let zone = Zone::new(3).expect("three pages");
-        let mut skb = Skb::new();
-        for len in [1, 2, 3] {
-            let page = zone.alloc(0).expect("a page");
-            skb.add_mm_frag(MmFrag::new(page, 0, len).expect("inside")).expect("17 fit");
-        }
-        assert_eq!(skb.edit_first_frag(|frag| (None, frag.len())), Some(1));
-        assert_eq!((skb.nr_frags(), skb.data_len(), zone.free_frames()), (2, 5, 1));
-        assert_eq!(skb.edit_first_frag(|mut frag| (frag.narrow(1, 1).is_ok().then_some(frag), ())), Some(()));
-        assert_eq!((skb.nr_frags(), skb.data_len()), (2, 4));
-        let page = zone.alloc(0).expect("the one that came back");
-        skb.add_mm_frag(MmFrag::new(page, 0, 9).expect("inside")).expect("17 fit");
-        assert_eq!(skb.frags().map(SkbFrag::len).collect::<Vec<_>>(), [1, 3, 9]);
-        assert_eq!(Skb::new().edit_first_frag(|_| (None, ())), None);
-        assert_eq!(skb.edit_frag(2, |frag| frag.narrow(2, 4)), Some(Ok(())));
-        assert_eq!((skb.data_len(), skb.edit_frag(3, |_| ())), (8, None));
-        assert_eq!(skb.take_frags().next().map(|frag| frag.len()), Some(1));
-        assert_eq!((skb.nr_frags(), skb.len(), zone.free_frames()), (0, 0, 3));
-    }
-
-    #[test]
-    fn a_frag_is_counted_although_its_edit_panics() {
-        let zone = Zone::new(1).expect("a page");
-        let mut skb = Skb::new();
-        let page = zone.alloc(0).expect("a page");
-        skb.add_mm_frag(MmFrag::new(page, 0, 100).expect("inside")).expect("17 fit");
-        let edit = std::panic::AssertUnwindSafe(|| {
-            skb.edit_frag(0, |frag| {
-                frag.narrow(0, 60).expect("inside");
-                panic!("on purpose");
-            })
-        });
-        assert!(std::panic::catch_unwind(edit).is_err());
-        assert_eq!(skb.len(), 60);
     }
 }

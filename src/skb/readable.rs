@@ -1,6 +1,6 @@
 //! [`ReadableSkb`]: a packet that the CPU can read.
 
-use super::{Skb, SkbFrag};
+use super::{FragRef, Skb};
 use crate::assert::assert_not_impl_any;
 
 /// A packet whose every byte the CPU can read: what a plain transmit takes (rule S2).
@@ -57,7 +57,7 @@ impl ReadableSkb {
     /// The bytes, in order: the linear part, then each frag. Empty ones are left out.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         // By the type's invariant no frag is without bytes.
-        let frags = self.0.frags().filter_map(SkbFrag::bytes);
+        let frags = self.0.frags().filter_map(FragRef::bytes);
         core::iter::once(self.0.linear()).chain(frags).filter(|piece| !piece.is_empty())
     }
 

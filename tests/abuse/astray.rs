@@ -200,7 +200,7 @@ fn a_transmit_ring_completes_nothing_twice_where_its_registers_come_round() {
             ring.kick();
             match ring.complete() {
                 Some(sent) => {
-                    idle.push(sent.expect("each completion answers to a packet").skb);
+                    idle.extend(sent.expect("each completion answers to a packet").load.into_skb());
                     out -= 1;
                 }
                 None => nic.wait(Duration::from_millis(10)),

@@ -105,7 +105,7 @@ fn packets_whose_frags_are_swapped() {
     let mut iovs = host.iov_pool(&dmabuf);
     let mut one = packet([iovs.alloc_frag(4096).unwrap()]);
     let mut two = Skb::copy_from(b"host").unwrap();
-    two.add_rx_frag(pages.alloc_frag(1000).unwrap()).unwrap();
+    two.add_rx_frag(pages.alloc_frag(1000).unwrap(), 1000).unwrap();
     one.edit_frag(0, |one| two.edit_frag(0, |two| swap(one, two))).unwrap().unwrap();
     assert!(one.frags_readable() && !two.frags_readable());
     assert_eq!((one.len(), two.len()), (1004, 4100));

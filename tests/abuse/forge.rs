@@ -62,7 +62,7 @@ fn what_zerocopy_makes_from_bytes_names_nothing() {
     let host = Host::new();
     let mut pool = host.iov_pool(&host.dmabuf(4));
     let mut skb = Skb::new();
-    skb.add_rx_frag(pool.alloc_frag(4096).unwrap()).unwrap();
+    skb.add_rx_frag(pool.alloc_frag(4096).unwrap(), 4096).unwrap();
     let mut sock = Sock::new();
     sock.queue(skb).unwrap();
     for fill in [0, 1, 0x7f, 0x80, 0xff] {

@@ -79,7 +79,7 @@ fn what_is_forgotten_leaks_and_nothing_else() {
     assert!(batch.push(pool.alloc().unwrap()).is_ok());
     forget(batch);
     let mut skb = Skb::new();
-    skb.add_rx_frag(pool.alloc().unwrap().into_frag().unwrap()).unwrap();
+    skb.add_rx_frag(pool.alloc().unwrap().into_frag().unwrap(), 4096).unwrap();
     forget(skb);
     let shutdown = pool.shutdown(Duration::ZERO);
     assert_eq!((shutdown.inflight(), host.zone.free_frames()), (5, FRAMES - 5));

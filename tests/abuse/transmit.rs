@@ -3,7 +3,7 @@
 use super::rig::{FRAMES, Host, keep};
 use netmem::dma::{DmaTxQueue, MAX_TX_PIECES, TxMap, TxMapError};
 use netmem::mm::{PAGE_SIZE, get_page};
-use netmem::netdev::{TxError, TxHardware, TxRing};
+use netmem::netdev::{TxError, TxHardware, TxLoad, TxRing};
 use netmem::page_pool::{Chunk, DmabufTxBinding};
 use netmem::skb::{MmFrag, Skb, SkbFrag};
 use netmem::{Page, PagePool};
@@ -43,7 +43,7 @@ fn binding(host: &Host) -> DmabufTxBinding {
 /// A packet of every sort of memory: the heap, a pool's page, a page of mm's, and device memory.
 fn packet(host: &Host, pool: &mut PagePool<Page>, binding: &DmabufTxBinding) -> Skb {
     let mut skb = Skb::copy_from(&[1; 60]).unwrap();
-    skb.add_rx_frag(pool.alloc_frag(500).unwrap()).unwrap();
+    skb.add_rx_frag(pool.alloc_frag(500).unwrap(), 500).unwrap();
     skb.push_frag(SkbFrag::Mm(MmFrag::new(host.zone.alloc(0).unwrap(), 7, 100).unwrap())).unwrap();
     for frag in binding.frags(4000, 200).unwrap() {
         skb.push_frag(SkbFrag::Bound(frag)).unwrap();
@@ -109,7 +109,7 @@ fn a_cable_that_panics_stops_its_queues() {
         ring.send_netmem(packet(&host, &mut pool, &binding)).unwrap();
     }
     ring.kick();
-    let packets: Vec<Skb> = std::thread::spawn(move || ring.stop().collect()).join().unwrap();
+    let packets: Vec<TxLoad> = std::thread::spawn(move || ring.stop().collect()).join().unwrap();
     assert_eq!((packets.len(), host.bus.stats().mapped()), (5, 2 + pool.inflight() as u64 - 1));
     assert!(matches!(nic.finish(), Err(NicError::Panicked(text)) if text == "cut") || packets.len() == 5);
     drop((packets, pool, binding, nic));

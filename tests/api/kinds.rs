@@ -20,7 +20,7 @@ pub(crate) enum Memory {
 use Memory::{NetIov, Page, PageOrIov};
 
 /// The types of netmem that are memory of one kind, whatever their arguments. The others say it by an argument.
-const NAMES: [(&str, Memory); 11] = [
+const NAMES: [(&str, Memory); 12] = [
     ("Page", Page),
     ("PageRef", Page),
     ("FreePage", Page),
@@ -33,6 +33,7 @@ const NAMES: [(&str, Memory); 11] = [
     // The view of both (C3), and a packet's frag of any origin.
     ("NetmemDesc", PageOrIov),
     ("SkbFrag", PageOrIov),
+    ("FragRef", PageOrIov),
 ];
 
 /// What types mention.

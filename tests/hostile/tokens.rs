@@ -62,7 +62,7 @@ impl Target {
         let mut skb = Skb::copy_from(&[0x5a; 32][..rng.below(33)]).unwrap();
         for _ in 0..rng.below(4) {
             let Some(frag) = self.pool.alloc_frag(1 + rng.below(2048) as u32) else { break };
-            skb.add_rx_frag(frag).unwrap();
+            skb.add_rx_frag(frag, 2048).unwrap();
         }
         self.socks[sock].0.queue(skb).unwrap();
     }

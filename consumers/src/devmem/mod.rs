@@ -29,7 +29,7 @@
 //! let dmabuf = DmabufProvider::bind(device.clone(), gpu, &[Chunk { offset: 0, len: 1 << 20 }], 4096)?;
 //! let mut pool: PagePool = PagePool::new(PagePoolParams::for_device(device, 4096), AnyProvider::from(dmabuf.clone()))?;
 //! let mut skb = Skb::copy_from(b"head").expect("four bytes");
-//! skb.add_rx_frag(pool.alloc_frag(1000).expect("a megabyte is free"))?;
+//! skb.add_rx_frag(pool.alloc_frag(1000).expect("a megabyte is free"), 1000)?;
 //!
 //! let mut sock = Sock::new();
 //! sock.queue(skb).expect("there is memory for a queue of one");

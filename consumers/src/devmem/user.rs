@@ -42,7 +42,7 @@ const MESSAGES: usize = MAX_SKB_FRAGS + 1;
 /// let mut pool: PagePool = PagePool::new(PagePoolParams::for_device(device, 4096), AnyProvider::from(dmabuf))?;
 /// gpu.write(0, b"bytes")?;
 /// let mut skb = Skb::copy_from(b"head").expect("four bytes");
-/// skb.add_rx_frag(pool.alloc_frag(5).expect("4096 bytes are free"))?;
+/// skb.add_rx_frag(pool.alloc_frag(5).expect("4096 bytes are free"), 5)?;
 ///
 /// let mut user = DevmemUser::new(Sock::new());
 /// user.queue(skb)?;

@@ -66,7 +66,8 @@ pub struct QueueConfig {
     pub memory: RxMemory,
     /// Bytes of a payload buffer, at least 64 and at most what a piece of the pool's memory has.
     pub buffer_size: u32,
-    /// Bytes of a header buffer, at least 64 and at most what a page of the headers' pool has.
+    /// Bytes of a header buffer, at least 64 and at most what a page of the headers' pool has. Over Linux it has
+    /// [`Skb::head_room`] bytes behind the headers, too, or they are copied.
     pub header_size: u32,
 }
 

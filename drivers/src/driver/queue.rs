@@ -18,7 +18,8 @@ use alloc::vec::Vec;
 use netmem::netdev::{
     Completed, CompletionError, Hardware, Poll, PostError, RxMemory, RxRing, Xdp, XdpBuff, XdpOutcome,
 };
-use netmem::skb::{IpSummed, Skb, check_frame};
+use netmem::page_pool::Frag;
+use netmem::skb::{HeadError, IpSummed, Skb, check_frame};
 
 /// One receive queue.
 pub(super) struct RxQueue<H: Hardware> {
@@ -35,7 +36,7 @@ pub(super) struct RxQueue<H: Hardware> {
 }
 
 /// The frame that is arriving.
-#[expect(clippy::large_enum_variant, reason = "there is one for each queue")]
+#[allow(clippy::large_enum_variant, reason = "there is one for each queue, and over Linux a packet is a pointer")]
 pub(super) enum Frame {
     None,
     /// What has arrived of it.
@@ -129,14 +130,17 @@ impl<H: Hardware> RxQueue<H> {
             memory.payload_mut().recycle_received(completed.payload);
             return None;
         }
+        let truesize = completed.payload.truesize();
         let Ok(buff) = XdpBuff::receive(memory.payload(), completed.payload) else {
             self.stats.failed += 1;
             return None;
         };
         match xdp.run(buff) {
             XdpOutcome::Passed(frag) => {
-                let mut skb = Skb::new();
-                skb.add_rx_frag(frag).ok()?;
+                let Some(mut skb) = Skb::copy_from(&[]) else {
+                    return self.unbuilt(memory, frag.into(), HeadError::NoMemory { len: 0 });
+                };
+                skb.add_rx_frag(frag, truesize).ok()?;
                 return self.finish(index, &mut skb).then_some(skb);
             }
             XdpOutcome::Dropped(frag) => {
@@ -159,10 +163,7 @@ impl<H: Hardware> RxQueue<H> {
         let Completed { payload, header, end_of_frame, csum_ok } = completed;
         // What becomes of the frame if this buffer is its last one, or if it is lost here. A panic on the way loses it, too.
         let next = if end_of_frame { Frame::None } else { Frame::Lost };
-        let header = match (header, memory.headers()) {
-            (Some(header), Some(headers)) => headers.sync_for_cpu(header).ok(),
-            _ => None,
-        };
+        let truesize = payload.truesize();
         // A buffer of other pools than this queue's would not come back from its ring; the frame would be lost with it.
         let Ok(payload) = memory.payload().sync_for_cpu(payload) else {
             self.stats.failed += 1;
@@ -172,7 +173,20 @@ impl<H: Hardware> RxQueue<H> {
         let mut skb = match &self.frame {
             Frame::None => {
                 self.frame = next;
-                header.map_or_else(Skb::new, Skb::build)
+                match header {
+                    None => match Skb::copy_from(&[]) {
+                        Some(skb) => skb,
+                        None => return self.unbuilt(memory, payload, HeadError::NoMemory { len: 0 }),
+                    },
+                    Some(header) => {
+                        // Only a queue with a pool for headers posts buffers for them.
+                        let headers = memory.headers()?;
+                        match Skb::receive_head(headers, header) {
+                            Ok(skb) => skb,
+                            Err(refused) => return self.unbuilt(memory, payload, refused.reason),
+                        }
+                    }
+                }
             }
             Frame::Lost => {
                 self.frame = next;
@@ -190,7 +204,7 @@ impl<H: Hardware> RxQueue<H> {
         };
         if payload.is_empty() {
             memory.payload_mut().recycle_frag(payload);
-        } else if skb.add_rx_frag(payload).is_err() {
+        } else if skb.add_rx_frag(payload, truesize).is_err() {
             self.stats.too_many_frags += 1;
             return None;
         }
@@ -202,6 +216,18 @@ impl<H: Hardware> RxQueue<H> {
             skb.set_ip_summed(IpSummed::Unnecessary);
         }
         if self.finish(index, &mut skb) { Some(skb) } else { None }
+    }
+
+    /// Counts a frame of which there is no packet, and recycles its payload.
+    #[cold]
+    fn unbuilt<T>(&mut self, memory: &mut RxMemory, payload: Frag, reason: HeadError) -> Option<T> {
+        match reason {
+            HeadError::NoMemory { .. } => self.stats.no_packet += 1,
+            // Headers in a buffer of another pool than this queue's.
+            _ => self.stats.failed += 1,
+        }
+        memory.payload_mut().recycle_frag(payload);
+        None
     }
 
     /// Completes a packet whose frame has ended. Returns false when the frame is to be dropped.

@@ -24,6 +24,8 @@ pub struct RxStats {
     pub failed: u64,
     /// Frames dropped because they had more buffers than an skb has frags.
     pub too_many_frags: u64,
+    /// Frames dropped because there was no memory for their packet.
+    pub no_packet: u64,
     /// Frames dropped because the CPU cannot read all of them, and the device has not verified their checksum (rule S3).
     pub unsummed: u64,
     /// Packets that an XDP program dropped.
@@ -38,7 +40,7 @@ pub struct RxStats {
 
 impl RxStats {
     /// Frames dropped and completions refused, by cause.
-    pub fn drops(&self) -> [(&'static str, u64); 8] {
+    pub fn drops(&self) -> [(&'static str, u64); 9] {
         [
             ("bad index", self.bad_index),
             ("not posted", self.not_posted),
@@ -46,6 +48,7 @@ impl RxStats {
             ("too short", self.too_short),
             ("failed", self.failed),
             ("too many frags", self.too_many_frags),
+            ("no packet", self.no_packet),
             ("checksum not verified", self.unsummed),
             ("too long for XDP", self.xdp_multi_buffer),
         ]

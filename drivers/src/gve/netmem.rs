@@ -149,9 +149,9 @@ impl<H: Hardware> Ring<H> {
             self.stats.copied += 1;
             return skb;
         }
-        let mut skb = Skb::new();
+        let mut skb = Skb::copy_from(&[])?;
         // There is room: it is the first.
-        skb_add_rx_frag_netmem(&mut skb, buffer).ok()?;
+        skb_add_rx_frag_netmem(&mut skb, buffer, BUF_SIZE).ok()?;
         Some(skb)
     }
 
@@ -160,7 +160,7 @@ impl<H: Hardware> Ring<H> {
     fn append_frags(&mut self, mut skb: Skb, buffer: Frag) -> Option<Skb> {
         if buffer.is_empty() {
             self.free_buffer(buffer);
-        } else if skb_add_rx_frag_netmem(&mut skb, buffer).is_err() {
+        } else if skb_add_rx_frag_netmem(&mut skb, buffer, BUF_SIZE).is_err() {
             self.stats.rx.too_many_frags += 1;
             self.skip = true;
             napi_consume_skb(&mut self.pool, skb);

@@ -166,7 +166,7 @@ impl<H: Hardware> Ring<H> {
         };
         frag.advance(pull_len as u32);
         // There is room: it is the first.
-        skb_add_rx_frag_netmem(&mut skb, frag).ok()?;
+        skb_add_rx_frag_netmem(&mut skb, frag, BUF_SIZE).ok()?;
         Some(skb)
     }
 
@@ -177,7 +177,7 @@ impl<H: Hardware> Ring<H> {
         let frag = page_pool_dma_sync_netmem_for_cpu(&self.pool, buffer).ok()?;
         if frag.is_empty() {
             self.pool.recycle_frag(frag);
-        } else if skb_add_rx_frag_netmem(&mut skb, frag).is_err() {
+        } else if skb_add_rx_frag_netmem(&mut skb, frag, BUF_SIZE).is_err() {
             self.stats.rx.too_many_frags += 1;
             napi_consume_skb(&mut self.pool, skb);
             return None;

@@ -123,6 +123,7 @@ const HEADER: u32 = 256;
 fn drops(driver: &mut Driver<Nic>, queue: usize, hostile: bool) -> (RxStats, Drops) {
     let stats = driver.stats(queue).unwrap_or_default();
     let drops = Drops::new(&stats, &driver.hardware().queue_stats(queue).unwrap_or_default(), hostile);
+    let drops = drops.and("no packet", stats.no_packet, false);
     (stats, drops.and("too long for XDP", stats.xdp_multi_buffer, false))
 }
 

@@ -5,7 +5,7 @@ use netmem::dma::DmaDevice;
 use netmem::mm::PAGE_SIZE;
 use netmem::page_pool::Chunk;
 use netmem::provider::DmabufProvider;
-use netmem::skb::{Skb, SkbFrag};
+use netmem::skb::Skb;
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,7 +67,6 @@ impl Gpu {
                 bytes.extend_from_slice(host);
                 continue;
             }
-            let SkbFrag::Pool(frag) = frag else { panic!("memory of mm without bytes") };
             let iov = frag.borrow().backing().net_iov().expect("a page has bytes");
             let at = iov.area().base_virtual() + iov.index() * self.size + frag.offset() as usize;
             let start = bytes.len();

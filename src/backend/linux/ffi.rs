@@ -19,6 +19,30 @@ pub(super) struct Napi {
     _opaque: [u8; 0],
 }
 
+/// `struct sk_buff`: only its address is used.
+#[repr(C)]
+pub(super) struct SkBuff {
+    _opaque: [u8; 0],
+}
+
+/// A frag, as glue reads it off `skb_shinfo(skb)->frags[i]`.
+#[repr(C)]
+pub(super) struct Frag {
+    pub(super) netmem: NetmemWord,
+    pub(super) offset: u32,
+    pub(super) len: u32,
+}
+
+/// What [`netmem_rs_skb_add_frag`] returns: the frag is the skb's, with its reference.
+pub(super) const FRAG_ATTACHED: u32 = 1;
+/// The last frag has grown by it, and the reference is the caller's.
+pub(super) const FRAG_JOINED: u32 = 2;
+
+/// What [`netmem_rs_iov_tx_addr`] returns: the net_iov is bound to another device, to transmit from.
+pub(super) const IOV_ELSEWHERE: u32 = 1;
+/// It is bound to this device.
+pub(super) const IOV_HERE: u32 = 2;
+
 /// `netmem_ref`: the bits of a tagged pointer.
 pub(super) type NetmemWord = *mut c_void;
 
@@ -106,6 +130,53 @@ unsafe extern "C" {
     pub(super) fn netmem_rs_sync_for_device(pool: *const PagePool, netmem: NetmemWord, offset: u32, len: u32);
     /// `net_devmem_iov_binding_id`, 0 for none, and the address of the owner as its serial.
     pub(super) fn netmem_rs_iov_binding(iov: *const NetIov, owner: *mut u64) -> u32;
+
+    /// `napi_build_skb`, `skb_mark_for_recycle` and `skb_put` of `len`. The buffer ends `size` bytes behind `data`. Null when it
+    /// fails, and the buffer is the caller's then.
+    pub(super) fn netmem_rs_skb_build(data: *mut u8, size: u32, len: u32) -> *mut SkBuff;
+    /// An skb with room for its headers, `skb_mark_for_recycle`, and `skb_put` of `size`, in any context. Null when it fails.
+    pub(super) fn netmem_rs_skb_alloc(size: u32) -> *mut SkBuff;
+    /// `SKB_DATA_ALIGN(sizeof(struct skb_shared_info))`.
+    pub(super) fn netmem_rs_skb_room() -> u32;
+    /// `skb_can_coalesce_netmem`, and then `skb_coalesce_rx_frag` or `skb_add_rx_frag_netmem`. Returns [`FRAG_ATTACHED`],
+    /// [`FRAG_JOINED`], or 0 when the skb has as many frags as it can have, and the reference is the caller's then.
+    pub(super) fn netmem_rs_skb_add_frag(
+        skb: *mut SkBuff,
+        netmem: NetmemWord,
+        offset: u32,
+        len: u32,
+        truesize: u32,
+    ) -> u32;
+    /// `napi_consume_skb` in a poll, and `dev_kfree_skb_any` elsewhere.
+    pub(super) fn netmem_rs_skb_free(skb: *mut SkBuff);
+    /// `skb->len`.
+    pub(super) fn netmem_rs_skb_len(skb: *const SkBuff) -> u32;
+    /// `skb_headlen`.
+    pub(super) fn netmem_rs_skb_headlen(skb: *const SkBuff) -> u32;
+    /// `skb_shinfo(skb)->nr_frags`.
+    pub(super) fn netmem_rs_skb_nr_frags(skb: *const SkBuff) -> u32;
+    /// `skb->truesize`.
+    pub(super) fn netmem_rs_skb_truesize(skb: *const SkBuff) -> u32;
+    /// `skb->data`.
+    pub(super) fn netmem_rs_skb_data(skb: *const SkBuff) -> *mut u8;
+    /// `virt_to_head_page(skb->head)` when `skb->head_frag` says that it is a page, else null: a slab has no references.
+    pub(super) fn netmem_rs_skb_head_page(skb: *const SkBuff) -> *const Page;
+    /// `skb_frag_netmem`, `skb_frag_off` and `skb_frag_size` of a frag that the skb has.
+    pub(super) fn netmem_rs_skb_frag(skb: *const SkBuff, index: u32, frag: *mut Frag);
+    /// `skb_record_rx_queue`.
+    pub(super) fn netmem_rs_skb_set_queue(skb: *mut SkBuff, queue: u16);
+    /// `skb_get_rx_queue`, or 0 when none is recorded.
+    pub(super) fn netmem_rs_skb_queue(skb: *const SkBuff) -> u16;
+    /// CHECKSUM_UNNECESSARY, or CHECKSUM_NONE.
+    pub(super) fn netmem_rs_skb_set_summed(skb: *mut SkBuff, unnecessary: bool);
+    /// Whether it is CHECKSUM_UNNECESSARY.
+    pub(super) fn netmem_rs_skb_summed(skb: *const SkBuff) -> bool;
+    /// CHECKSUM_PARTIAL: `start` counts from `skb->data`.
+    pub(super) fn netmem_rs_skb_set_partial(skb: *mut SkBuff, start: u16, offset: u16);
+    /// Whether it is CHECKSUM_PARTIAL: `skb_checksum_start_offset` and `skb->csum_offset`.
+    pub(super) fn netmem_rs_skb_partial(skb: *const SkBuff, start: *mut u16, offset: *mut u16) -> bool;
+    /// Whether a net_iov is of a binding to transmit from: 0, [`IOV_ELSEWHERE`], or [`IOV_HERE`] with the address of its first byte.
+    pub(super) fn netmem_rs_iov_tx_addr(iov: *const NetIov, device: *mut c_void, addr: *mut usize) -> u32;
 
     /// `page_address`.
     pub(super) fn netmem_rs_page_address(page: *const Page) -> *mut u8;

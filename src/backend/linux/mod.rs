@@ -5,6 +5,8 @@
 mod ffi;
 mod pool;
 mod provider;
+mod raw_skb;
+mod skb;
 mod zone;
 
 pub use provider::{KernelBinding, KernelPages};
@@ -55,6 +57,7 @@ fn pool_of<K: Kind>(memory: NetmemRef<'_, K>) -> *mut ffi::PagePool {
 impl Backend for Host {
     type Pool<K: PoolKind> = pool::Pool<K>;
     type Mapping = pool::PoolMapping;
+    type Packet = skb::Packet;
     type Napi = KernelNapi;
 
     #[inline]

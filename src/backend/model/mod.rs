@@ -5,6 +5,7 @@ mod frag_page;
 mod hold;
 mod idle;
 mod mapping;
+mod packet;
 mod pool;
 mod ring;
 mod shared;
@@ -37,6 +38,7 @@ pub struct KernelNapi;
 impl Backend for Host {
     type Pool<K: PoolKind> = pool::Pool<K>;
     type Mapping = hold::PoolMapping;
+    type Packet = packet::Packet;
     type Napi = KernelNapi;
 
     #[inline]
