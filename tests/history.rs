@@ -706,7 +706,7 @@ fn row_56_an_unreadable_packet_that_nobody_has_summed() {
 
     // A driver that does not ask: nobody takes a number for the sum of bytes that were not read.
     let mut skb = Skb::copy_from(b"headers").unwrap();
-    skb.add_rx_frag(unreadable()).unwrap();
+    skb.add_rx_frag(unreadable(), 2048).unwrap();
     assert_eq!((skb.ip_summed(), skb.is_deliverable()), (IpSummed::None, false));
     assert_eq!(skb.checksum(0, skb.len()), Err(ReadError::Unreadable { frag: 0, start: 7, end: 107 }));
     assert!(skb.checksum(0, 7).is_ok(), "the headers can be summed (rule D4)");
