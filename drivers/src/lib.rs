@@ -20,6 +20,6 @@ pub mod port;
 mod readable;
 mod transmit;
 
-pub use driver::{Driver, DriverError, Polled, QueueConfig, QueueMemory, RxStats, XdpError};
+pub use driver::{Driver, DriverError, Polled, QueueConfig, QueueMemory, QueuePlan, RxStats, XdpError};
 pub use readable::ReadableOnly;
 pub use transmit::{TransmitError, Transmitter, TxStats};

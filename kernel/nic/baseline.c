@@ -264,9 +264,18 @@ static void *made(struct nic_c *c, struct memory *m)
 	return made;
 }
 
-void *netmem_nic_mem_alloc(void *nic, u32 queue, bool bound, u32 rx_page_size)
+void *netmem_nic_maker(void *nic)
 {
-	return made(nic, memory_make(nic, queue));
+	return nic;
+}
+
+void netmem_nic_maker_free(void *maker)
+{
+}
+
+void *netmem_nic_mem_alloc(void *maker, u32 queue, bool bound, u32 rx_page_size)
+{
+	return made(maker, memory_make(maker, queue));
 }
 
 void netmem_nic_mem_free(void *memory)

@@ -5,16 +5,26 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::ptr::{NonNull, null_mut};
-use netmem::Page;
 use netmem::netdev::{QueueMgmt, RxMemory, RxQueueConfig};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams};
 use netmem::provider::KernelPages;
-use netmem_drivers::{Driver, QueueConfig, QueueMemory};
+use netmem::skb::{IpSummed, MAX_SKB_FRAGS, Skb, SkbFrag};
+use netmem::{Frag, Kind, Page};
+use netmem_drivers::{Driver, QueueConfig, QueueMemory, QueuePlan};
 
 unsafe extern "C" {
-    /// Delivers a packet: `napi_gro_receive`. It takes the `struct sk_buff` over.
-    fn netmem_nic_deliver(napi: NonNull<c_void>, skb: NonNull<()>);
+    /// Builds an sk_buff of a packet and delivers it. It takes every reference over. `frags` has `count` pieces.
+    fn netmem_nic_deliver_pieces(
+        napi: NonNull<c_void>,
+        head: *const Piece,
+        frags: *const Piece,
+        count: u32,
+        checked: bool,
+    );
+    /// Copies a packet into an sk_buff and delivers it. `packet` has `len` bytes.
+    fn netmem_nic_deliver_copy(napi: NonNull<c_void>, packet: *const u8, len: usize, checked: bool);
 }
 
 /// The receive side of an open device.
@@ -23,7 +33,30 @@ pub(crate) struct Opened {
     napi: NonNull<c_void>,
 }
 
+/// What makes memory while the driver polls.
+pub(crate) struct Maker {
+    hardware: Nic,
+    plan: QueuePlan,
+}
+
 type Memory = QueueMemory<Nic>;
+
+/// A part of a packet, whose reference goes to the one who gets it: `struct piece`.
+#[repr(C)]
+struct Piece {
+    netmem: *mut (),
+    offset: u32,
+    len: u32,
+}
+
+impl Piece {
+    const NONE: Piece = Piece { netmem: null_mut(), offset: 0, len: 0 };
+
+    fn of<K: Kind>(frag: Frag<K>) -> Self {
+        let (word, offset, len) = frag.into_raw_parts();
+        Piece { netmem: word.as_ptr(), offset, len }
+    }
+}
 
 /// What a queue has counted: `struct netmem_nic_stats`.
 #[repr(C)]
@@ -34,7 +67,6 @@ pub(crate) struct Counts {
     alloc_failed: u64,
     dropped: u64,
     unsummed: u64,
-    no_memory: u64,
     /// The counters of both pools, added up, in the kernel's order.
     pools: [u64; 11],
 }
@@ -84,28 +116,73 @@ unsafe extern "C" fn netmem_nic_close(opened: NonNull<Opened>) {
 unsafe extern "C" fn netmem_nic_poll(opened: &mut Opened, budget: u32, starved: &mut bool) -> u32 {
     let napi = opened.napi;
     let polled = opened.driver.poll(budget, |skb| {
-        // SAFETY: the NAPI is the one that polls, and the skb is the callee's from here on.
-        unsafe { netmem_nic_deliver(napi, skb.into_raw()) };
+        deliver(napi, skb);
         None
     });
     *starved = polled.starved;
     polled.work
 }
 
+/// Gives a packet to the kernel.
+fn deliver(napi: NonNull<c_void>, mut skb: Skb) {
+    let checked = skb.ip_summed() == IpSummed::Unnecessary;
+    if skb.nr_frags() == 0 && !skb.linear().is_empty() && skb.linear_page().is_none() {
+        let bytes = skb.linear();
+        // SAFETY: the NAPI is the one that polls; pointer and length are those of a slice that lives.
+        return unsafe { netmem_nic_deliver_copy(napi, bytes.as_ptr(), bytes.len(), checked) };
+    }
+    let head = skb.take_head().map_or(Piece::NONE, Piece::of);
+    let mut frags = [const { MaybeUninit::<Piece>::uninit() }; MAX_SKB_FRAGS];
+    let mut count = 0;
+    for frag in skb.take_frags() {
+        // Drivers attach memory of pools alone.
+        if let SkbFrag::Pool(frag) = frag {
+            frags[count].write(Piece::of(frag));
+            count += 1;
+        }
+    }
+    // SAFETY: the NAPI is the one that polls. `count` pieces have been written. Each of them had one reference, which is the
+    // callee's now.
+    unsafe { netmem_nic_deliver_pieces(napi, &head, frags.as_ptr().cast(), count as u32, checked) }
+}
+
+/// Returns what makes memory for the queue beside polls, or null.
+///
+/// # Safety
+///
+/// The receive side is open, and nobody else uses it. `netmem_nic_maker_free` is called before `netmem_nic_close`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_maker(opened: &mut Opened) -> *mut Maker {
+    let hardware = opened.driver.hardware().clone();
+    let maker = opened.driver.plan(0).map(|plan| Maker { hardware, plan: plan.clone() });
+    maker.map_or(null_mut(), |maker| Box::into_raw(Box::new(maker)))
+}
+
+/// Drops it.
+///
+/// # Safety
+///
+/// `maker` came from `netmem_nic_maker` and is not used any more.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn netmem_nic_maker_free(maker: NonNull<Maker>) {
+    // SAFETY: the box was leaked by `netmem_nic_maker`, and nobody uses it any more, says the caller.
+    drop(unsafe { Box::from_raw(maker.as_ptr()) });
+}
+
 /// Makes memory for a queue. Null when that is not possible.
 ///
 /// # Safety
 ///
-/// The receive side is open, and nobody else uses it.
+/// `maker` is not freed, and nobody else makes memory meanwhile. The receive side may be polled. One may sleep.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn netmem_nic_mem_alloc(
-    opened: &mut Opened,
+    maker: &mut Maker,
     queue: u32,
     bound: bool,
     rx_page_size: u32,
 ) -> *mut Memory {
     let Some(config) = RxQueueConfig::of_kernel(bound, rx_page_size) else { return null_mut() };
-    let memory = opened.driver.queue_mem_alloc(queue as usize, &config);
+    let memory = maker.plan.make(&mut maker.hardware, queue as usize, &config, 0);
     memory.map_or(null_mut(), |memory| Box::into_raw(Box::new(memory)))
 }
 
@@ -166,7 +243,6 @@ unsafe extern "C" fn netmem_nic_stats(opened: &Opened, counts: &mut Counts) {
         alloc_failed: stats.alloc_failed,
         dropped: stats.drops().iter().map(|(_, count)| count).sum(),
         unsummed: stats.unsummed,
-        no_memory: stats.no_packet,
         pools,
     };
 }

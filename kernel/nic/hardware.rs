@@ -153,7 +153,8 @@ impl Shared {
     }
 }
 
-/// The hardware of one receive queue.
+/// The hardware of one receive queue. A clone is the same hardware.
+#[derive(Clone)]
 pub(crate) struct Nic {
     shared: Arc<Shared>,
     device: Arc<dyn DmaDevice>,

@@ -36,7 +36,7 @@ struct nic {
 	u8 __iomem *hw;
 	struct napi_struct napi;
 	struct timer_list starved;
-	void *rust;
+	void *rust, *maker;
 	bool polls;
 	u32 entries;
 	struct setup setup;
@@ -196,14 +196,11 @@ static int q_alloc(struct net_device *dev, struct netdev_queue_config *config, v
 	bool bound = netif_rxq_has_unreadable_mp(dev, queue);
 	struct nic *p = netdev_priv(dev);
 	struct queue_memory *m = memory;
-	bool polled = p->polls;
 
-	if (!p->rust)
+	/* NAPI runs on. */
+	if (!p->maker)
 		return -ENETDOWN;
-	polls_stop(p);
-	m->rust = netmem_nic_mem_alloc(p->rust, queue, bound, 0);
-	if (polled)
-		polls_go(p);
+	m->rust = netmem_nic_mem_alloc(p->maker, queue, bound, 0);
 	return m->rust ? 0 : -ENOMEM;
 }
 
@@ -329,7 +326,11 @@ static int nic_open(struct net_device *dev)
 	wr(p, TIPG, 0x00602006);
 	wr(p, TCTL, BIT(1) | BIT(3) | 0x0f << 4 | 0x40 << 12);	/* enable, pad, the usual collision values */
 	p->rust = netmem_nic_open(&p->setup);
-	if (!p->rust) {
+	p->maker = p->rust ? netmem_nic_maker(p->rust) : NULL;
+	if (!p->maker) {
+		if (p->rust)
+			netmem_nic_close(p->rust);
+		p->rust = NULL;
 		rings_free(p);
 		return -ENOMEM;
 	}
@@ -362,6 +363,8 @@ static int nic_stop(struct net_device *dev)
 	netif_queue_set_napi(dev, 0, NETDEV_QUEUE_TYPE_TX, NULL);
 	polls_stop(p);
 	say(p);
+	netmem_nic_maker_free(p->maker);
+	p->maker = NULL;
 	netmem_nic_close(p->rust);
 	p->rust = NULL;
 	wr(p, TCTL, 0);

@@ -28,7 +28,10 @@ struct setup {
 void *netmem_nic_open(const struct setup *setup);
 void netmem_nic_close(void *nic);
 u32 netmem_nic_poll(void *nic, u32 budget, bool *starved);
-void *netmem_nic_mem_alloc(void *nic, u32 queue, bool bound, u32 rx_page_size);
+/* What makes memory while the receive side is polled. */
+void *netmem_nic_maker(void *nic);
+void netmem_nic_maker_free(void *maker);
+void *netmem_nic_mem_alloc(void *maker, u32 queue, bool bound, u32 rx_page_size);
 void netmem_nic_mem_free(void *memory);
 void *netmem_nic_stop(void *nic, u32 queue);
 void *netmem_nic_start(void *nic, u32 queue, void *memory);

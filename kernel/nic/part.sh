@@ -1,6 +1,6 @@
 # The second and third part of kernel/run: the driver over a NIC and the kernel's page_pool. Sourced, never run.
 
-nic_doors=(open close poll mem_alloc mem_free stop start stats)
+nic_doors=(open close poll maker maker_free mem_alloc mem_free stop start stats)
 
 # nic_rust CRATE: the crate in directory CRATE as $build/nic_rust.o.
 nic_rust() {

@@ -1,7 +1,7 @@
 //! [`QueueMemory`]: what a queue runs on, and how the driver makes, stops and starts it.
 
 use super::Driver;
-use super::plan::{Sizes, are_mapped_for, fill, has_some};
+use super::plan::{Sizes, are_mapped_for};
 use super::queue::RxQueue;
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,6 +19,12 @@ pub struct QueueMemory<H: Hardware> {
     parked: Vec<(Received, Option<Received<Page>>)>,
     memory: RxMemory,
     sizes: Sizes,
+}
+
+impl<H: Hardware> QueueMemory<H> {
+    pub(super) fn new(ring: RxRing<H::Queue>, memory: RxMemory, sizes: Sizes) -> Self {
+        QueueMemory { ring: Some(ring), parked: Vec::new(), memory, sizes }
+    }
 }
 
 impl<H: Hardware> fmt::Debug for QueueMemory<H> {
@@ -50,21 +56,7 @@ impl<H: Hardware> QueueMgmt for Driver<H> {
         if self.xdp.is_some() && bound.is_some_and(|provider| provider.is_unreadable()) {
             return Err(QueueError::Program { queue });
         }
-        let (plan, backlog) = (&rx.plan, rx.backlog());
-        let sizes = plan.sizes(config);
-        let mut memory = plan.make(queue, config)?;
-        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload().piece_size());
-        if size > max {
-            return Err(QueueError::BufferSize { size, max });
-        }
-        let rings = self.hardware.rx_queue(queue).ok_or(QueueError::NoRings { queue })?;
-        let mut ring = RxRing::new(rings).map_err(|reason| QueueError::Ring { queue, reason })?;
-        // Not kicked: the device does not have them before the queue starts.
-        match fill(&mut ring, &mut memory, sizes, backlog) {
-            (_, Some(reason)) => Err(QueueError::Post { queue, reason }),
-            (0, None) if !has_some(&mut memory, sizes) => Err(QueueError::NoBuffers),
-            _ => Ok(QueueMemory { ring: Some(ring), parked: Vec::new(), memory, sizes }),
-        }
+        rx.plan.make(&mut self.hardware, queue, config, rx.backlog())
     }
 
     fn payload_pool(memory: &QueueMemory<H>) -> &PagePool {

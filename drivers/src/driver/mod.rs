@@ -13,6 +13,7 @@ mod stats;
 
 pub use error::{DriverError, XdpError};
 pub use memory::QueueMemory;
+pub use plan::QueuePlan;
 pub use stats::RxStats;
 
 use crate::transmit::Transmitter;
@@ -28,7 +29,7 @@ use netmem::netdev::{
 };
 use netmem::page_pool::{AnyProvider, MemoryProvider};
 use netmem::skb::Skb;
-use plan::{Plan, Sizes, are_mapped_for};
+use plan::{Sizes, are_mapped_for};
 use queue::{Frame, RxQueue};
 
 /// Receives on the queues of a device.
@@ -125,7 +126,7 @@ impl<H: Hardware> Driver<H> {
                 let started = net.started_on(queue, provider);
                 debug_assert!(started.is_ok(), "the queue is new, so nothing is bound to it");
             }
-            let plan = Plan::new(&pools, ring.device().clone(), buffer_size, header_size);
+            let plan = QueuePlan::new(&pools, ring.device().clone(), buffer_size, header_size);
             queues.push(RxQueue {
                 ring: Some(ring),
                 plan,
@@ -315,6 +316,11 @@ impl<H: Hardware> Driver<H> {
     pub fn posted(&self, queue: usize) -> Option<(usize, usize)> {
         let ring = self.queues.get(queue)?.ring.as_ref();
         Some(ring.map_or((0, 0), |ring| (ring.posted(), ring.depth())))
+    }
+
+    /// Returns how memory is made for a queue, to make some beside a poll; `None` when there is no such queue.
+    pub fn plan(&self, queue: usize) -> Option<&QueuePlan> {
+        self.queues.get(queue).map(|queue| &queue.plan)
     }
 
     /// The pools, to look at.

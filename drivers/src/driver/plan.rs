@@ -1,14 +1,21 @@
-//! [`Plan`]: how the driver makes memory for a queue, and posts it.
+//! [`QueuePlan`]: how the driver makes memory for a queue, and posts it.
 
+use super::QueueMemory;
 use alloc::sync::Arc;
+use core::fmt;
 use netmem::Page;
 use netmem::dma::{DeviceId, DmaDevice, DmaDirection, DmaQueue};
 use netmem::mm::PAGE_SIZE;
-use netmem::netdev::{PostError, QueueError, RxKind, RxMemory, RxQueueConfig, RxRing};
+use netmem::netdev::{Hardware, PostError, QueueError, RxKind, RxMemory, RxQueueConfig, RxRing};
 use netmem::page_pool::{AnyProvider, Frag, MemoryProvider, PagePool, PagePoolParams};
 
-/// How the driver makes memory for a queue.
-pub(super) struct Plan {
+/// How the driver makes memory for a queue: what [`Driver`](super::Driver) reads off the pools that the queue starts with.
+///
+/// A core makes the new memory of a queue while the old one is polled. A poll has the driver as `&mut`, so this is a value of its own:
+/// the caller keeps a clone of it, and of its hardware, and [makes](Self::make) memory beside a poll. [`QueueMgmt`](netmem::netdev::QueueMgmt)
+/// then stops the queue and starts it again.
+#[derive(Clone)]
+pub struct QueuePlan {
     /// Its own pages; `None` when it was started without any.
     pages: Option<Arc<dyn MemoryProvider<Kind = Page>>>,
     params: PagePoolParams,
@@ -28,7 +35,7 @@ pub(super) struct Sizes {
     pub(super) headroom: u32,
 }
 
-impl Plan {
+impl QueuePlan {
     /// Reads off the pools that a queue starts with how the driver would make them.
     pub(super) fn new(pools: &RxMemory, device: Arc<dyn DmaDevice>, buffer_size: u32, header_size: u32) -> Self {
         let page = |provider: &AnyProvider| match provider {
@@ -39,10 +46,10 @@ impl Plan {
         let payload = page(pools.payload().provider());
         let piece = if payload.is_some() { pools.payload().piece_size() } else { PAGE_SIZE as u32 };
         let params = PagePoolParams::for_device(device, PAGE_SIZE as u32);
-        Plan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
+        QueuePlan { pages: payload.or_else(|| headers.clone()), params, piece, headers, buffer_size, header_size }
     }
 
-    pub(super) fn sizes<K: RxKind>(&self, config: &RxQueueConfig<K>) -> Sizes {
+    fn sizes<K: RxKind>(&self, config: &RxQueueConfig<K>) -> Sizes {
         let buffer = match config.rx_page_size() {
             0 => self.buffer_size,
             size => size,
@@ -50,8 +57,38 @@ impl Plan {
         Sizes { buffer, header: self.header_size, headroom: config.headroom() }
     }
 
+    /// Makes pools and a ring for queue `queue`, and fills the ring but for `spare` descriptors. The device does not have the buffers
+    /// before the queue starts.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`]: the device has no rings to give, a pool is refused, or there is no memory. What was made is dropped.
+    #[doc(alias = "ndo_queue_mem_alloc")]
+    pub fn make<H: Hardware>(
+        &self,
+        hardware: &mut H,
+        queue: usize,
+        config: &RxQueueConfig<H::Rx>,
+        spare: usize,
+    ) -> Result<QueueMemory<H>, QueueError> {
+        let sizes = self.sizes(config);
+        let mut memory = self.pools(queue, config)?;
+        let (size, max) = (sizes.buffer.saturating_add(sizes.headroom), memory.payload().piece_size());
+        if size > max {
+            return Err(QueueError::BufferSize { size, max });
+        }
+        let rings = hardware.rx_queue(queue).ok_or(QueueError::NoRings { queue })?;
+        let mut ring = RxRing::new(rings).map_err(|reason| QueueError::Ring { queue, reason })?;
+        // Not kicked: the device does not have them before the queue starts.
+        match fill(&mut ring, &mut memory, sizes, spare) {
+            (_, Some(reason)) => Err(QueueError::Post { queue, reason }),
+            (0, None) if !has_some(&mut memory, sizes) => Err(QueueError::NoBuffers),
+            _ => Ok(QueueMemory::new(ring, memory, sizes)),
+        }
+    }
+
     /// Makes pools for a queue.
-    pub(super) fn make<K: RxKind>(&self, queue: usize, config: &RxQueueConfig<K>) -> Result<RxMemory, QueueError> {
+    fn pools<K: RxKind>(&self, queue: usize, config: &RxQueueConfig<K>) -> Result<RxMemory, QueueError> {
         let refused = |reason| QueueError::Pool { queue, reason };
         let mut params = PagePoolParams { queue_idx: queue as u32, ..self.params.clone() };
         let provider = match config.provider().cloned().map(Into::<AnyProvider>::into) {
@@ -76,6 +113,15 @@ impl Plan {
         let headers = self.headers.as_ref().map(|headers| PagePool::<Page>::new(self.params.clone(), headers.clone()));
         let headers = headers.transpose().map_err(refused)?;
         Ok(RxMemory::new(PagePool::new(params, provider).map_err(refused)?, headers))
+    }
+}
+
+impl fmt::Debug for QueuePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueuePlan")
+            .field("buffer_size", &self.buffer_size)
+            .field("header_size", &self.header_size)
+            .finish()
     }
 }
 
@@ -123,7 +169,7 @@ fn alloc(memory: &mut RxMemory, sizes: Sizes) -> Option<(Frag, Option<Frag<Page>
 }
 
 /// Returns whether there are buffers for one descriptor.
-pub(super) fn has_some(memory: &mut RxMemory, sizes: Sizes) -> bool {
+fn has_some(memory: &mut RxMemory, sizes: Sizes) -> bool {
     let buffers = alloc(memory, sizes);
     buffers.map(|(payload, header)| recycle(memory, payload, header)).is_some()
 }

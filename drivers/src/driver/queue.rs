@@ -12,7 +12,7 @@
 //! forget one. Read [`refill`](RxQueue::refill), [`receive`](RxQueue::receive) and [`add`](RxQueue::add) in this order.
 
 use super::RxStats;
-use super::plan::{Plan, Sizes, fill};
+use super::plan::{QueuePlan, Sizes, fill};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use netmem::netdev::{
@@ -25,7 +25,7 @@ use netmem::skb::{HeadError, IpSummed, Skb, check_frame};
 pub(super) struct RxQueue<H: Hardware> {
     /// `None` while the queue is stopped.
     pub(super) ring: Option<RxRing<H::Queue>>,
-    pub(super) plan: Plan,
+    pub(super) plan: QueuePlan,
     pub(super) sizes: Sizes,
     /// Bytes of the longest frame that the device receives.
     pub(super) max_frame: u32,
