@@ -5,6 +5,7 @@ use super::slots::{NoItem, Reserved, Slots};
 use crate::Refused;
 use crate::alloc::Arc;
 use crate::assert::assert_not_impl_any;
+use crate::backend::Mapping;
 use crate::dma::{DmaDevice, DmaQueue, DmaSlice, RxCompletion, RxDescriptor};
 use crate::error::errno::{EINVAL, EIO, ENETDOWN, ENOMEM, ENOSPC};
 use crate::memory::{Kind, Page, PageOrIov};
@@ -60,7 +61,7 @@ use core::mem::ManuallyDrop;
 ///
 /// # Invariants
 ///
-/// A slot with buffers has been posted to the queue and not been completed. `held` counts the buffers of each pool in the slots.
+/// A slot with buffers has been posted to the queue and not been completed. `held` has the pool of each buffer in the slots.
 pub struct RxRing<Q: DmaQueue, K: Kind = PageOrIov> {
     queue: Q,
     slots: Slots<Buffers<K>>,
@@ -282,6 +283,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     /// # Errors
     ///
     /// [`PostError`], with the reason and the buffers.
+    #[inline]
     pub fn post_behind(
         &mut self,
         payload: Frag<K>,
@@ -313,6 +315,7 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     }
 
     /// Checks buffers, holds their pools, and reserves a slot for them.
+    #[inline]
     fn admit(&mut self, payload: &Frag<K>, headroom: u32, header: Option<&Frag<Page>>) -> Result<Reserved, PostError> {
         if !self.running {
             return Err(PostError::Halted);
@@ -320,18 +323,33 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         if headroom != 0 && headroom >= payload.len() {
             return Err(PostError::Headroom { headroom, len: payload.len() });
         }
-        self.held.add(payload, headroom, self.queue.device())?;
+        match self.held.check(payload, headroom) {
+            Some(checked) => checked?,
+            None => self.hold(payload, headroom)?,
+        }
         if let Some(header) = header {
-            if let Err(reason) = self.held.add(header, 0, self.queue.device()) {
-                self.held.remove(payload);
-                return Err(reason);
+            match self.held.check(header, 0) {
+                Some(checked) => checked?,
+                None => self.hold(header, 0)?,
             }
         }
-        self.slots.reserve().ok_or_else(|| {
-            self.held.remove(payload);
-            header.into_iter().for_each(|header| self.held.remove(header));
-            PostError::Full
-        })
+        self.slots.reserve().ok_or(PostError::Full)
+    }
+
+    /// Holds a pool that is new to the ring, and lets go of those of which the device has nothing.
+    #[cold]
+    fn hold<H: Kind>(&mut self, frag: &Frag<H>, headroom: u32) -> Result<(), PostError> {
+        let slots = &self.slots;
+        self.held.retain(|pool| {
+            slots.items().any(|item| pool.is_of(&item.payload) || item.header.iter().any(|header| pool.is_of(header)))
+        });
+        self.held.add(frag, headroom, self.queue.device().id())
+    }
+
+    /// Lets go of pools that were dropped: the device has nothing any more.
+    #[cold]
+    fn let_go(&mut self) {
+        self.held.retain(Mapping::has_owner);
     }
 
     /// Tells the device about what was posted since the last time.
@@ -345,18 +363,20 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
     ///
     /// [`CompletionError`]. For `Index` and `NotPosted` no buffer is touched; else those of the descriptor that it names go
     /// back to their pools.
+    #[inline]
     pub fn complete(&mut self) -> Option<Result<Completed<K>, CompletionError>> {
         let completion = self.queue.complete()?;
         Some(self.take(completion))
     }
 
+    #[inline]
     fn take(&mut self, completion: RxCompletion) -> Result<Completed<K>, CompletionError> {
         let RxCompletion { id, payload_len, header_len, end_of_frame, failed, csum_ok } = completion;
         let Buffers { payload, headroom, header } = self.slots.remove(id)?;
+        if self.slots.room() == self.slots.depth() {
+            self.let_go();
+        }
         let index = (id & 0xffff) as usize;
-        // INVARIANT: the slot is empty, so its buffers are not counted any more.
-        self.held.remove(&payload);
-        header.iter().for_each(|header| self.held.remove(header));
         if failed {
             return Err(CompletionError::Failed { index, end_of_frame });
         }

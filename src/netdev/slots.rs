@@ -68,6 +68,7 @@ pub(super) struct Reserved {
 
 impl Reserved {
     /// Returns the number that stands for the slot in a descriptor.
+    #[inline]
     pub(super) fn id(&self) -> u32 {
         u32::from(self.generation) << 16 | u32::from(self.index)
     }
@@ -105,11 +106,13 @@ impl<T> Slots<T> {
     }
 
     /// Returns how many slots are free.
+    #[inline]
     pub(super) fn room(&self) -> usize {
         self.free.len()
     }
 
     /// Takes a free slot, if there is one.
+    #[inline]
     pub(super) fn reserve(&mut self) -> Option<Reserved> {
         let index = self.free.pop()?;
         let slot = &mut self.items.0[usize::from(index)];
@@ -118,6 +121,7 @@ impl<T> Slots<T> {
     }
 
     /// Puts an item into a slot that was reserved.
+    #[inline]
     pub(super) fn fill(&mut self, slot: Reserved, item: T) {
         self.items.0[usize::from(slot.index)].item = Some(item);
     }
@@ -127,6 +131,7 @@ impl<T> Slots<T> {
     /// # Errors
     ///
     /// [`NoItem`]; no item is touched.
+    #[inline]
     pub(super) fn remove(&mut self, id: u32) -> Result<T, NoItem> {
         let (index, generation) = ((id & 0xffff) as usize, (id >> 16) as u16);
         let depth = self.depth;
@@ -138,6 +143,11 @@ impl<T> Slots<T> {
         // INVARIANT: the slot is empty, so it is free.
         self.free.push(index as u16);
         Ok(item)
+    }
+
+    /// Returns the items.
+    pub(super) fn items(&self) -> impl Iterator<Item = &T> {
+        self.items.0.iter().filter_map(|slot| slot.item.as_ref())
     }
 
     /// Takes the items out of the table for a while, so that a panic does not drop them. Free slots stay free.

@@ -99,6 +99,7 @@ impl Backend for Host {
         (id, owner)
     }
 
+    #[inline]
     fn page_address(page: &Page) -> NonNull<u8> {
         // SAFETY: a `&Page` is a page that lives, of memory that the kernel has mapped.
         let address = unsafe { ffi::netmem_rs_page_address(page) };
