@@ -5,26 +5,16 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ffi::c_void;
-use core::mem::MaybeUninit;
 use core::ptr::{NonNull, null_mut};
+use netmem::Page;
 use netmem::netdev::{QueueMgmt, RxMemory, RxQueueConfig};
 use netmem::page_pool::{AnyProvider, MemoryProvider, PagePool, PagePoolParams};
 use netmem::provider::KernelPages;
-use netmem::skb::{IpSummed, MAX_SKB_FRAGS, Skb, SkbFrag};
-use netmem::{Frag, Kind, Page};
 use netmem_drivers::{Driver, QueueConfig, QueueMemory, QueuePlan};
 
 unsafe extern "C" {
-    /// Builds an sk_buff of a packet and delivers it. It takes every reference over. `frags` has `count` pieces.
-    fn netmem_nic_deliver_pieces(
-        napi: NonNull<c_void>,
-        head: *const Piece,
-        frags: *const Piece,
-        count: u32,
-        checked: bool,
-    );
-    /// Copies a packet into an sk_buff and delivers it. `packet` has `len` bytes.
-    fn netmem_nic_deliver_copy(napi: NonNull<c_void>, packet: *const u8, len: usize, checked: bool);
+    /// Delivers an sk_buff: `eth_type_trans`, and `napi_gro_receive`.
+    fn netmem_nic_deliver(napi: NonNull<c_void>, skb: NonNull<()>);
 }
 
 /// The receive side of an open device.
@@ -40,23 +30,6 @@ pub(crate) struct Maker {
 }
 
 type Memory = QueueMemory<Nic>;
-
-/// A part of a packet, whose reference goes to the one who gets it: `struct piece`.
-#[repr(C)]
-struct Piece {
-    netmem: *mut (),
-    offset: u32,
-    len: u32,
-}
-
-impl Piece {
-    const NONE: Piece = Piece { netmem: null_mut(), offset: 0, len: 0 };
-
-    fn of<K: Kind>(frag: Frag<K>) -> Self {
-        let (word, offset, len) = frag.into_raw_parts();
-        Piece { netmem: word.as_ptr(), offset, len }
-    }
-}
 
 /// What a queue has counted: `struct netmem_nic_stats`.
 #[repr(C)]
@@ -116,34 +89,13 @@ unsafe extern "C" fn netmem_nic_close(opened: NonNull<Opened>) {
 unsafe extern "C" fn netmem_nic_poll(opened: &mut Opened, budget: u32, starved: &mut bool) -> u32 {
     let napi = opened.napi;
     let polled = opened.driver.poll(budget, |skb| {
-        deliver(napi, skb);
+        // SAFETY: the NAPI is the one that polls, and the packet is the callee's now. It has a whole Ethernet header, because the
+        // driver drops what has none.
+        unsafe { netmem_nic_deliver(napi, skb.into_raw()) };
         None
     });
     *starved = polled.starved;
     polled.work
-}
-
-/// Gives a packet to the kernel.
-fn deliver(napi: NonNull<c_void>, mut skb: Skb) {
-    let checked = skb.ip_summed() == IpSummed::Unnecessary;
-    if skb.nr_frags() == 0 && !skb.linear().is_empty() && skb.linear_page().is_none() {
-        let bytes = skb.linear();
-        // SAFETY: the NAPI is the one that polls; pointer and length are those of a slice that lives.
-        return unsafe { netmem_nic_deliver_copy(napi, bytes.as_ptr(), bytes.len(), checked) };
-    }
-    let head = skb.take_head().map_or(Piece::NONE, Piece::of);
-    let mut frags = [const { MaybeUninit::<Piece>::uninit() }; MAX_SKB_FRAGS];
-    let mut count = 0;
-    for frag in skb.take_frags() {
-        // Drivers attach memory of pools alone.
-        if let SkbFrag::Pool(frag) = frag {
-            frags[count].write(Piece::of(frag));
-            count += 1;
-        }
-    }
-    // SAFETY: the NAPI is the one that polls. `count` pieces have been written. Each of them had one reference, which is the
-    // callee's now.
-    unsafe { netmem_nic_deliver_pieces(napi, &head, frags.as_ptr().cast(), count as u32, checked) }
 }
 
 /// Returns what makes memory for the queue beside polls, or null.
