@@ -40,6 +40,7 @@ pub(crate) struct Counts {
     alloc_failed: u64,
     dropped: u64,
     unsummed: u64,
+    no_memory: u64,
     /// The counters of both pools, added up, in the kernel's order.
     pools: [u64; 11],
 }
@@ -195,6 +196,7 @@ unsafe extern "C" fn netmem_nic_stats(opened: &Opened, counts: &mut Counts) {
         alloc_failed: stats.alloc_failed,
         dropped: stats.drops().iter().map(|(_, count)| count).sum(),
         unsummed: stats.unsummed,
+        no_memory: stats.no_packet,
         pools,
     };
 }
