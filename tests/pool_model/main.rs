@@ -55,7 +55,7 @@ fn pool_config() -> impl Strategy<Value = PoolConfig> {
     let dma = select(vec![(false, false), (true, false), (true, true), (true, true)]);
     let range = select(vec![(0, 4096), (256, 1500), (64, 64)]);
     let nid = select(vec![None, Some(0), Some(1)]);
-    (select(vec![1, 2, 5, 8, 64, 150, 0]), dma, range, nid, 0..4).prop_map(
+    (select(vec![1, 2, 5, 8, 31, 32, 64, 150, 0]), dma, range, nid, 0..4).prop_map(
         |(pool_size, dma, (offset, max_len), nid, iov)| PoolConfig {
             pool_size,
             dma,

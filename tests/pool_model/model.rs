@@ -111,6 +111,8 @@ pub(crate) struct Pool {
     pub(crate) cache: Vec<Id>,
     pub(crate) ring: VecDeque<Id>,
     pub(crate) ring_size: usize,
+    /// Where in the array of the ring the next word is taken, and the first slot that is taken and not cleared.
+    consumer: (usize, usize),
     pub(crate) stats: Stats,
     pub(crate) held: u32,
     pub(crate) released: u32,
@@ -122,6 +124,21 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    // __ptr_ring_consume, __ptr_ring_discard_one, and the batch of __ptr_ring_set_size
+    fn consume(&mut self) -> Option<Id> {
+        let id = self.ring.pop_front()?;
+        let batch = if 16 > self.ring_size / 2 { 1 } else { 16 };
+        let (head, tail) = &mut self.consumer;
+        *head += 1;
+        if *head - *tail >= batch || *head >= self.ring_size {
+            *tail = *head;
+        }
+        if *head >= self.ring_size {
+            (*head, *tail) = (0, 0);
+        }
+        Some(id)
+    }
+
     pub(crate) fn inflight(&self) -> usize {
         (self.held - self.released) as usize
     }
@@ -248,6 +265,7 @@ impl Model {
             cache: Vec::new(),
             ring: VecDeque::new(),
             ring_size,
+            consumer: (0, 0),
             stats: Stats::default(),
             held: 0,
             released: 0,
@@ -328,7 +346,7 @@ impl Model {
             self.pools[p].stats.alloc_empty += 1;
             return None;
         }
-        while let Some(id) = self.pools[p].ring.pop_front() {
+        while let Some(id) = self.pools[p].consume() {
             let memory = &self.memory[id];
             // Here: without a preference every node will do.
             if memory.iov || self.pools[p].nid.is_none_or(|nid| memory.node as i32 == nid) {
@@ -448,7 +466,7 @@ impl Model {
     fn recycle_in_ring(&mut self, p: usize, id: Id) -> bool {
         let pool = &mut self.pools[p];
         // Here: the ring of a pool that is gone takes nothing.
-        let room = pool.alive && pool.ring.len() < pool.ring_size;
+        let room = pool.alive && pool.ring.len() + pool.consumer.0 - pool.consumer.1 < pool.ring_size;
         if room {
             pool.ring.push_back(id);
             pool.stats.recycle_ring += 1;

@@ -20,6 +20,10 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 #[repr(align(64))]
 struct Line<T>(T);
 
+/// How many slots the consumer empties before producers may fill them again, in a ring that is long enough. Linux does this so that
+/// producers and consumer do not write one cache line in turn; here it makes both count the same rings as full.
+const LAP: usize = if cfg!(loom) { 2 } else { 16 };
+
 /// Room for one word.
 struct Slot {
     word: AtomicPtr<()>,
@@ -31,14 +35,20 @@ struct Slot {
 ///
 /// # Invariants
 ///
-/// Positions `head..tail` are reserved: each slot there holds a word or is about to (null until then). Every other slot
-/// is null. `tail - head` is at most `capacity`, which is at most the number of slots.
+/// Positions `head..tail` are reserved: each slot there holds a word or is about to (null until then), except that the consumer has
+/// emptied `head..next`. Every other slot is null. `tail - head` is at most `capacity`, which is at most the number of slots.
+/// `next - head` is less than `lap`.
+#[doc(alias = "ptr_ring")]
 pub(super) struct Ring {
     /// Next position to reserve, and [`CLOSED`]. Producers.
     tail: Line<AtomicUsize>,
-    /// Next position to take. The consumer.
+    /// First position that producers may not reserve again yet, a lap of the ring later. The consumer.
     head: Line<AtomicUsize>,
+    /// Next position to take. The consumer alone has it, so it is an atomic of core's under loom, too.
+    next: core::sync::atomic::AtomicUsize,
     capacity: usize,
+    /// How many slots are emptied before `head` moves: [`LAP`], or 1 in a short ring. A power of two.
+    lap: usize,
     mask: usize,
     slots: Box<[Slot]>,
     alive: Alive,
@@ -54,7 +64,9 @@ impl Ring {
         Ok(Ring {
             tail: Line(AtomicUsize::new(0)),
             head: Line(AtomicUsize::new(0)),
+            next: core::sync::atomic::AtomicUsize::new(0),
             capacity,
+            lap: if LAP > capacity / 2 { 1 } else { LAP },
             mask: len - 1,
             slots: slots.into_boxed_slice(),
             alive: Alive::new(),
@@ -161,8 +173,8 @@ impl Ring {
         out: &mut [MaybeUninit<Idle<K>>],
         mut keep: impl FnMut(NetmemRef<'_, K>) -> bool,
     ) -> (usize, Option<Idle<K>>) {
-        let head = self.head.0.load(Relaxed);
-        let (before, after) = self.slots.split_at(head & self.mask);
+        let next = self.next.load(Relaxed);
+        let (before, after) = self.slots.split_at(next & self.mask);
         let (mut count, mut other) = (0, None);
         'runs: for slots in [after, before] {
             for (slot, out) in slots.iter().zip(&mut out[count..]) {
@@ -181,8 +193,12 @@ impl Ring {
         }
         let taken = count + usize::from(other.is_some());
         if taken != 0 {
+            let next = next + taken;
+            self.next.store(next, Relaxed);
+            // INVARIANT: a lap starts at each multiple of `lap`, counted from where the ring starts. `head` stays in the lap of `next`.
+            let head = next - (next % self.capacity & (self.lap - 1));
             // Release: producers that see this `head` see the slots empty.
-            self.head.0.store(head.wrapping_add(taken), Release);
+            self.head.0.store(head, Release);
         }
         (count, other)
     }
@@ -194,16 +210,16 @@ impl Ring {
     /// The caller is the one consumer, and takes nothing afterwards.
     pub(super) unsafe fn close(&self, mut each: impl FnMut(Idle)) {
         let tail = self.tail.0.fetch_or(CLOSED, AcqRel) & !CLOSED;
-        let mut head = self.head.0.load(Relaxed);
-        while head != tail {
-            let slot = &self.slots[head & self.mask];
+        let mut next = self.next.load(Relaxed);
+        while next != tail {
+            let slot = &self.slots[next & self.mask];
             let word = loop {
                 match NonNull::new(slot.word.load(Acquire)) {
                     Some(word) => break word,
                     None => spin(),
                 }
             };
-            head = head.wrapping_add(1);
+            next += 1;
             // SAFETY: the word was put as memory, and this is the last visit to its slot.
             each(unsafe { Idle::new(Raw::from_word(word)) });
         }
@@ -216,7 +232,6 @@ impl Ring {
 
     /// How many words are in it, or about to be.
     pub(super) fn len(&self) -> usize {
-        let head = self.head.0.load(Relaxed);
-        self.pushed().saturating_sub(head)
+        self.pushed().saturating_sub(self.next.load(Relaxed))
     }
 }

@@ -48,6 +48,32 @@ fn an_old_look_at_the_ring_does_not_make_it_full() {
     }
 }
 
+/// Bounds: 2 threads, 4 preemptions.
+///
+/// The ring of 4 makes room two slots at a time, and is full: one slot is empty, but its neighbour is not. While two more pages are put,
+/// the consumer takes two, which makes room for two. The put finds the ring full and gives the pages back, or uses the first two slots
+/// again, after the consumer has emptied both.
+#[test]
+fn a_long_ring_makes_room_two_slots_at_a_time() {
+    check("a_long_ring_makes_room_two_slots_at_a_time", Some(4), || {
+        let world = World::new(6);
+        let mut pool = world.pool(4);
+        let [first, second, third, fourth, fifth, sixth] = std::array::from_fn(|_| pool.alloc().unwrap());
+        world.bytes.put(first);
+        let first = pool.alloc().unwrap();
+        for memory in [second, third, fourth] {
+            world.bytes.put(memory);
+        }
+        let putter = world.put_batch_on_thread([fifth, sixth]);
+        let got = world.allocs(&mut pool, 2);
+        join(putter);
+        assert!(matches!(pool.stats().recycle_ring, 4 | 6), "there is room for both, or for none");
+        drop((first, got));
+        drop(pool);
+        world.end();
+    });
+}
+
 /// Bounds: 2 threads, 4 preemptions; the consumer asks three times.
 ///
 /// The pool has come to want another node than its pages are of while they are put, one by one. Each refill takes one

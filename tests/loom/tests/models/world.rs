@@ -17,6 +17,8 @@ pub(crate) fn check(name: &str, preemptions: Option<usize>, model: impl Fn() + S
     let counter = executions.clone();
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
+    // A model with six pages has more than 1000.
+    builder.max_branches = 2_000;
     let start = Instant::now();
     builder.check(move || {
         counter.fetch_add(1, Relaxed);
