@@ -58,6 +58,11 @@ void netmem_rs_pool_range(const struct page_pool *pool, u32 *offset, u32 *len)
 	*len = pool->dma_sync ? pool->p.max_len : U32_MAX;
 }
 
+void netmem_rs_pool_nid_changed(struct page_pool *pool, int nid)
+{
+	page_pool_nid_changed(pool, nid);
+}
+
 u32 netmem_rs_pool_id(const struct page_pool *pool)
 {
 	return pool->user.id;

@@ -31,6 +31,7 @@ bool netmem_rs_pool_is_unreadable(struct page_pool *pool);
 struct device *netmem_rs_pool_device(const struct page_pool *pool);
 u32 netmem_rs_pool_piece_size(const struct page_pool *pool);
 void netmem_rs_pool_range(const struct page_pool *pool, u32 *offset, u32 *len);
+void netmem_rs_pool_nid_changed(struct page_pool *pool, int nid);
 u32 netmem_rs_pool_id(const struct page_pool *pool);
 size_t netmem_rs_pool_inflight(const struct page_pool *pool);
 void netmem_rs_pool_stats(const struct page_pool *pool, struct netmem_rs_stats *out);

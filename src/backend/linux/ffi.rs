@@ -85,6 +85,10 @@ pub(super) struct PoolStats {
     pub(super) recycle_released_refcnt: u64,
 }
 
+/// The most that one call of `page_pool_put_netmem_bulk` takes, XDP_BULK_QUEUE_SIZE: it sorts into an array of that length on its
+/// stack, and does not look at the count.
+pub(super) const BULK: usize = 16;
+
 unsafe extern "C" {
     // net/core/page_pool.c
     pub(super) fn page_pool_alloc_netmems(pool: *mut PagePool, gfp: Gfp) -> NetmemWord;
@@ -97,7 +101,6 @@ unsafe extern "C" {
         allow_direct: bool,
     );
     pub(super) fn page_pool_put_netmem_bulk(data: *mut NetmemWord, count: u32);
-    pub(super) fn page_pool_update_nid(pool: *mut PagePool, new_nid: i32);
     pub(super) fn page_pool_enable_direct_recycling(pool: *mut PagePool, napi: *mut Napi);
     pub(super) fn page_pool_disable_direct_recycling(pool: *mut PagePool);
     pub(super) fn page_pool_destroy(pool: *mut PagePool);
@@ -118,6 +121,8 @@ unsafe extern "C" {
     pub(super) fn netmem_rs_pool_piece_size(pool: *const PagePool) -> u32;
     /// The bytes of a piece that the pool syncs: `pool->p.offset` and `max_len`, or 0 and all bits for a pool without syncs.
     pub(super) fn netmem_rs_pool_range(pool: *const PagePool, offset: *mut u32, len: *mut u32);
+    /// `page_pool_nid_changed`: nothing when the pool has that node already.
+    pub(super) fn netmem_rs_pool_nid_changed(pool: *mut PagePool, nid: i32);
     /// `pool->user.id`.
     pub(super) fn netmem_rs_pool_id(pool: *const PagePool) -> u32;
     /// `page_pool_inflight`, not below 0.

@@ -69,11 +69,13 @@ impl Backend for Host {
     }
 
     fn put_bulk<K: Kind>(handles: &mut Handles<K>) {
-        let words = handles.as_slice();
-        let (data, count) = (words.as_ptr().cast_mut().cast::<ffi::NetmemWord>(), words.len() as u32);
-        // CAST: a handle is one word, the bits of a `netmem_ref`.
-        // SAFETY: the kernel drops one reference of each and may reorder them; the handles are forgotten below.
-        unsafe { ffi::page_pool_put_netmem_bulk(data, count) };
+        for handles in handles.as_slice().chunks(ffi::BULK) {
+            // CAST: a handle is one word, the bits of a `netmem_ref`.
+            let words = handles.as_ptr().cast_mut().cast::<ffi::NetmemWord>();
+            // SAFETY: there are no more than the kernel takes. It drops one reference of each and may reorder them; the handles are
+            // forgotten below.
+            unsafe { ffi::page_pool_put_netmem_bulk(words, handles.len() as u32) };
+        }
         handles.drain().for_each(core::mem::forget);
     }
 

@@ -170,7 +170,7 @@ impl<K: PoolKind> backend::Pool<K> for Pool<K> {
 
     fn set_nid(&mut self, nid: i32) {
         // SAFETY: the pool lives, and `&mut Pool` is its consumer.
-        unsafe { ffi::page_pool_update_nid(self.pool.as_ptr(), nid) }
+        unsafe { ffi::netmem_rs_pool_nid_changed(self.pool.as_ptr(), nid) }
     }
 
     fn link(&mut self, napi: <Host as Backend>::Napi) {
