@@ -1,4 +1,4 @@
-# The second and third part of kernel/run: the driver over a NIC and the kernel's page_pool. Sourced, never run.
+# The second and the last part of kernel/run: the driver over a NIC and the kernel's page_pool. Sourced, never run.
 
 nic_doors=(open close poll maker maker_free mem_alloc mem_free stop start stats)
 

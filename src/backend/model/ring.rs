@@ -1,4 +1,4 @@
-//! [`Ring`]: where handles that were put come back.
+//! [`Ring`]: where handles that were put come back. Linux has a `ptr_ring` there.
 //!
 //! Many producers, one consumer, one word a slot, bounded, and it can be closed for good. Ours, because a put must be
 //! one store after the reference count, and nothing after it: a queue whose push does more than that touches memory
@@ -38,7 +38,6 @@ struct Slot {
 /// Positions `head..tail` are reserved: each slot there holds a word or is about to (null until then), except that the consumer has
 /// emptied `head..next`. Every other slot is null. `tail - head` is at most `capacity`, which is at most the number of slots.
 /// `next - head` is less than `lap`.
-#[doc(alias = "ptr_ring")]
 pub(super) struct Ring {
     /// Next position to reserve, and [`CLOSED`]. Producers.
     tail: Line<AtomicUsize>,
