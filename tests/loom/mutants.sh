@@ -111,7 +111,7 @@ mutant 'the consumer frees a slot without Release' ring::puts_come_back_through_
   'self.head.0.store(head, Release)' \
   'self.head.0.store(head, Relaxed)'
 mutant 'there is room for a lap whose slots are not empty' ring::a_long_ring_makes_room_two_slots_at_a_time $ring \
-  'let head = next - (next % self.capacity & (self.lap - 1));' \
+  'let head = next - ((next % self.capacity) & (self.lap - 1));' \
   'let head = next.next_multiple_of(self.lap);'
 mutant 'the close does not wait for a slot that is reserved' shutdown::two_puts_against_the_drop_of_the_pool $ring \
   'None => spin(),' \

@@ -195,7 +195,7 @@ impl Ring {
             let next = next + taken;
             self.next.store(next, Relaxed);
             // INVARIANT: a lap starts at each multiple of `lap`, counted from where the ring starts. `head` stays in the lap of `next`.
-            let head = next - (next % self.capacity & (self.lap - 1));
+            let head = next - ((next % self.capacity) & (self.lap - 1));
             // Release: producers that see this `head` see the slots empty.
             self.head.0.store(head, Release);
         }
