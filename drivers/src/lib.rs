@@ -18,6 +18,7 @@ pub mod gve;
 pub mod hns3;
 pub mod port;
 mod readable;
+mod stage;
 mod transmit;
 
 pub use driver::{Driver, DriverError, Polled, QueueConfig, QueueMemory, QueuePlan, RxStats, XdpError};

@@ -4,28 +4,25 @@
 //! [`gve::netmem`](super::netmem), stage (c) [`gve::devmem`](super::devmem).
 
 use super::{BUF_SIZE, Filter, HEAD_SIZE, RX_COPYBREAK};
-use crate::port::{Lost, PortError, PortRing, PortStats, napi_consume_skb};
+use crate::port::{PortError, napi_consume_skb};
+use crate::stage::{Half, Stage};
 use core::fmt;
 use netmem::memory::Page;
-use netmem::netdev::{Completed, Hardware, RxRing};
-use netmem::page_pool::{Frag, PagePool, Received, Stats};
+use netmem::netdev::{Completed, Hardware};
+use netmem::page_pool::{Frag, PagePool, Received};
 use netmem::shim::*;
-use netmem::skb::{IpSummed, Skb, check_frame};
+use netmem::skb::{Skb, check_frame};
 
 /// One receive ring.
 #[doc(alias = "gve_rx_ring")]
+#[doc(alias = "gve_rx_poll_dqo")]
+#[doc(alias = "gve_rx_stop_ring_dqo")]
+#[doc(alias = "gve_free_to_page_pool")]
 pub struct Ring<H: Hardware> {
     // Dropped in this order: the ring stops the device before the pools unmap what it writes to.
-    /// `None` once it was stopped.
-    ring: Option<RxRing<H::Queue, Page>>,
-    /// The packet that is arriving.
-    skb_head: Option<Skb>,
-    /// It is lost, or was dropped early: the rest of it is skipped.
-    skip: bool,
+    /// The device's ring, the packet that is arriving, the pool of the payload, and the counters.
+    half: Half<H, Page>,
     filter: Option<Filter>,
-    queue: u16,
-    stats: PortStats,
-    pool: PagePool<Page>,
     /// For header buffers; `None` when headers are not split off.
     headers: Option<PagePool<Page>>,
 }
@@ -44,23 +41,18 @@ impl<H: Hardware> Ring<H> {
         headers: Option<PagePool<Page>>,
         filter: Option<Filter>,
     ) -> Result<Self, PortError> {
-        let rings = hardware.rx_queue(queue).ok_or(PortError::NoQueue { queue })?;
-        let ring = RxRing::new(rings).map_err(|reason| PortError::NoRing { queue, reason })?;
-        let split = headers.as_ref().is_none_or(|headers| headers.is_mapped_for(ring.device().id()));
-        if !pool.is_mapped_for(ring.device().id()) || !split {
-            return Err(PortError::OtherDevice { queue });
-        }
-        let (ring, queue, stats) = (Some(ring), queue as u16, PortStats::default());
-        let mut ring = Ring { ring, skb_head: None, skip: false, filter, queue, stats, pool, headers };
+        let half = Half::new(hardware, queue, pool)?;
+        headers.as_ref().map_or(Ok(()), |headers| half.reaches(headers))?;
+        let mut ring = Ring { half, filter, headers };
         ring.post_buffers();
-        ring.stats.started(queue)?;
+        ring.half.started()?;
         Ok(ring)
     }
 
     /// Puts a buffer with the consumer side in hand.
     #[doc(alias = "gve_free_buffer")]
     fn free_buffer(&mut self, buffer: Frag<Page>) {
-        self.pool.recycle_frag(buffer);
+        self.half.pool.recycle_frag(buffer);
     }
 
     /// The same for a header buffer.
@@ -77,7 +69,7 @@ impl<H: Hardware> Ring<H> {
             Some(headers) => Some(page_pool_alloc_frag(headers, HEAD_SIZE)?),
             None => None,
         };
-        let Some(buffer) = page_pool_alloc(&mut self.pool, BUF_SIZE) else {
+        let Some(buffer) = page_pool_alloc(&mut self.half.pool, BUF_SIZE) else {
             header.into_iter().for_each(|header| self.free_header(header));
             return None;
         };
@@ -88,32 +80,27 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "gve_rx_post_buffers_dqo")]
     fn post_buffers(&mut self) {
         let mut posted = 0;
-        while self.ring.as_ref().is_some_and(|ring| ring.room() != 0) {
+        while self.half.has_room() {
             let Some((buffer, header)) = self.alloc_buffer() else {
-                self.stats.rx.alloc_failed += 1;
+                self.half.stats.rx.alloc_failed += 1;
                 break;
             };
-            let Some(ring) = &mut self.ring else { break };
-            if let Err(refused) = ring.post(buffer, header) {
-                self.stats.refused = Some(refused.reason);
-                self.free_buffer(refused.back.payload);
-                refused.back.header.into_iter().for_each(|header| self.free_header(header));
+            if let Err(back) = self.half.post(buffer, header) {
+                self.free_buffer(back.payload);
+                back.header.into_iter().for_each(|header| self.free_header(header));
                 break;
             }
             posted += 1;
         }
-        if let Some(ring) = self.ring.as_mut().filter(|_| posted != 0) {
-            self.stats.rx.posted += posted;
-            ring.kick();
-        }
+        self.half.kick(posted);
     }
 
     /// Whether the filter drops the frame with these headers.
     fn is_dropped(&mut self, headers: &[u8]) -> bool {
         let frame = check_frame(headers.len()).is_ok();
         let dropped = frame && self.filter.is_some_and(|filter| filter(headers));
-        self.stats.early_drop += u64::from(dropped);
-        self.skip |= dropped;
+        self.half.stats.early_drop += u64::from(dropped);
+        self.half.skip |= dropped;
         dropped
     }
 
@@ -136,7 +123,7 @@ impl<H: Hardware> Ring<H> {
         if eop && buffer.len() <= RX_COPYBREAK {
             let skb = Skb::copy_from(buffer.bytes());
             self.free_buffer(buffer);
-            self.stats.copied += 1;
+            self.half.stats.copied += 1;
             return skb;
         }
         let mut skb = Skb::copy_from(&[])?;
@@ -151,9 +138,9 @@ impl<H: Hardware> Ring<H> {
         if buffer.is_empty() {
             self.free_buffer(buffer);
         } else if skb_add_rx_frag(&mut skb, buffer, BUF_SIZE).is_err() {
-            self.stats.rx.too_many_frags += 1;
-            self.skip = true;
-            napi_consume_skb(&mut self.pool, skb);
+            self.half.stats.rx.too_many_frags += 1;
+            self.half.skip = true;
+            napi_consume_skb(&mut self.half.pool, skb);
             return None;
         }
         Some(skb)
@@ -164,17 +151,17 @@ impl<H: Hardware> Ring<H> {
     fn rx(&mut self, completed: Completed<Page>) -> Option<Skb> {
         let Completed { payload, header, end_of_frame: eop, csum_ok } = completed;
         // Of a frame that is skipped, the buffers are recycled, and nothing is looked at.
-        let buffer = page_pool_dma_sync_for_cpu(&self.pool, payload).ok()?;
-        if self.skip || (self.skb_head.is_some() && header.is_some()) {
-            self.stats.rx.bad_length += u64::from(!self.skip);
-            self.free_skb();
+        let buffer = page_pool_dma_sync_for_cpu(&self.half.pool, payload).ok()?;
+        if self.half.skip || (self.half.skb.is_some() && header.is_some()) {
+            self.half.stats.rx.bad_length += u64::from(!self.half.skip);
+            self.half.free_skb();
             self.free_buffer(buffer);
-            self.skip = !eop;
+            self.half.skip = !eop;
             return None;
         }
         let split = header.is_some();
-        let skb = self.skb_head.take().or_else(|| self.rx_header(header?));
-        self.skb_head = match skb {
+        let skb = self.half.skb.take().or_else(|| self.rx_header(header?));
+        self.half.skb = match skb {
             Some(skb) => self.append_frags(skb, buffer),
             None if split => {
                 self.free_buffer(buffer);
@@ -182,92 +169,46 @@ impl<H: Hardware> Ring<H> {
             }
             None => self.rx_first(buffer, eop),
         };
-        if self.skb_head.is_none() {
-            self.stats.no_skb += u64::from(!self.skip);
-            self.skip = !eop;
+        if self.half.skb.is_none() {
+            self.half.stats.no_skb += u64::from(!self.half.skip);
+            self.half.skip = !eop;
         }
         if !eop {
             return None;
         }
-        self.complete_skb(csum_ok)
-    }
-
-    /// A frame has ended: what is known of it goes into the packet.
-    #[doc(alias = "gve_rx_complete_skb")]
-    #[doc(alias = "gve_rx_skb_csum")]
-    fn complete_skb(&mut self, csum_ok: Option<bool>) -> Option<Skb> {
-        let mut skb = self.skb_head.take()?;
-        if csum_ok == Some(true) {
-            skb.set_ip_summed(IpSummed::Unnecessary);
-        }
-        skb.set_queue(self.queue);
-        self.stats.finish(skb)
-    }
-
-    /// Drops what has arrived of a frame.
-    #[doc(alias = "gve_rx_free_skb")]
-    fn free_skb(&mut self) {
-        if let Some(skb) = self.skb_head.take() {
-            napi_consume_skb(&mut self.pool, skb);
-        }
+        self.half.complete_skb(csum_ok)
     }
 }
 
-impl<H: Hardware> PortRing for Ring<H> {
-    #[doc(alias = "gve_rx_poll_dqo")]
-    fn poll(&mut self, budget: u32, deliver: &mut dyn FnMut(Skb) -> Option<Skb>) -> u32 {
-        let mut work = 0;
-        while work < budget {
-            let Some(completion) = self.ring.as_mut().and_then(RxRing::complete) else { break };
-            match completion {
-                Ok(completed) => {
-                    work += u32::from(completed.end_of_frame);
-                    if let Some(unwanted) = self.rx(completed).and_then(&mut *deliver) {
-                        napi_consume_skb(&mut self.pool, unwanted);
-                    }
-                }
-                Err(bad) => {
-                    work += 1;
-                    if let Lost::Frame { end } = self.stats.refuse(bad, self.skip) {
-                        self.free_skb();
-                        self.skip = !end;
-                    }
-                }
-            }
-        }
-        if budget != 0 {
-            self.post_buffers();
-        }
-        work
+impl<H: Hardware> Stage for Ring<H> {
+    type Hardware = H;
+    type Kind = Page;
+
+    fn half(&self) -> &Half<H, Page> {
+        &self.half
     }
 
-    fn stats(&self) -> PortStats {
-        self.stats
+    fn half_mut(&mut self) -> &mut Half<H, Page> {
+        &mut self.half
     }
 
-    fn pool_stats(&self) -> (Stats, Option<Stats>) {
-        (self.pool.stats(), self.headers.as_ref().map(PagePool::stats))
+    fn headers(&self) -> Option<&PagePool<Page>> {
+        self.headers.as_ref()
     }
 
-    fn posted(&self) -> (usize, usize) {
-        self.ring.as_ref().map_or((0, 0), |ring| (ring.posted(), ring.depth()))
+    fn rx(&mut self, completed: Completed<Page>) -> Option<Skb> {
+        Ring::rx(self, completed)
     }
 
-    fn in_use(&self) -> usize {
-        self.pool.in_use() + self.headers.as_ref().map_or(0, PagePool::in_use)
+    fn refill(&mut self) {
+        self.post_buffers();
     }
 
-    #[doc(alias = "gve_rx_stop_ring_dqo")]
-    #[doc(alias = "gve_free_to_page_pool")]
-    fn stop(&mut self) {
-        // Each buffer knows its pool.
-        self.ring.take().into_iter().flat_map(RxRing::stop).for_each(drop);
-        self.free_skb();
-    }
+    fn drop_kept(&mut self) {}
 }
 
 impl<H: Hardware> fmt::Debug for Ring<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("ring", &self.ring).field("split", &self.headers.is_some()).finish()
+        f.debug_struct("Ring").field("ring", self.half.ring()).field("split", &self.headers.is_some()).finish()
     }
 }

@@ -4,36 +4,32 @@
 //! [`hns3::netmem`](super::netmem), stage (c) [`hns3::devmem`](super::devmem).
 
 use super::{BUF_SIZE, LOOK_AT, RX_HEAD_SIZE};
-use crate::port::{Lost, PortError, PortRing, PortStats, napi_consume_skb};
+use crate::port::{PortError, napi_consume_skb};
+use crate::stage::{Half, Stage};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use netmem::memory::Page;
 use netmem::mm::page_is_pfmemalloc;
-use netmem::netdev::{Completed, Hardware, RxRing};
-use netmem::page_pool::{Frag, PagePool, Received, Stats};
+use netmem::netdev::{Completed, Hardware};
+use netmem::page_pool::{Frag, PagePool, Received};
 use netmem::shim::*;
-use netmem::skb::{IpSummed, Skb, eth_get_headlen};
+use netmem::skb::{Skb, eth_get_headlen};
 
 /// One receive ring.
 #[doc(alias = "hns3_enet_ring")]
+#[doc(alias = "hns3_clean_rx_ring")]
+#[doc(alias = "hns3_fini_ring")]
+#[doc(alias = "hns3_free_buffer")]
 pub struct Ring<H: Hardware> {
-    // Dropped in this order: the ring stops the device before the pool unmaps what it writes to.
-    /// `None` once it was stopped.
-    ring: Option<RxRing<H::Queue, Page>>,
     /// Buffers of frames that were copied, to be posted before any is allocated.
     reuse: Vec<Frag<Page>>,
     /// What is left of the page that buffers are cut from.
     rest: Option<Frag<Page>>,
     /// The ring's own reference to each page that it has cut, to be looked at in turn.
     pages: VecDeque<Frag<Page>>,
-    /// The packet that is arriving.
-    skb: Option<Skb>,
-    /// It is lost: the rest of it is skipped.
-    lost: bool,
-    queue: u16,
-    stats: PortStats,
-    pool: PagePool<Page>,
+    /// The device's ring, the packet that is arriving, the pool of the payload, and the counters.
+    half: Half<H, Page>,
 }
 
 /// Whether nobody but the ring has a reference.
@@ -50,18 +46,13 @@ impl<H: Hardware> Ring<H> {
     /// [`PortError`]. The pool is dropped then.
     #[doc(alias = "hns3_init_ring")]
     pub fn new(hardware: &mut H, queue: usize, pool: PagePool<Page>) -> Result<Self, PortError> {
-        let rings = hardware.rx_queue(queue).ok_or(PortError::NoQueue { queue })?;
-        let ring = RxRing::new(rings).map_err(|reason| PortError::NoRing { queue, reason })?;
-        if !pool.is_mapped_for(ring.device().id()) {
-            return Err(PortError::OtherDevice { queue });
-        }
+        let half = Half::new(hardware, queue, pool)?;
         let (mut reuse, mut pages) = (Vec::new(), VecDeque::new());
-        reuse.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
-        pages.try_reserve_exact(ring.depth()).map_err(|_| PortError::NoMemory { queue })?;
-        let (ring, stats, queue) = (Some(ring), PortStats::default(), queue as u16);
-        let mut ring = Ring { ring, reuse, rest: None, pages, skb: None, lost: false, queue, stats, pool };
+        reuse.try_reserve_exact(half.depth()).map_err(|_| PortError::NoMemory { queue })?;
+        pages.try_reserve_exact(half.depth()).map_err(|_| PortError::NoMemory { queue })?;
+        let mut ring = Ring { reuse, rest: None, pages, half };
         ring.alloc_rx_buffers();
-        ring.stats.started(queue)?;
+        ring.half.started()?;
         Ok(ring)
     }
 
@@ -69,7 +60,7 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_alloc_buffer")]
     fn alloc_buffer(&mut self) -> Option<Frag<Page>> {
         if let Some(buffer) = self.reuse.pop() {
-            self.stats.reused += 1;
+            self.half.stats.reused += 1;
             return Some(buffer);
         }
         let mut buffer = self.rest.take().or_else(|| self.alloc_page())?;
@@ -80,11 +71,11 @@ impl<H: Hardware> Ring<H> {
     /// A page to cut, and one more reference to it, which the ring keeps.
     fn alloc_page(&mut self) -> Option<Frag<Page>> {
         self.reuse_pages(LOOK_AT);
-        let page = match page_pool_alloc_pages(&mut self.pool) {
+        let page = match page_pool_alloc_pages(&mut self.half.pool) {
             Some(page) => page,
             None => {
                 self.reuse_pages(self.pages.len());
-                page_pool_alloc_pages(&mut self.pool)?
+                page_pool_alloc_pages(&mut self.half.pool)?
             }
         };
         let mut whole = page.into_frag().ok()?;
@@ -100,7 +91,7 @@ impl<H: Hardware> Ring<H> {
     fn reuse_pages(&mut self, n: usize) {
         for _ in 0..n.min(self.pages.len()) {
             match self.pages.pop_front() {
-                Some(page) if can_reuse_page(&page) => self.pool.recycle_frag(page),
+                Some(page) if can_reuse_page(&page) => self.half.pool.recycle_frag(page),
                 Some(page) => self.pages.push_back(page),
                 None => break,
             }
@@ -111,30 +102,25 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_nic_alloc_rx_buffers")]
     fn alloc_rx_buffers(&mut self) {
         let mut posted = 0;
-        while self.ring.as_ref().is_some_and(|ring| ring.room() != 0) {
+        while self.half.has_room() {
             let Some(buffer) = self.alloc_buffer() else {
-                self.stats.rx.alloc_failed += 1;
+                self.half.stats.rx.alloc_failed += 1;
                 break;
             };
-            let Some(ring) = &mut self.ring else { break };
-            if let Err(refused) = ring.post(buffer, None) {
-                self.stats.refused = Some(refused.reason);
-                self.pool.recycle_frag(refused.back.payload);
+            if let Err(back) = self.half.post(buffer, None) {
+                self.half.pool.recycle_frag(back.payload);
                 break;
             }
             posted += 1;
         }
-        if let Some(ring) = self.ring.as_mut().filter(|_| posted != 0) {
-            self.stats.rx.posted += posted;
-            ring.kick();
-        }
+        self.half.kick(posted);
     }
 
     /// Keeps the buffer of a frame that was copied. One of the reserve that reclaim lives on is put, and leaves the pool.
     #[doc(alias = "hns3_reuse_buffer")]
     fn reuse_buffer(&mut self, buffer: Frag<Page>) {
         if self.reuse.len() == self.reuse.capacity() || page_is_pfmemalloc(buffer.borrow().page()) {
-            self.pool.recycle_frag(buffer);
+            self.half.pool.recycle_frag(buffer);
         } else {
             self.reuse.push(buffer);
         }
@@ -145,16 +131,16 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_handle_rx_copybreak")]
     fn alloc_skb(&mut self, buffer: Received<Page>) -> Option<Skb> {
         if buffer.len() <= RX_HEAD_SIZE {
-            let (buffer, skb) = self.pool.read_and_reuse(buffer, Skb::copy_from).ok()?;
+            let (buffer, skb) = self.half.pool.read_and_reuse(buffer, Skb::copy_from).ok()?;
             self.reuse_buffer(buffer);
-            self.stats.copied += 1;
+            self.half.stats.copied += 1;
             return skb;
         }
-        let mut frag = page_pool_dma_sync_for_cpu(&self.pool, buffer).ok()?;
+        let mut frag = page_pool_dma_sync_for_cpu(&self.half.pool, buffer).ok()?;
         let bytes = frag.bytes();
         let pull_len = eth_get_headlen(bytes, RX_HEAD_SIZE as usize);
         let Some(mut skb) = Skb::copy_from(&bytes[..pull_len]) else {
-            self.pool.recycle_frag(frag);
+            self.half.pool.recycle_frag(frag);
             return None;
         };
         frag.advance(pull_len as u32);
@@ -167,12 +153,12 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_add_frag")]
     #[doc(alias = "hns3_nic_reuse_page")]
     fn add_frag(&mut self, mut skb: Skb, buffer: Received<Page>) -> Option<Skb> {
-        let frag = page_pool_dma_sync_for_cpu(&self.pool, buffer).ok()?;
+        let frag = page_pool_dma_sync_for_cpu(&self.half.pool, buffer).ok()?;
         if frag.is_empty() {
-            self.pool.recycle_frag(frag);
+            self.half.pool.recycle_frag(frag);
         } else if skb_add_rx_frag(&mut skb, frag, BUF_SIZE).is_err() {
-            self.stats.rx.too_many_frags += 1;
-            napi_consume_skb(&mut self.pool, skb);
+            self.half.stats.rx.too_many_frags += 1;
+            napi_consume_skb(&mut self.half.pool, skb);
             return None;
         }
         Some(skb)
@@ -182,93 +168,56 @@ impl<H: Hardware> Ring<H> {
     #[doc(alias = "hns3_handle_rx_bd")]
     fn handle_rx_bd(&mut self, completed: Completed<Page>) -> Option<Skb> {
         let Completed { payload: buffer, header: _, end_of_frame, csum_ok } = completed;
-        if !self.lost {
-            let first = self.skb.is_none();
-            self.skb = match self.skb.take() {
+        if !self.half.skip {
+            let first = self.half.skb.is_none();
+            self.half.skb = match self.half.skb.take() {
                 None => self.alloc_skb(buffer),
                 Some(skb) => self.add_frag(skb, buffer),
             };
-            self.lost = self.skb.is_none();
-            self.stats.no_skb += u64::from(first && self.lost);
+            self.half.skip = self.half.skb.is_none();
+            self.half.stats.no_skb += u64::from(first && self.half.skip);
         }
         if !end_of_frame {
             return None;
         }
-        self.lost = false;
-        let mut skb = self.skb.take()?;
-        if csum_ok == Some(true) {
-            skb.set_ip_summed(IpSummed::Unnecessary);
-        }
-        skb.set_queue(self.queue);
-        self.stats.finish(skb)
-    }
-
-    /// Drops what has arrived of a frame.
-    fn free_skb(&mut self) {
-        if let Some(skb) = self.skb.take() {
-            napi_consume_skb(&mut self.pool, skb);
-        }
+        self.half.skip = false;
+        self.half.complete_skb(csum_ok)
     }
 }
 
-impl<H: Hardware> PortRing for Ring<H> {
-    #[doc(alias = "hns3_clean_rx_ring")]
-    fn poll(&mut self, budget: u32, deliver: &mut dyn FnMut(Skb) -> Option<Skb>) -> u32 {
-        let mut work = 0;
-        while work < budget {
-            let Some(completion) = self.ring.as_mut().and_then(RxRing::complete) else { break };
-            match completion {
-                Ok(completed) => {
-                    work += u32::from(completed.end_of_frame);
-                    if let Some(unwanted) = self.handle_rx_bd(completed).and_then(&mut *deliver) {
-                        napi_consume_skb(&mut self.pool, unwanted);
-                    }
-                }
-                Err(bad) => {
-                    work += 1;
-                    if let Lost::Frame { end } = self.stats.refuse(bad, self.lost) {
-                        self.free_skb();
-                        self.lost = !end;
-                    }
-                }
-            }
-        }
-        if budget != 0 {
-            self.alloc_rx_buffers();
-        }
-        work
+impl<H: Hardware> Stage for Ring<H> {
+    type Hardware = H;
+    type Kind = Page;
+
+    fn half(&self) -> &Half<H, Page> {
+        &self.half
     }
 
-    fn stats(&self) -> PortStats {
-        self.stats
+    fn half_mut(&mut self) -> &mut Half<H, Page> {
+        &mut self.half
     }
 
-    fn pool_stats(&self) -> (Stats, Option<Stats>) {
-        (self.pool.stats(), None)
+    fn headers(&self) -> Option<&PagePool<Page>> {
+        None
     }
 
-    fn posted(&self) -> (usize, usize) {
-        self.ring.as_ref().map_or((0, 0), |ring| (ring.posted(), ring.depth()))
+    fn rx(&mut self, completed: Completed<Page>) -> Option<Skb> {
+        self.handle_rx_bd(completed)
     }
 
-    fn in_use(&self) -> usize {
-        self.pool.in_use()
+    fn refill(&mut self) {
+        self.alloc_rx_buffers();
     }
 
-    #[doc(alias = "hns3_fini_ring")]
-    #[doc(alias = "hns3_free_buffer")]
-    fn stop(&mut self) {
-        // Each buffer knows its pool.
-        self.ring.take().into_iter().flat_map(RxRing::stop).for_each(drop);
+    fn drop_kept(&mut self) {
         self.reuse.clear();
         self.rest = None;
         self.pages.clear();
-        self.free_skb();
     }
 }
 
 impl<H: Hardware> fmt::Debug for Ring<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("ring", &self.ring).field("reuse", &self.reuse.len()).finish()
+        f.debug_struct("Ring").field("ring", self.half.ring()).field("reuse", &self.reuse.len()).finish()
     }
 }
