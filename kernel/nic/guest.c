@@ -11,6 +11,7 @@
  *   guest rebind TIMES            a udmabuf bound and let go
  *   guest ring ENTRIES            ethtool -G
  *   guest pools                   what the kernel's page pools have in flight
+ *   guest flush                   has every CPU receive something
  *   guest stats                   ethtool -S beside what the kernel says of its page pools by netlink
  */
 #define _GNU_SOURCE
@@ -25,6 +26,7 @@
 #include <linux/sockios.h>
 #include <linux/udmabuf.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +195,29 @@ static void pools(void)
 	say("pools count=%llu inflight=%llu bytes=%llu detached=%llu", pool_count, inflight, inflight_bytes, detached);
 }
 
+/*
+ * The stack frees a packet on the CPU that allocated it, and puts it into a list of that CPU until it receives next. A CPU that never
+ * receives again keeps up to 64 packets, and a pool that has ended lives with them.
+ */
+static void flush(void)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int s = socket(AF_INET, SOCK_DGRAM, 0), cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	socklen_t len = sizeof(own);
+	char byte;
+
+	must(!bind(s, (void *)&own, len) && !getsockname(s, (void *)&own, &len), "a socket on loopback");
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		must(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
+		must(sendto(s, "x", 1, 0, (void *)&own, len) == 1 && recv(s, &byte, 1, 0) == 1, "a datagram on loopback");
+	}
+	close(s);
+}
+
 enum { COUNTERS = 11 };
 static __u64 counters[COUNTERS];
 
@@ -210,6 +235,15 @@ static void stats(void)
 	int s = socket(AF_INET, SOCK_DGRAM, 0), same = 0;
 	__u64 sum = 0;
 
+	/* Pools that have ended are counted by the kernel until their last memory is back, and not by the driver. */
+	for (int tries = 0; tries < 100; tries++) {
+		flush();
+		detached = 0;
+		dump(NETDEV_CMD_PAGE_POOL_GET, pool);
+		if (!detached)
+			break;
+		usleep(100000);
+	}
 	for (int tries = 0; tries < 1000; tries++) {
 		memset(counters, 0, sizeof(counters));
 		for (int i = 0; i < 2; i++) {
@@ -526,6 +560,8 @@ int main(int argc, char **argv)
 		pools();
 	else if (!strcmp(what, "stats"))
 		stats();
+	else if (!strcmp(what, "flush"))
+		flush();
 	else if (!strcmp(what, "rebind") && argc == 3)
 		rebind(port);
 	else if (!strcmp(what, "ring") && argc == 3)
