@@ -112,7 +112,7 @@ nic_prepare() {
 nic_steps=plain:64000000,up:64000000,devmem:64000000,zcrx:64000000,stats,ring:256,plain:1000000,hold:20000000,rebinds:100
 nic_steps+=,kill:400000000,plain:2000000,rmmod
 # Instructions of the receive side, in percent of what C takes.
-nic_limit=400
+nic_limit=300
 nic_bounce=plain:16000000,up:4000000,ring:64,plain:1000000
 
 # nic_ticks MODULE MEMORY: instructions that a packet cost.
