@@ -7,8 +7,8 @@ nic_mutant 'a put that puts nothing' src/backend/linux/mod.rs \
 nic_mutant 'a frag that is given away and put' src/backend/linux/skb.rs \
   'ffi::FRAG_ATTACHED => mem::forget(frag),' 'ffi::FRAG_ATTACHED => drop(frag),' $receive
 nic_mutant 'an offset that is one byte off' kernel/nic/seam.c \
-  'skb_add_rx_frag_netmem(skb, count, netmem, offset, len, truesize);' \
-  'skb_add_rx_frag_netmem(skb, count, netmem, offset + 1, len, truesize);' $receive
+  'skb_add_rx_frag_netmem(skb, i, netmem, offset, len, truesize);' \
+  'skb_add_rx_frag_netmem(skb, i, netmem, offset + 1, len, truesize);' $receive
 nic_mutant 'no sync for the CPU' kernel/nic/seam.c \
   'page_pool_dma_sync_netmem_for_cpu(pool, netmem, offset - pool->p.offset, len);' ';' plain:300000 swiotlb=force
 nic_mutant 'a pool that stays linked to its NAPI' src/backend/linux/pool.rs \
@@ -19,8 +19,8 @@ nic_mutant 'the id of the next descriptor' kernel/nic/hardware.rs \
   'id: self.ids[at],' 'id: self.ids[(at + 1) % self.shared.entries],' $receive
 nic_mutant 'a pool that does not say what it allows' kernel/nic/seam.c \
   '(p->unreadable ? PP_FLAG_ALLOW_UNREADABLE_NETMEM : 0)' '0' $receive
-nic_mutant 'header buffers without room for an skb' kernel/nic/door.rs \
-  'header_size: setup.header + setup.room' 'header_size: setup.header' $receive
+nic_mutant 'an skb that is larger than its buffer' kernel/nic/seam.c \
+  'in_softirq() ? napi_build_skb(data, size)' 'in_softirq() ? napi_build_skb(data, size + 576)' $receive
 nic_mutant 'a pool that is never destroyed' src/backend/linux/pool.rs \
   'unsafe { ffi::page_pool_destroy(self.pool.as_ptr()) }' '{ let _ = self.pool; }' $receive
 nic_mutant 'memory of a queue that is leaked' kernel/nic/door.rs \
