@@ -775,6 +775,19 @@ fn d5_two_rings_and_a_header_pool_hold_what_each_has() {
 }
 
 #[test]
+fn d5_the_first_descriptor_of_a_ring_holds_both_its_pools() {
+    let rig = rig_on(Iommu::new());
+    let mut nic = rig.nic(NicParams { depth: 4, ..NicParams::default() }, endless());
+    let [mut payloads, mut headers] = [0; 2].map(|_| rig.pool());
+    let mut ring = RxRing::<_, Page>::new(nic.rx_queue(0).unwrap()).unwrap();
+    ring.post(payloads.alloc_frag(4096).unwrap(), Some(headers.alloc_frag(4096).unwrap())).unwrap();
+    drop((payloads, headers));
+    assert_eq!(rig.bus.stats().mapped(), 2, "the device has a buffer of each");
+    drop((ring, nic));
+    rig.assert_clean();
+}
+
+#[test]
 fn d5_a_buffer_lies_within_what_its_pool_syncs() {
     let rig = rig_on(Bounce::new());
     let mut nic = rig.nic(NicParams { depth: 8, ..NicParams::default() }, endless());

@@ -325,23 +325,27 @@ impl<Q: DmaQueue, K: Kind> RxRing<Q, K> {
         }
         match self.held.check(payload, headroom) {
             Some(checked) => checked?,
-            None => self.hold(payload, headroom)?,
+            None => self.hold(payload, headroom, None)?,
         }
         if let Some(header) = header {
             match self.held.check(header, 0) {
                 Some(checked) => checked?,
-                None => self.hold(header, 0)?,
+                None => self.hold(header, 0, Some(payload))?,
             }
         }
         self.slots.reserve().ok_or(PostError::Full)
     }
 
-    /// Holds a pool that is new to the ring, and lets go of those of which the device has nothing.
+    /// Holds a pool that is new to the ring, and lets go of those of which the device has nothing. `beside` is posted together with
+    /// `frag`, and is in no slot yet.
     #[cold]
-    fn hold<H: Kind>(&mut self, frag: &Frag<H>, headroom: u32) -> Result<(), PostError> {
+    fn hold<H: Kind>(&mut self, frag: &Frag<H>, headroom: u32, beside: Option<&Frag<K>>) -> Result<(), PostError> {
         let slots = &self.slots;
         self.held.retain(|pool| {
-            slots.items().any(|item| pool.is_of(&item.payload) || item.header.iter().any(|header| pool.is_of(header)))
+            beside.is_some_and(|beside| pool.is_of(beside))
+                || slots.items().any(|item| {
+                    pool.is_of(&item.payload) || item.header.as_ref().is_some_and(|header| pool.is_of(header))
+                })
         });
         self.held.add(frag, headroom, self.queue.device().id())
     }
