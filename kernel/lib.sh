@@ -219,6 +219,15 @@ build_core() {
   mv "$sysroot.new" "$sysroot"
 }
 
+# cargo_kernel CRATE_DIR CARGO_DIR FLAG: builds a crate with the kernel's flags. Those are for the target alone: macros run on this
+# machine. What cargo says is in $build/cargo.log.
+cargo_kernel() {
+  local target_flags="${flags[*]}"
+  (cd "$1" && RUSTC=${rustc[0]} CARGO_TARGET_DIR=$2 \
+    RUSTFLAGS="${target_flags#--target x86_64-unknown-none } --sysroot=$sysroot $3" \
+    cargo build --locked --quiet --release --target x86_64-unknown-none) 2> "$build/cargo.log"
+}
+
 # link_rust OUT ARCHIVE_OR_OBJECT... -- ROOT...: one relocatable object with what the roots reach, and without a stranger in it.
 link_rust() {
   local out=$1 inputs=() roots=() drop=() symbol

@@ -250,7 +250,7 @@ u32 netmem_nic_poll(void *nic, u32 budget, bool *starved)
 	return done;
 }
 
-/* A queue has its memory while it runs; what is made before waits in a list of one. */
+/* Memory of a queue that does not run, on its way through the core. */
 struct made { struct nic_c *c; struct memory *memory; };
 
 static void *made(struct nic_c *c, struct memory *m)

@@ -13,7 +13,7 @@ use netmem::provider::KernelPages;
 use netmem_drivers::{Driver, QueueConfig, QueueMemory, QueuePlan};
 
 unsafe extern "C" {
-    /// Delivers an sk_buff: `eth_type_trans`, and `napi_gro_receive`.
+    /// Delivers a packet: `eth_type_trans` where its linear part has the header, and `napi_gro_receive`. It takes the `struct sk_buff` over.
     fn netmem_nic_deliver(napi: NonNull<c_void>, skb: NonNull<()>);
 }
 
@@ -90,8 +90,7 @@ unsafe extern "C" fn netmem_nic_close(opened: NonNull<Opened>) {
 unsafe extern "C" fn netmem_nic_poll(opened: &mut Opened, budget: u32, starved: &mut bool) -> u32 {
     let napi = opened.napi;
     let polled = opened.driver.poll(budget, |skb| {
-        // SAFETY: the NAPI is the one that polls, and the packet is the callee's now. It has a whole Ethernet header, because the
-        // driver drops what has none.
+        // SAFETY: the NAPI is the one that polls, and the skb is the callee's from here on.
         unsafe { netmem_nic_deliver(napi, skb.into_raw()) };
         None
     });

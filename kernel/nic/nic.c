@@ -4,8 +4,8 @@
  * for. The PCI function, the net_device, NAPI, the operations that the core calls, and their doors to Rust.
  *
  * Who may touch the receive side (`p->rust`) when: the poll, while NAPI is enabled; and an operation of the core, which holds the
- * instance lock, after it has disabled NAPI. So there is one user at a time. Making memory (q_alloc) is the exception: it takes
- * part of the receive side that polls do not touch, and NAPI runs on.
+ * instance lock, after it has disabled NAPI. So there is one user at a time. Memory is made (q_alloc) by a part of the receive side
+ * that polls do not touch (`p->maker`), and NAPI runs on.
  */
 #include <linux/dma-mapping.h>
 #include <linux/etherdevice.h>
@@ -47,7 +47,7 @@ struct nic {
 	struct { struct sk_buff *skb; dma_addr_t dma; u32 len; } sent[RING_MAX];
 	unsigned int tx_next, tx_done;
 
-	/* packets that no sk_buff was built for: no memory, or no headers to build it around; and those that nobody can read */
+	/* packets without an Ethernet header in the linear part, and those that the CPU cannot read */
 	u64 headless, unreadable;
 	u64 poll_ticks, stack_ticks, polled;
 };
@@ -445,8 +445,12 @@ static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stat
 	struct netmem_nic_stats s = {};
 	struct nic *p = netdev_priv(dev);
 
-	if (p->rust)
+	/* A poll counts, and has the receive side alone. */
+	if (p->rust) {
+		polls_stop(p);
 		netmem_nic_stats(p->rust, &s);
+		polls_go(p);
+	}
 	page_pool_ethtool_stats_get(data, (struct page_pool_stats *)s.pools);
 }
 

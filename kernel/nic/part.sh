@@ -4,11 +4,7 @@ nic_doors=(open close poll maker maker_free mem_alloc mem_free stop start stats)
 
 # nic_rust CRATE: the crate in directory CRATE as $build/nic_rust.o.
 nic_rust() {
-  local target_flags="${flags[*]}"
-  # cargo builds for the target alone with these: macros run on this machine
-  (cd "$1/kernel/nic" && RUSTC=${rustc[0]} CARGO_TARGET_DIR=$cargo_dir \
-    RUSTFLAGS="${target_flags#--target x86_64-unknown-none } --sysroot=$sysroot --cfg netmem_backend=\"linux\"" \
-    cargo build --locked --quiet --release --target x86_64-unknown-none) 2> "$build/cargo.log" || return 1
+  cargo_kernel "$1/kernel/nic" "$cargo_dir" '--cfg netmem_backend="linux"' || return 1
   link_rust "$build/nic_rust.o" "$cargo_dir/x86_64-unknown-none/release/libnetmem_nic.a" \
     -- "${nic_doors[@]/#/netmem_nic_}"
 }
@@ -43,14 +39,16 @@ nic_boot() {
   shift 3
   nic_helper serve
   helpers+=("$helper")
-  nic_helper inject
-  helpers+=("$helper")
-  read -r own theirs < "$build/inject.said"
-  local wire=(-netdev user,id=slirp -netdev "socket,id=neighbour,udp=127.0.0.1:$own,localaddr=127.0.0.1:$theirs"
-    -netdev hubport,id=hub0,hubid=0,netdev=slirp -netdev hubport,id=hub1,hubid=0,netdev=neighbour
-    -netdev hubport,id=net,hubid=0)
   # What counts instructions has no neighbour, and the same packets each time.
-  [[ -z ${nic_alone-} ]] || wire=(-netdev user,id=net)
+  local wire=(-netdev user,id=net)
+  if [[ -z ${nic_alone-} ]]; then
+    nic_helper inject
+    helpers+=("$helper")
+    read -r own theirs < "$build/inject.said"
+    wire=(-netdev user,id=slirp -netdev "socket,id=neighbour,udp=127.0.0.1:$own,localaddr=127.0.0.1:$theirs"
+      -netdev hubport,id=hub0,hubid=0,netdev=slirp -netdev hubport,id=hub1,hubid=0,netdev=neighbour
+      -netdev hubport,id=net,hubid=0)
+  fi
   boot "$limit" 'nic: Linux ' "nic_port=$(< "$build/serve.said") nic_steps=$steps $append" \
     "${wire[@]}" -device e1000e,netdev=net,mac=52:54:00:12:34:56 "$@"
   kill "${helpers[@]}"
@@ -81,6 +79,7 @@ nic_judge() {
   expect insmod "$(count 'nic: insmod=0$')" 1
   expect rmmod "$(count 'nic: rmmod=0$')" 1
   expect "steps that failed" "$(count 'nic: (failed|status|unknown) ')" 0
+  expect "packets without headers or without memory" "$(count 'netmem_nic: packets .* (no_memory|headless) [1-9]')" 0
   # The neighbour's packets are dropped where nobody could sum them, and nothing else is dropped.
   read -r dropped unsummed < <(sed -n 's/^.*netmem_nic: packets .* dropped \([0-9]*\) unsummed \([0-9]*\) .*/\1 \2/p' "$build/console" |
     awk '{ dropped += $1; unsummed += $2 } END { print dropped + 0, unsummed + 0 }')

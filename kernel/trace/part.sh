@@ -5,10 +5,8 @@ trace_record=$crate/kernel/trace/instructions.txt
 
 # trace_rust NAME CARGO_DIR FLAG: the crate of kernel/trace over one backend, as $build/NAME_rust.o. Its doors alone are global.
 trace_rust() {
-  local name=$1 target_flags="${flags[*]}" doors=("${trace_doors[@]/#/$1_}")
-  (cd "$here" && RUSTC=${rustc[0]} CARGO_TARGET_DIR=$2 \
-    RUSTFLAGS="${target_flags#--target x86_64-unknown-none } --sysroot=$sysroot $3" \
-    cargo build --locked --quiet --release --target x86_64-unknown-none) 2> "$build/cargo.log" ||
+  local name=$1 doors=("${trace_doors[@]/#/$1_}")
+  cargo_kernel "$here" "$2" "$3" ||
     fail "the trace does not build for $name: $(grep -m 1 ^error "$build/cargo.log")"
   link_rust "$build/${name}_rust.o" "$2/x86_64-unknown-none/release/libnetmem_trace.a" -- "${doors[@]}"
   # both have a core, an alloc, a netmem and a panic handler, under the same names
