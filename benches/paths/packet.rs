@@ -17,10 +17,10 @@ use netmem::{DmaAddr, Page, PageOrIov};
 use netmem_drivers::{Driver, QueueConfig};
 use std::sync::Arc;
 
-/// How many descriptors a ring has.
+/// The number of descriptors in a ring.
 const DEPTH: usize = 256;
 
-/// What a packet has: the headers of TCP over IPv4, and a full segment.
+/// The bytes of a packet: headers of TCP over IPv4, and a full segment.
 const HEADERS: u32 = 66;
 const PAYLOAD: u32 = 1448;
 

@@ -14,10 +14,10 @@ use std::path::Path;
 /// How many rows there are. None is ever left out in silence.
 const COUNT: u32 = 55;
 
-/// How many rows follow them that Linux has not fixed, as of [`SOURCE`].
+/// The number of rows behind them that Linux has not fixed, as of [`SOURCE`].
 const UNFIXED: u32 = 1;
 
-/// What was read for the rows that Linux has not fixed.
+/// The source that was read for the rows that Linux has not fixed.
 const SOURCE: &str = "Linux 7.3.4";
 
 const COLUMNS: &str = "n\tcommits\tseen\trecalled\tsubject\twhen\twhere\trule\tcause\tverdict\tfirst\twhy\tevidence";
@@ -125,7 +125,7 @@ enum Evidence {
 }
 
 impl Row {
-    /// What the record says in `seen` of a mistake that Linux has not fixed.
+    /// The word in `seen` of the record for a mistake that Linux has not fixed.
     const UNFIXED: &str = "unfixed";
 
     fn parse(line: &str) -> Result<Self, String> {

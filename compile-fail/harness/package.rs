@@ -25,7 +25,7 @@ impl Outcome {
         self.compiled.contains(&("bin".to_owned(), id.to_owned()))
     }
 
-    /// Whether the crate itself did, and `netmem-consumers` if there are impls in it.
+    /// Returns whether the crate itself compiled, and `netmem-consumers` too if there are impls in it.
     pub(crate) fn libraries(&self, consumers: bool) -> bool {
         let compiled = |name: &str| self.compiled.contains(&("lib".to_owned(), name.to_owned()));
         compiled("netmem") && (!consumers || compiled("netmem_consumers"))

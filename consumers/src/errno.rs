@@ -22,7 +22,7 @@ mod tests {
     use rustix::io::Errno;
     use std::vec::Vec;
 
-    /// What each refusal is in Linux 7.3.4, with the function that returns it, and the check or the callee where it has
+    /// The number of each refusal in Linux 7.3.4, with the function that returns it, and the check or the callee where it has
     /// several. The numbers are those of another crate.
     #[test]
     fn a_refusal_has_the_number_that_linux_returns() {
@@ -65,7 +65,7 @@ mod tests {
         assert!(wrong.is_empty(), "{wrong:?}");
         // User space has no name for it: include/linux/errno.h.
         assert_eq!(RecvError::from(ControlError { left: 0 }).errno(), 525, "put_cmsg_notrunc");
-        // Where Linux does not refuse, the number is the one that the documentation names.
+        // Linux does not refuse these. The numbers are those that the documentation names.
         for (ours, nearest) in [
             (CopyError::Memory(PeerError { offset: 0, len: 1 }).errno(), Errno::FAULT),
             (RegisterError::Overlap { offset: 0, len: 1, area: 0 }.errno(), Errno::INVAL),

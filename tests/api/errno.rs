@@ -11,7 +11,7 @@ use netmem::page_pool::{AreaError, DmabufError, PoolError, ProviderError, ShareE
 use netmem::skb::{AddFragError, FrameError, ReadError};
 use rustix::io::Errno;
 
-/// What each refusal is in Linux 7.3.4, with the function that returns it, and the check or the callee where it has
+/// The number of each refusal in Linux 7.3.4, with the function that returns it, and the check or the callee where it has
 /// several. The numbers are those of another crate.
 #[test]
 fn a_refusal_has_the_number_that_linux_returns() {
@@ -93,7 +93,7 @@ fn a_refusal_has_the_number_that_linux_returns() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// Where Linux does not refuse, the number is the one that the documentation names.
+/// Linux does not refuse these. The numbers are those that the documentation names.
 #[test]
 fn a_refusal_that_linux_has_not_has_the_nearest_number() {
     let peer = PeerError { offset: 0, len: 1 };

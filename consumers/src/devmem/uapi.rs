@@ -29,7 +29,7 @@ pub struct DmabufCmsg {
     pub frag_size: u32,
     /// What to give back when they are not needed any more, never 0. 0 for linear bytes: they need no return.
     pub frag_token: u32,
-    /// Which dma-buf: [`DmabufProvider::id`](netmem::provider::DmabufProvider::id). 0 for linear bytes.
+    /// The number of the dma-buf, [`DmabufProvider::id`](netmem::provider::DmabufProvider::id). 0 for linear bytes.
     pub dmabuf_id: u32,
     /// Not used yet, 0.
     pub flags: u32,
